@@ -1,0 +1,1 @@
+"""Arrays and videos in, arrays out: no database, no settings, no global state."""

@@ -1,0 +1,36 @@
+"""The errors that this project raises itself.
+
+Every message names the file or session, what was found, what was expected, and what to do next.
+"""
+
+
+class OrofacialError(Exception):
+    """Base class: something that a person can mend, said in one sentence or two."""
+
+
+class VideoError(OrofacialError):
+    """A video that cannot be read to its end, or that does not fit what is asked of it."""
+
+
+class TracksError(OrofacialError, ValueError):
+    """Arrays that do not make consistent tracks."""
+
+
+class LabelsError(OrofacialError):
+    """A labels file that cannot be used: unreadable, empty, or with another skeleton."""
+
+
+class ModelError(OrofacialError):
+    """A model bundle that is incomplete, altered, or does not fit the video."""
+
+
+class FilterError(OrofacialError, ValueError):
+    """A filter that does not exist, or a parameter outside its range."""
+
+
+class SessionError(OrofacialError):
+    """A session folder that cannot be ingested."""
+
+
+class DatabaseError(OrofacialError):
+    """A database or store that cannot be reached or used."""

@@ -1,0 +1,299 @@
+"""`Tracks`: where every node was in every frame of one video. The one type that flows through the project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from compute.errors import TracksError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import xarray as xr
+
+FORMAT_VERSION = 1
+"""Version of the Arrow and Parquet layout written by `Tracks.to_arrow`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Positions of all nodes of a skeleton in all frames of one video.
+
+    Arrays are converted to the types below and are then read-only: a filter returns new tracks.
+
+    Parameters
+    ----------
+    position : array, shape (frame, node, 2), float32
+        x and y in pixels of the full video frame; the center of the upper left pixel is (0, 0).
+        NaN (always in both) where the node was not found.
+    score : array, shape (frame, node), float32
+        The estimator's score; SLEAP's are peak values of the confidence map and may exceed 1.
+        0 where the node was not found; NaN where a person placed the point, which is the most trusted kind.
+    time : array, shape (frame,), float64
+        Time of each frame in seconds, strictly increasing.
+    nodes : sequence of str
+        Names of the nodes, unique, in the order of the arrays.
+    sd : array, shape (frame, node, 2), float32, optional
+        Posterior standard deviation of x and y in pixels, from a filter that knows it. NaN where position is.
+    rejected : array, shape (frame, node), bool, optional
+        True where a filter took the estimator's point for a wrong placement and did not use it.
+    filled : array, shape (frame, node), bool, optional
+        True where a filter gives a position although there was no point that it used.
+    attributes : mapping, optional
+        What made these tracks (model, filter, parameters): values that JSON can hold.
+
+    Raises
+    ------
+    TracksError
+        If shapes disagree, node names repeat, a position is infinite or only half NaN,
+        or time does not increase.
+
+    Examples
+    --------
+    >>> tracks = Tracks(position=[[[1, 2]], [[np.nan, np.nan]]], score=[[0.9], [0]], time=[0, 0.01], nodes=["jaw_tip"])
+    >>> tracks.n_frames, tracks.nodes, tracks.found.tolist()
+    (2, ('jaw_tip',), [[True], [False]])
+    """
+
+    position: NDArray[np.float32]
+    score: NDArray[np.float32]
+    time: NDArray[np.float64]
+    nodes: tuple[str, ...]
+    sd: NDArray[np.float32] | None = None
+    rejected: NDArray[np.bool_] | None = None
+    filled: NDArray[np.bool_] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.nodes, str):
+            raise TracksError(f"nodes must be a sequence of names, not the one string {self.nodes!r}")
+        nodes = tuple(self.nodes)
+        time = _frozen(self.time, np.float64)
+        n_frames, n_nodes = (time.size, len(nodes))
+        if time.ndim != 1:
+            raise TracksError(f"time has shape {time.shape}, expected (frame,)")
+        if len(set(nodes)) != n_nodes or not all(isinstance(node, str) and node for node in nodes):
+            raise TracksError(f"nodes must be unique, non-empty names, got {list(nodes)}")
+        shapes = {
+            "position": (np.float32, (n_frames, n_nodes, 2)),
+            "score": (np.float32, (n_frames, n_nodes)),
+            "sd": (np.float32, (n_frames, n_nodes, 2)),
+            "rejected": (np.bool_, (n_frames, n_nodes)),
+            "filled": (np.bool_, (n_frames, n_nodes)),
+        }
+        for name, (dtype, shape) in shapes.items():
+            if getattr(self, name) is None and name not in ("position", "score"):
+                continue
+            array = _frozen(getattr(self, name), dtype)
+            if array.shape != shape:
+                raise TracksError(
+                    f"{name} has shape {array.shape}, expected {shape} for {n_frames} times and {n_nodes} nodes"
+                )
+            object.__setattr__(self, name, array)
+        if np.isinf(self.position).any():
+            raise TracksError("position holds infinite values; a node that was not found is NaN")
+        if (np.isnan(self.position[..., 0]) != np.isnan(self.position[..., 1])).any():
+            raise TracksError("position is NaN in only one of x and y; a node that was not found is NaN in both")
+        if not np.isfinite(time).all() or (np.diff(time) <= 0).any():
+            raise TracksError("time must be finite and strictly increasing, in seconds")
+        object.__setattr__(self, "time", time)
+        object.__setattr__(self, "nodes", nodes)
+        object.__setattr__(self, "attributes", dict(self.attributes))
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames, the same as the video's."""
+        return int(self.time.size)
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """True where there is a position, shape (frame, node)."""
+        return ~np.isnan(self.position[..., 0])
+
+    def node_index(self, node: str) -> int:
+        """Index of a node by its name.
+
+        Raises
+        ------
+        TracksError
+            If there is no such node; the message lists those there are.
+        """
+        try:
+            return self.nodes.index(node)
+        except ValueError:
+            raise TracksError(f"no node {node!r}; there are {', '.join(self.nodes)}") from None
+
+    def select(self, nodes: Sequence[str]) -> Tracks:
+        """The same tracks with only these nodes, in this order."""
+        index = [self.node_index(node) for node in nodes]
+        optional = {
+            name: getattr(self, name)[:, index]
+            for name in ("sd", "rejected", "filled")
+            if getattr(self, name) is not None
+        }
+        return replace(
+            self, position=self.position[:, index], score=self.score[:, index], nodes=tuple(nodes), **optional
+        )
+
+    def to_xarray(self, individual: str = "mouse") -> xr.Dataset:
+        """As a dataset with the layout of the `movement` package.
+
+        Parameters
+        ----------
+        individual : str
+            Name of the one individual.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``position`` (time, space, keypoints, individuals) in px and ``confidence`` (time, keypoints, individuals);
+            ``sd``, ``rejected`` and ``filled`` likewise where there are any.
+        """
+        import xarray as xr
+
+        spatial = ("time", "space", "keypoints", "individuals")
+        scalar = ("time", "keypoints", "individuals")
+        variables: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
+            "position": (spatial, self.position.transpose(0, 2, 1)[..., None]),
+            "confidence": (scalar, self.score[..., None]),
+        }
+        if self.sd is not None:
+            variables["sd"] = (spatial, self.sd.transpose(0, 2, 1)[..., None])
+        for name in ("rejected", "filled"):
+            if getattr(self, name) is not None:
+                variables[name] = (scalar, getattr(self, name)[..., None])
+        fps = None if self.n_frames < 2 else (self.n_frames - 1) / (self.time[-1] - self.time[0])
+        return xr.Dataset(
+            variables,
+            coords={
+                "time": self.time,
+                "space": ["x", "y"],
+                "keypoints": list(self.nodes),
+                "individuals": [individual],
+            },
+            attrs={
+                "ds_type": "poses",
+                "time_unit": "seconds",
+                "source_software": "SLEAP",
+                "fps": fps,
+                "attributes": json.dumps(dict(self.attributes)),
+            },
+        )
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> Tracks:
+        """From a dataset with `movement`'s layout and one individual; the inverse of `to_xarray`.
+
+        Raises
+        ------
+        TracksError
+            If the dataset holds more than one individual.
+        """
+        if dataset.sizes["individuals"] != 1:
+            raise TracksError(f"the dataset holds {dataset.sizes['individuals']} individuals, expected one mouse")
+        one = dataset.isel(individuals=0).transpose("time", "keypoints", "space")
+        return cls(
+            position=one["position"].values,
+            score=one["confidence"].values,
+            time=one["time"].values,
+            nodes=tuple(str(node) for node in one["keypoints"].values),
+            sd=one["sd"].values if "sd" in one else None,
+            rejected=one["rejected"].values if "rejected" in one else None,
+            filled=one["filled"].values if "filled" in one else None,
+            attributes=json.loads(dataset.attrs.get("attributes", "{}")),
+        )
+
+    def to_arrow(self) -> pa.Table:
+        """As an Arrow table with one row a frame.
+
+        Columns are ``time_s`` and, for each node, ``<node>_x``, ``<node>_y`` (px) and ``<node>_score``, then
+        ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them.
+        A suffix holds no second underscore, so that no two nodes can claim one column. NaN stays NaN.
+        The schema's metadata explains the file by itself (nodes, units, format version, attributes).
+        """
+        import pyarrow as pa
+
+        columns: dict[str, NDArray[Any]] = {"time_s": self.time}
+        for index, node in enumerate(self.nodes):
+            columns[f"{node}_x"] = self.position[:, index, 0]
+            columns[f"{node}_y"] = self.position[:, index, 1]
+            columns[f"{node}_score"] = self.score[:, index]
+            if self.sd is not None:
+                columns[f"{node}_xsd"] = self.sd[:, index, 0]
+                columns[f"{node}_ysd"] = self.sd[:, index, 1]
+            if self.rejected is not None:
+                columns[f"{node}_rejected"] = self.rejected[:, index]
+            if self.filled is not None:
+                columns[f"{node}_filled"] = self.filled[:, index]
+        metadata = {
+            "format": "orofacial tracks",
+            "format_version": FORMAT_VERSION,
+            "nodes": list(self.nodes),
+            "n_frames": self.n_frames,
+            "units": {"time_s": "s", "x": "px", "y": "px", "xsd": "px", "ysd": "px"},
+            "attributes": dict(self.attributes),
+        }
+        arrays = [pa.array(np.ascontiguousarray(column)) for column in columns.values()]
+        return pa.table(arrays, names=list(columns)).replace_schema_metadata({"orofacial": json.dumps(metadata)})
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> Tracks:
+        """From an Arrow table made by `to_arrow`, the inverse of it.
+
+        Raises
+        ------
+        TracksError
+            If the table is not one of `to_arrow`'s, or of a newer format version.
+        """
+        raw = (table.schema.metadata or {}).get(b"orofacial")
+        if raw is None:
+            raise TracksError("the table has no 'orofacial' metadata: it was not written by orofacial")
+        metadata = json.loads(raw)
+        if metadata["format_version"] > FORMAT_VERSION:
+            raise TracksError(
+                f"the table has format version {metadata['format_version']},"
+                f" this orofacial reads up to {FORMAT_VERSION}; update orofacial"
+            )
+        nodes = metadata["nodes"]
+
+        def stack(*suffixes: str) -> NDArray[Any] | None:
+            if nodes and f"{nodes[0]}_{suffixes[0]}" not in table.column_names:
+                return None
+            planes = [np.column_stack([table[f"{node}_{suffix}"].to_numpy() for node in nodes]) for suffix in suffixes]
+            return np.stack(planes, axis=-1) if len(planes) > 1 else planes[0]
+
+        if not nodes:
+            empty = np.empty((table.num_rows, 0), np.float32)
+            return cls(
+                np.empty((table.num_rows, 0, 2), np.float32),
+                empty,
+                table["time_s"].to_numpy(),
+                (),
+                attributes=metadata["attributes"],
+            )
+        position, score = stack("x", "y"), stack("score")
+        assert position is not None and score is not None  # for the type checker: to_arrow always writes both
+        return cls(
+            position=position,
+            score=score,
+            time=table["time_s"].to_numpy(),
+            nodes=tuple(nodes),
+            sd=stack("xsd", "ysd"),
+            rejected=stack("rejected"),
+            filled=stack("filled"),
+            attributes=metadata["attributes"],
+        )
+
+
+def _frozen(values: ArrayLike, dtype: Any) -> NDArray[Any]:
+    """A read-only array of this type; copies when the input could still be changed by somebody else."""
+    array = np.asarray(values)
+    if array.dtype != dtype or array.flags.writeable:
+        array = array.astype(dtype)
+    array.flags.writeable = False
+    return array
