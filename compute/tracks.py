@@ -245,6 +245,8 @@ class Tracks:
     def from_arrow(cls, table: pa.Table) -> Tracks:
         """From an Arrow table made by `to_arrow`, the inverse of it.
 
+        A table with only some nodes' columns gives tracks of those nodes.
+
         Raises
         ------
         TracksError
@@ -259,7 +261,7 @@ class Tracks:
                 f"the table has format version {metadata['format_version']},"
                 f" this orofacial reads up to {FORMAT_VERSION}; update orofacial"
             )
-        nodes = metadata["nodes"]
+        nodes = [node for node in metadata["nodes"] if f"{node}_x" in table.column_names]
 
         def stack(*suffixes: str) -> NDArray[Any] | None:
             if nodes and f"{nodes[0]}_{suffixes[0]}" not in table.column_names:

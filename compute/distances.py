@@ -1,0 +1,116 @@
+"""Distance between two nodes over time: constant across a rigid snout, changing where the mouse moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import TracksError
+from compute.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class DistanceSummary:
+    """A distance over a whole video.
+
+    Parameters
+    ----------
+    mean_px : float or None
+        Mean over the frames in which both nodes have a position, in pixels; None where there is no such frame.
+    variance_px2 : float or None
+        Variance over those frames (divided by their number minus 1) in px²; None with fewer than two.
+    mean_mm, variance_mm2 : float or None
+        The same in mm and mm²; None without a scale.
+    fraction_missing : float or None
+        Fraction of all frames in which one of the nodes has no position; None for a video without frames.
+    """
+
+    mean_px: float | None
+    variance_px2: float | None
+    mean_mm: float | None
+    variance_mm2: float | None
+    fraction_missing: float | None
+
+
+def distance_px(tracks: Tracks, node_a: str, node_b: str) -> NDArray[np.float64]:
+    """Distance of two nodes in each frame.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks that hold both nodes.
+    node_a, node_b : str
+        Names of the nodes.
+
+    Returns
+    -------
+    array, shape (frame,), float64
+        In pixels; NaN where one of the nodes has no position.
+
+    Raises
+    ------
+    TracksError
+        If there is no such node.
+
+    Examples
+    --------
+    >>> tracks = Tracks(position=[[[0, 0], [3, 4]]], score=[[1, 1]], time=[0], nodes=["left", "right"])
+    >>> distance_px(tracks, "left", "right")
+    array([5.])
+    """
+    position = tracks.position[:, [tracks.node_index(node_a), tracks.node_index(node_b)]].astype(np.float64)
+    difference = position[:, 1] - position[:, 0]
+    return np.hypot(difference[:, 0], difference[:, 1])
+
+
+def distance_mm(tracks: Tracks, node_a: str, node_b: str, *, px_per_mm: float) -> NDArray[np.float64]:
+    """Distance of two nodes in each frame, in mm; as `distance_px`, divided by the scale.
+
+    Raises
+    ------
+    TracksError
+        If there is no such node, or the scale is not above 0.
+    """
+    return distance_px(tracks, node_a, node_b) / _checked_scale(px_per_mm)
+
+
+def summarize(distance_px: NDArray[np.float64], *, px_per_mm: float | None = None) -> DistanceSummary:
+    """Mean, variance and missing fraction of a distance.
+
+    Parameters
+    ----------
+    distance_px : array, shape (frame,)
+        Distance in pixels, NaN where it is not known.
+    px_per_mm : float, optional
+        Pixels per mm in the plane of the two nodes.
+
+    Raises
+    ------
+    TracksError
+        If the scale is not above 0.
+
+    Examples
+    --------
+    >>> summarize(np.array([4.0, np.nan, 6.0, 5.0]), px_per_mm=10)
+    DistanceSummary(mean_px=5.0, variance_px2=1.0, mean_mm=0.5, variance_mm2=0.01, fraction_missing=0.25)
+    """
+    known = distance_px[~np.isnan(distance_px)]
+    mean = float(known.mean()) if known.size else None
+    variance = float(known.var(ddof=1)) if known.size > 1 else None
+    scale = None if px_per_mm is None else _checked_scale(px_per_mm)
+    return DistanceSummary(
+        mean_px=mean,
+        variance_px2=variance,
+        mean_mm=None if scale is None or mean is None else mean / scale,
+        variance_mm2=None if scale is None or variance is None else variance / scale**2,
+        fraction_missing=1 - known.size / distance_px.size if distance_px.size else None,
+    )
+
+
+def _checked_scale(px_per_mm: float) -> float:
+    """The scale, or an error if it cannot be one."""
+    if not np.isfinite(px_per_mm) or px_per_mm <= 0:
+        raise TracksError(f"px_per_mm is {px_per_mm}, expected a number above 0 (pixels per mm)")
+    return float(px_per_mm)

@@ -1,0 +1,67 @@
+"""Gaussian smoothing that leaves out missing points."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.tracks import Tracks
+
+REACH = 4.0
+"""The kernel ends at this many sigma; a frame without a point within reach stays NaN."""
+
+
+def gaussian(tracks: Tracks, *, sigma_s: float = 0.02, max_gap_s: float | None = 0.1) -> Tracks:
+    """Mean of the points around each frame, weighted by a Gaussian in time.
+
+    A normalised convolution (Knutsson and Westin 1993): missing points have weight 0 and the weights of the others
+    are scaled to sum to 1. Times are treated as regular, with the median interval between frames.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks with NaN where a node was not found.
+    sigma_s : float
+        Standard deviation of the kernel in seconds. The default keeps licking (4-8 Hz): it passes 88 % of the
+        amplitude at 4 Hz and 60 % at 8 Hz.
+    max_gap_s : float or None
+        The longest gap, from point to point in seconds, that is filled; None for any within the kernel's reach
+        (4 sigma). The two ends are never extrapolated.
+
+    Returns
+    -------
+    Tracks
+        With ``filled`` True where a node that was not found has a position.
+
+    Raises
+    ------
+    FilterError
+        If a parameter is not above 0.
+    """
+    require_positive("gaussian", sigma_s=sigma_s, max_gap_s=max_gap_s)
+    found = tracks.found
+    allowed = within_gap_limit(found, tracks.time, max_gap_s)
+    sigma_frames = sigma_s / frame_interval_s(tracks)
+    position = np.full(tracks.position.shape, np.nan, np.float32)
+    for node in range(len(tracks.nodes)):
+        weight = _convolve(found[:, node].astype(np.float64), sigma_frames)
+        reached = allowed[:, node] & (weight > 0)
+        for axis in range(2):
+            values = np.where(found[:, node], tracks.position[:, node, axis], 0).astype(np.float64)
+            position[reached, node, axis] = _convolve(values, sigma_frames)[reached] / weight[reached]
+    return filtered(
+        tracks,
+        "gaussian",
+        {"sigma_s": sigma_s, "max_gap_s": max_gap_s},
+        position=position,
+        sd=None,
+        filled=~found & ~np.isnan(position[..., 0]),
+    )
+
+
+def _convolve(values: np.ndarray, sigma_frames: float) -> np.ndarray:
+    """Convolve with the kernel; outside the video there is nothing."""
+    if values.size == 0:
+        return values
+    return np.asarray(gaussian_filter1d(values, sigma_frames, mode="constant", truncate=REACH))

@@ -1,0 +1,96 @@
+"""Running median that leaves out missing points."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter, uniform_filter1d
+
+from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.tracks import Tracks
+
+_CHUNK_VALUES = 4_000_000
+"""Values sorted at a time, so that memory stays bounded however wide the window."""
+
+
+def median(tracks: Tracks, *, window_s: float = 0.05, max_gap_s: float | None = 0.1) -> Tracks:
+    """Median of the points in a window around each frame, of x and of y.
+
+    Times are treated as regular, with the median interval between frames. At the two ends the window is cut.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks with NaN where a node was not found.
+    window_s : float
+        Length of the window in seconds, rounded to an odd number of frames. The default is five frames at 100 Hz:
+        it takes out spikes of one or two.
+    max_gap_s : float or None
+        The longest gap, from point to point in seconds, that is filled; None for any shorter than the window.
+        The two ends are never extrapolated.
+
+    Returns
+    -------
+    Tracks
+        With ``filled`` True where a node that was not found has a position.
+
+    Raises
+    ------
+    FilterError
+        If a parameter is not above 0.
+    """
+    require_positive("median", window_s=window_s, max_gap_s=max_gap_s)
+    half = max(0, round((window_s / frame_interval_s(tracks) - 1) / 2))
+    found = tracks.found
+    allowed = within_gap_limit(found, tracks.time, max_gap_s)
+    position = np.full(tracks.position.shape, np.nan, np.float32)
+    for node in range(len(tracks.nodes)):
+        for axis in range(2):
+            values = running_median(tracks.position[:, node, axis], half)
+            position[:, node, axis] = np.where(allowed[:, node], values, np.nan)
+    return filtered(
+        tracks,
+        "median",
+        {"window_s": window_s, "max_gap_s": max_gap_s},
+        position=position,
+        sd=None,
+        filled=~found & ~np.isnan(position[..., 0]),
+    )
+
+
+def running_median(values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+    """Median of the values that are not NaN among `half` on either side and the middle one.
+
+    Parameters
+    ----------
+    values : array, shape (frame,), float32
+        May hold NaN.
+    half : int
+        Values on either side; the window has ``2 * half + 1``.
+
+    Returns
+    -------
+    array, shape (frame,), float32
+        NaN where the window holds nothing else.
+    """
+    if values.size == 0 or half == 0:
+        return values.copy()
+    width = 2 * half + 1
+    padded = np.pad(values, half, constant_values=np.nan)
+    # SciPy's median is fast but knows no NaN: it does the windows without one, the others are sorted.
+    missing = np.isnan(padded)
+    result = median_filter(np.where(missing, 0, padded), size=width)[half:-half]
+    holes = np.flatnonzero(uniform_filter1d(missing.astype(np.float64), width)[half:-half] > 0.5 / width)
+    windows = sliding_window_view(padded, width)
+    for chunk in np.array_split(holes, max(1, holes.size * width // _CHUNK_VALUES)):
+        result[chunk] = _median_of_sorted(np.sort(windows[chunk], axis=1))
+    return result
+
+
+def _median_of_sorted(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Median of each row, sorted with NaN last; NaN where a row holds nothing else."""
+    n = np.count_nonzero(~np.isnan(rows), axis=1)
+    index = np.arange(len(rows))
+    low = rows[index, np.maximum((n - 1) // 2, 0)]
+    return (low + rows[index, np.minimum(n // 2, rows.shape[1] - 1)]) / 2

@@ -1,0 +1,22 @@
+"""No filter: the estimator's own points, so that a comparison has its other side."""
+
+from __future__ import annotations
+
+from compute.filters.result import filtered
+from compute.tracks import Tracks
+
+
+def raw(tracks: Tracks) -> Tracks:
+    """The tracks unchanged.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Any tracks.
+
+    Returns
+    -------
+    Tracks
+        The same arrays; ``attributes["filter"]`` names this filter.
+    """
+    return filtered(tracks, "raw", {})

@@ -1,0 +1,97 @@
+"""What all filters share: the gaps they may fill, and the form of their result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import FilterError
+from compute.tracks import Tracks
+
+_TIME_TOLERANCE_S = 1e-6
+"""Frame times are sums of rounded numbers: a gap may be this much longer than the limit."""
+
+
+def filtered(
+    tracks: Tracks,
+    name: str,
+    parameters: Mapping[str, Any],
+    fitted: Mapping[str, Any] | None = None,
+    **arrays: NDArray[Any] | None,
+) -> Tracks:
+    """Tracks with a filter's arrays, and what made them in their attributes.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        The filter's input; what `arrays` does not name is taken from it.
+    name : str
+        Name of the filter.
+    parameters : mapping
+        All parameters that the filter used, as JSON can hold them. They become ``attributes["filter"]``.
+    fitted : mapping, optional
+        What the filter found out about each node; it becomes ``attributes["filter"]["fitted"]``.
+    **arrays : array
+        Fields of `Tracks` that the filter made anew.
+    """
+    made_by: dict[str, Any] = {"name": name, "parameters": dict(parameters)}
+    if fitted is not None:
+        made_by["fitted"] = dict(fitted)
+    changes: dict[str, Any] = {**arrays, "attributes": {**tracks.attributes, "filter": made_by}}
+    return replace(tracks, **changes)
+
+
+def require_positive(filter_name: str, **values: float | None) -> None:
+    """Refuse a parameter that is not a positive, finite number; None is allowed.
+
+    Raises
+    ------
+    FilterError
+        With the filter, the parameter, and its value.
+    """
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value <= 0:
+            raise FilterError(f"{filter_name}: {name} is {value!r}, expected a number above 0")
+
+
+def frame_interval_s(tracks: Tracks) -> float:
+    """Median time between frames in seconds; 1 for fewer than two frames, where it has no meaning."""
+    return float(np.median(np.diff(tracks.time))) if tracks.n_frames > 1 else 1.0
+
+
+def within_gap_limit(used: NDArray[np.bool_], time: NDArray[np.float64], max_gap_s: float | None) -> NDArray[np.bool_]:
+    """Where a filter may give a position: at used points, and in the gaps between two that are not too long.
+
+    The length of a gap is the time from the used point before it to the one after it. Before the first and after the
+    last point there is no gap but nothing: a filter does not extrapolate.
+
+    Parameters
+    ----------
+    used : array, shape (frame, node), bool
+        Points that the filter uses.
+    time : array, shape (frame,)
+        Time in seconds.
+    max_gap_s : float or None
+        The longest gap that may be filled, in seconds; None for any.
+
+    Returns
+    -------
+    array, shape (frame, node), bool
+    """
+    n_frames = time.size
+    if n_frames == 0:
+        return used.copy()
+    index = np.arange(n_frames)[:, None]
+    before = np.maximum.accumulate(np.where(used, index, -1), axis=0)
+    after = np.minimum.accumulate(np.where(used, index, n_frames)[::-1], axis=0)[::-1]
+    inside = (before >= 0) & (after < n_frames)
+    if max_gap_s is None:
+        return inside
+    length_s = time[np.minimum(after, n_frames - 1)] - time[np.maximum(before, 0)]
+    return inside & (used | (length_s <= max_gap_s + _TIME_TOLERANCE_S))

@@ -1,0 +1,1 @@
+"""Files on disk become rows: sessions, videos, labels, models."""

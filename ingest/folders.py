@@ -1,0 +1,136 @@
+"""Which folders are sessions, and what their names say."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from compute.errors import SessionError
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
+SESSION_PATTERN = "{mouse}/{date}_{number}"
+
+_FIELDS = {"mouse": r"(?P<mouse>[^/]+)", "date": r"(?P<date>\d{4}-\d{2}-\d{2})", "number": r"(?P<number>\d+)"}
+
+
+@dataclass(frozen=True)
+class SessionName:
+    """What the path of a session's folder says."""
+
+    mouse_id: str
+    session_date: date
+    session_number: int
+
+    @property
+    def key(self) -> dict[str, object]:
+        """Primary key of the session."""
+        return {
+            "mouse_id": self.mouse_id,
+            "session_date": self.session_date,
+            "session_number": self.session_number,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.mouse_id}/{self.session_date}_{self.session_number}"
+
+
+def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
+    """Read mouse, date and number from the end of a path, or return None if it does not fit.
+
+    Parameters
+    ----------
+    path : str
+        Path of a session's folder, with slashes.
+    pattern : str
+        Text with ``{mouse}``, ``{date}`` (YYYY-MM-DD) and ``{number}``, each once.
+
+    Raises
+    ------
+    SessionError
+        If the pattern lacks one of the three.
+
+    Examples
+    --------
+    >>> print(parse_name("raw/mouse01/2026-03-02_1"))
+    mouse01/2026-03-02_1
+    >>> parse_name("raw/mouse01/yesterday") is None
+    True
+    """
+    if any(pattern.count("{" + name + "}") != 1 for name in _FIELDS):
+        raise SessionError(f"the session pattern is {pattern!r}; it must hold {{mouse}}, {{date}} and {{number}} once")
+    parts = re.split(r"\{(mouse|date|number)\}", pattern)
+    expression = "".join(_FIELDS[part] if part in _FIELDS else re.escape(part) for part in parts)
+    match = re.search(rf"(?:^|/){expression}$", path)
+    if match is None:
+        return None
+    try:
+        return SessionName(match["mouse"], date.fromisoformat(match["date"]), int(match["number"]))
+    except ValueError:  # such as the 31st of February
+        return None
+
+
+def find_session_folders(raw_folder: Path) -> Iterator[Path | SessionError]:
+    """Every folder below `raw_folder` that holds a video or a session.toml, in the order of their names.
+
+    A folder that cannot be read comes as a `SessionError`, so that the others go on. Hidden folders are left out.
+
+    Raises
+    ------
+    SessionError
+        If `raw_folder` itself is no folder that can be read.
+    """
+    if not raw_folder.is_dir():
+        raise SessionError(f"{raw_folder} is not a folder; give the folder that holds the sessions")
+    if not os.access(raw_folder, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise SessionError(f"{raw_folder} cannot be read: permission denied; ask its owner for read access")
+    yield from _walk(raw_folder)
+
+
+def _walk(folder: Path) -> Iterator[Path | SessionError]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError as error:
+        yield SessionError(f"{folder} cannot be read: {error.strerror}; ask its owner for read access")
+        return
+    if any(is_video(Path(entry.name)) or entry.name == "session.toml" for entry in entries):
+        yield folder
+    for entry in folders:
+        yield from _walk(Path(entry.path))
+
+
+def is_video(path: Path) -> bool:
+    """Whether the name is a video's: a known suffix, not hidden."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+def videos_by_camera(folder: Path) -> dict[str, Path]:
+    """Video files of a session's folder by the camera that they are named after.
+
+    Raises
+    ------
+    SessionError
+        If a camera has two files.
+    """
+    videos: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if not is_video(path):
+            continue
+        if path.stem in videos:
+            raise SessionError(
+                f"{folder}: camera {path.stem} has two videos, {videos[path.stem].name} and {path.name};"
+                " keep one and move the other elsewhere"
+            )
+        videos[path.stem] = path
+    return videos
+
+
+def seconds_since_change(folder: Path) -> float:
+    """Seconds since a file of the folder was last written; infinite for an empty folder."""
+    times = [entry.stat().st_mtime for entry in os.scandir(folder)]
+    return time.time() - max(times) if times else float("inf")

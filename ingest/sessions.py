@@ -1,0 +1,253 @@
+"""Session folders become rows, whole or not at all, and as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from datajoint.errors import DuplicateError
+from numpy.typing import NDArray
+
+from compute.errors import OrofacialError, SessionError
+from compute.video import VideoInfo, content_hash, probe
+from ingest.folders import (
+    SESSION_PATTERN,
+    SessionName,
+    find_session_folders,
+    parse_name,
+    seconds_since_change,
+    videos_by_camera,
+)
+from ingest.session_file import MouseFile, SessionFile, read_session_file, read_timestamps
+from schemas.codecs import published_or_removed
+from schemas.session import Camera, Session, Video
+from schemas.subject import Mouse
+
+Status = Literal["ingested", "would be ingested", "known", "waiting", "refused"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one folder."""
+
+    folder: Path
+    status: Status
+    message: str
+
+
+@dataclass(frozen=True)
+class NewVideo:
+    """A video that was read to its end and is ready to be inserted."""
+
+    camera: str
+    path: Path
+    info: VideoInfo
+    content_hash: str
+    timestamps: NDArray[np.float64] | None
+    px_per_mm: float | None
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """A session folder that was checked and is ready to be inserted."""
+
+    name: SessionName
+    folder: Path
+    file: SessionFile
+    videos: tuple[NewVideo, ...]
+
+
+def ingest(
+    raw_folder: Path,
+    *,
+    pattern: str = SESSION_PATTERN,
+    stable_after_s: float = 10.0,
+    dry_run: bool = False,
+    on_folder: Callable[[Path], None] = lambda folder: None,
+) -> Iterator[Outcome]:
+    """Ingest every session below a folder that is new.
+
+    Parameters
+    ----------
+    raw_folder : Path
+        Where the sessions lie; it may also be one session's folder.
+    pattern : str
+        How session folders are named, see `ingest.folders.parse_name`.
+    stable_after_s : float
+        A folder with a file written within this many seconds is left for the next pass.
+    dry_run : bool
+        Check everything, insert nothing.
+    on_folder : callable
+        Called with each folder before it is read.
+
+    Yields
+    ------
+    Outcome
+        One a folder. A bad folder is refused and the others go on.
+
+    Raises
+    ------
+    SessionError
+        If `raw_folder` itself cannot be read.
+    """
+    for found in find_session_folders(raw_folder.resolve()):
+        if isinstance(found, SessionError):
+            yield Outcome(raw_folder, "refused", str(found))
+            continue
+        on_folder(found)
+        try:
+            yield _ingest_folder(found, pattern, stable_after_s, dry_run)
+        except (OrofacialError, OSError) as error:
+            yield Outcome(found, "refused", str(error))
+
+
+def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: bool) -> Outcome:
+    name = parse_name(folder.as_posix(), pattern)
+    if name is None:
+        raise SessionError(
+            f"{folder} does not fit the pattern {pattern}; expected for example mouse01/2026-03-02_1."
+            " Rename the folder, or set session_pattern in settings.toml"
+        )
+    if _is_known(name, folder):
+        return Outcome(folder, "known", f"{name} was ingested before")
+    age_s = seconds_since_change(folder)
+    if age_s < stable_after_s:
+        return Outcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
+    session = read_session(folder, name)
+    frames = ", ".join(f"{video.camera} {video.info.n_frames} frames" for video in session.videos)
+    if dry_run:
+        return Outcome(folder, "would be ingested", f"{name}: {frames}")
+    try:
+        insert_session(session)
+    except DuplicateError:
+        # Another process was faster: then it inserted the same videos.
+        if not _is_known(name, folder):
+            raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
+        return Outcome(folder, "known", f"{name} was ingested by another process")
+    return Outcome(folder, "ingested", f"{name}: {frames}")
+
+
+def _is_known(name: SessionName, folder: Path) -> bool:
+    """Whether this session is in the database with the same videos.
+
+    Raises
+    ------
+    SessionError
+        If it is there with other videos: recordings never change.
+    """
+    if not Session & name.key:
+        return False
+    known = {row["camera"]: row for row in (Video & name.key).proj("file_size_bytes", "video_file").to_dicts()}
+    found = videos_by_camera(folder)
+    for camera, path in found.items():
+        if camera not in known:
+            raise SessionError(
+                f"{path}: session {name} was ingested without camera {camera}; a session is ingested whole."
+                f" Remove the session from the database and ingest it again, or give the video its own session"
+            )
+        if path.stat().st_size != known[camera]["file_size_bytes"]:
+            raise SessionError(
+                f"{path} has {path.stat().st_size} bytes, but session {name} was ingested with a video of"
+                f" {known[camera]['file_size_bytes']} bytes ({known[camera]['video_file']}); recordings never"
+                " change. Restore the file, or give the new video a session of its own"
+            )
+    return True
+
+
+def read_session(folder: Path, name: SessionName) -> NewSession:
+    """Read and check everything of a session's folder; every video is decoded to its end.
+
+    Raises
+    ------
+    SessionError, VideoError
+        If anything of it cannot be ingested.
+    """
+    paths = videos_by_camera(folder)
+    if not paths:
+        raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
+    cameras = set(Camera.to_arrays("camera"))
+    file = read_session_file(folder)
+    for camera in [*paths, *file.px_per_mm]:
+        if camera not in cameras:
+            raise SessionError(
+                f"{folder}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}."
+                f" Rename the file, or add the camera with: orofacial camera add {camera}"
+            )
+    videos = tuple(_read_video(camera, path, file) for camera, path in paths.items())
+    _refuse_copies(name, videos)
+    return NewSession(name, folder, file, videos)
+
+
+def _read_video(camera: str, path: Path, file: SessionFile) -> NewVideo:
+    info = probe(path)
+    timestamps_path = path.with_name(f"{camera}.timestamps.csv")
+    timestamps = read_timestamps(timestamps_path, info.n_frames) if timestamps_path.exists() else None
+    return NewVideo(camera, path, info, content_hash(path), timestamps, file.px_per_mm.get(camera))
+
+
+def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
+    seen: dict[str, str] = {}
+    for video in videos:
+        known = (Video & {"content_hash": video.content_hash}).proj("video_file").to_dicts()
+        original = known[0]["video_file"] if known else seen.get(video.content_hash)
+        if original is not None:
+            raise SessionError(
+                f"{video.path} is a copy of {original},  known already; one recording cannot be two videos."
+                f" Remove the copy, or give {name} its own recording"
+            )
+        seen[video.content_hash] = str(video.path)
+
+
+def insert_session(session: NewSession) -> None:
+    """Insert the mouse if it is new, the session and its videos, in one transaction."""
+    key = session.name.key
+    row = {
+        **key,
+        "session_start": session.file.start,
+        "rig": session.file.rig,
+        "experimenter": session.file.experimenter,
+        "session_notes": session.file.notes,
+        "session_folder": str(session.folder),
+    }
+    with Session.connection.transaction, published_or_removed():
+        _insert_mouse(session.name.mouse_id, session.file.mouse, session.folder)
+        Session.insert1(row)
+        Video.insert([{**key, **_video_row(video)} for video in session.videos])
+
+
+def _insert_mouse(mouse_id: str, file: MouseFile, folder: Path) -> None:
+    """Insert a mouse, or add what session.toml says to what is known of it."""
+    said: dict[str, Any] = {name: value for name, value in file.model_dump().items() if value is not None}
+    if not Mouse & {"mouse_id": mouse_id}:
+        Mouse.insert1({"mouse_id": mouse_id, **said}, skip_duplicates=True)
+        return
+    known = (Mouse & {"mouse_id": mouse_id}).fetch1()
+    for name, value in said.items():
+        if known[name] in (None, "", "unknown"):
+            Mouse.update1({"mouse_id": mouse_id, name: value})
+        elif known[name] != value:
+            raise SessionError(
+                f"{folder / 'session.toml'}: mouse {mouse_id} has {name} {value!s}, the database says {known[name]!s};"
+                " correct the one that is wrong"
+            )
+
+
+def _video_row(video: NewVideo) -> dict[str, Any]:
+    fps: Fraction = video.info.fps
+    return {
+        "camera": video.camera,
+        "video_file": str(video.path),
+        "file_size_bytes": video.path.stat().st_size,
+        "content_hash": video.content_hash,
+        "n_frames": video.info.n_frames,
+        "fps_numerator": fps.numerator,
+        "fps_denominator": fps.denominator,
+        "width_px": video.info.width_px,
+        "height_px": video.info.height_px,
+        "px_per_mm": video.px_per_mm,
+        "timestamps": video.timestamps,
+    }

@@ -1,0 +1,1 @@
+"""People and machines: the command line, the database connection, queries, plots and reports."""

@@ -1,0 +1,68 @@
+"""The `orofacial` command. Each command's module is imported only when it is used, so that `--help` is fast."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+# One thread of numerics: two fight over the cores of a shared machine and make SLEAP ten times slower.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+COMMANDS = {
+    "init": ("setup", "Make the data folder, the database and the stores."),
+    "doctor": ("setup", "Say what works, what does not, and what to do."),
+    "camera": ("setup", "Cameras of the rigs: add, list."),
+    "labels": ("labels", "Labeled frames: import, list."),
+    "pairs": ("labels", "Node pairs whose distance is measured: add, list."),
+    "model": ("model", "Models: train, import, list, deploy, undeploy."),
+    "ingest": ("sessions", "Take in every session below a folder that is new."),
+    "populate": ("sessions", "Compute everything that can be computed, here, now."),
+    "status": ("sessions", "Sessions x stages: done, to do, failed, and why."),
+    "tracks": ("results", "Tracks across animals, as CSV or Parquet."),
+    "report": ("results", "Pictures and the table of distances, as one HTML file."),
+    "demo": ("demo", "A simulated lab of six mice, from video to report."),
+}
+"""Name of each command: the module of this package that holds it, and its line in the help."""
+
+
+class _LazyGroup(click.RichGroup):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        if _only_listing():
+            return click.Command(name, help=COMMANDS[name][1])
+        module = importlib.import_module(f"pipeline.cli.{COMMANDS[name][0]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+
+def _only_listing() -> bool:
+    """Whether no command was named, so that only the list of commands is shown."""
+    return not any(argument in COMMANDS for argument in sys.argv[1:])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--data-folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="OROFACIAL_DATA_FOLDER",
+    help="Folder of the embedded database, the stores and settings.toml.  [default: ~/orofacial]",
+)
+@click.version_option(package_name="orofacial")
+@click.pass_context
+def main(context: click.Context, data_folder: Path | None) -> None:
+    """From videos of head-fixed mice to filtered tracks and distances in one database.
+
+    Start with `orofacial init`, or look at `orofacial demo`.
+    """
+    context.obj = data_folder

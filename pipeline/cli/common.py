@@ -1,0 +1,113 @@
+"""What every command shares: the connection, `--json`, and how errors are said."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+
+from compute.errors import OrofacialError
+
+console = Console(soft_wrap=True, highlight=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn this project's errors into one message and exit code 1; Ctrl-C into exit code 130."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        # SIGTERM would skip every clean-up, the embedded database's too.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        try:
+            return function(*args, **kwargs)
+        except OrofacialError as error:
+            if kwargs.get("as_json"):
+                print_json({"error": str(error)})
+            errors.print(f"[bold red]error:[/] {_escape(str(error))}")
+            sys.exit(1)
+        except KeyboardInterrupt:
+            errors.print("stopped; what was finished is kept, run the command again to go on")
+            sys.exit(130)
+
+    return wrapper
+
+
+def connect(context: click.Context) -> Any:
+    """Connect to the database and activate the tables; return the settings.
+
+    Raises
+    ------
+    OrofacialError
+        If the settings, the database or a store cannot be used.
+    """
+    from pipeline.database import connect as connect_database
+    from pipeline.settings import load_settings
+
+    settings = load_settings(context.find_root().obj)
+    connection = connect_database(settings)
+    import schemas
+
+    schemas.activate(settings.schema_prefix, connection)
+    return settings
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object: dates as text, paths as text, NaN as null."""
+    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, (date, Path, Fraction)):
+        return str(value)
+    return value
+
+
+def print_table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
+    """Print a table; a column whose values are all numbers is aligned to the right."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        numbers = all(isinstance(row[index], (int, float)) or row[index] == "-" for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_escape(_text(value)) for value in row))
+    console.print(table)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def next_step(text: str) -> None:
+    """Say what comes next."""
+    console.print(f"[dim]next:[/] {_escape(text)}")

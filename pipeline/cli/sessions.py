@@ -1,0 +1,110 @@
+"""`orofacial ingest`, `populate` and `status`: what happens to sessions."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import rich_click as click
+
+from pipeline.cli.common import connect, console, errors, json_option, next_step, print_json, print_table, says_errors
+
+
+@click.command()
+@click.argument("raw_folder", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Read and check everything, insert nothing.")
+@click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
+@json_option
+@click.pass_context
+@says_errors
+def ingest(
+    context: click.Context, raw_folder: Path, dry_run: bool, stable_after_s: float | None, as_json: bool
+) -> None:
+    """Take in every session below RAW_FOLDER that is new.
+
+    A session is a folder <mouse>/<date>_<number> with a video per camera, such as mouse01/2026-03-02_1/side.mp4.
+    """
+    settings = connect(context)
+    from ingest.sessions import ingest as ingest_sessions
+
+    outcomes = []
+    for outcome in ingest_sessions(
+        raw_folder,
+        pattern=settings.session_pattern,
+        stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
+        dry_run=dry_run,
+    ):
+        outcomes.append(outcome)
+        if not as_json and outcome.status != "known":
+            out = errors if outcome.status == "refused" else console
+            out.print(f"{outcome.status}: {outcome.message}", markup=False)
+    counts = Counter(outcome.status for outcome in outcomes)
+    if as_json:
+        print_json({"outcomes": outcomes, "counts": counts})
+    elif not outcomes:
+        errors.print(f"no session below {raw_folder}: no folder there holds a video", markup=False)
+    else:
+        console.print(", ".join(f"{n} {status}" for status, n in counts.items()))
+        if counts["ingested"]:
+            next_step("orofacial populate")
+    sys.exit(1 if counts["refused"] or not outcomes else 0)
+
+
+@click.command()
+@click.option("--retry-failed", is_flag=True, help="Also try jobs again that failed before.")
+@json_option
+@click.pass_context
+@says_errors
+def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
+    """Compute everything that can be computed, here, now. Stop it when you like: it goes on where it was."""
+    connect(context)
+    from pipeline import populate as work
+    from pipeline.cli.progress import ProgressDisplay
+
+    if retry_failed:
+        work.retry_failed()
+    with ProgressDisplay().shown() as display:
+        summary = work.populate(display)
+    if as_json:
+        print_json(summary)
+    else:
+        done = ", ".join(f"{n} {table}" for table, n in summary.computed.items() if n)
+        console.print(f"computed: {done}" if done else "nothing to compute: everything is up to date")
+        for failure in summary.failed:
+            errors.print(f"failed: {failure['table']} {_key(failure['key'])}: {failure['message']}", markup=False)
+        if summary.failed:
+            next_step("mend the cause, then: orofacial populate --retry-failed")
+        elif done:
+            next_step("orofacial status, orofacial report -o report.html")
+    sys.exit(1 if summary.failed else 0)
+
+
+@click.command()
+@json_option
+@click.pass_context
+@says_errors
+def status(context: click.Context, as_json: bool) -> None:
+    """Show, for each session, how far every stage is, what failed and why."""
+    connect(context)
+    from pipeline.status import STAGES
+    from pipeline.status import status as read_status
+
+    state = read_status()
+    if as_json:
+        print_json(state)
+        return
+    if not state.sessions:
+        console.print("no session yet")
+        next_step("orofacial ingest RAW_FOLDER")
+        return
+    rows = [[session, *(f"{stages[stage.__name__]}" for stage in STAGES)] for session, stages in state.sessions.items()]
+    print_table(["session", *(stage.__name__ for stage in STAGES)], rows)
+    for failure in state.failures:
+        errors.print(f"failed: {failure.table} {_key(failure.key)}: {failure.message}", markup=False)
+    if state.failures:
+        next_step("mend the cause, then: orofacial populate --retry-failed")
+
+
+def _key(key: dict[str, object]) -> str:
+    return "/".join(str(value) for value in key.values())

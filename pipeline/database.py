@@ -1,0 +1,308 @@
+"""The connection to the database: a lab's server, or with nothing configured an embedded one.
+
+A lab configures its PostgreSQL or MySQL server the way DataJoint documents: ``datajoint.json`` in the
+current folder or above it, ``DJ_HOST``, ``DJ_USER``, ``DJ_PASS``, ``DJ_BACKEND`` ... in the environment, ``.secrets/``,
+or ``datajoint.config`` in a running Python. Without a host or user in any of these, `connect` starts the
+embedded PostgreSQL in the data folder. Stores named in DataJoint's configuration win in the same way
+over the folders of `pipeline.settings.Settings`.
+"""
+
+import atexit
+import importlib
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from compute.errors import DatabaseError
+from pipeline.embedded import PORT, SUPERUSER, EmbeddedServer
+from pipeline.settings import Settings
+
+DATABASE_FOLDER_NAME = "database"
+DEFAULT_STORE = "tracks"
+
+
+@dataclass(frozen=True)
+class DatabaseStatus:
+    """What `describe` found.
+
+    Attributes
+    ----------
+    kind : {"embedded", "server"}
+        The data folder's own server, or one that the lab configured.
+    backend : {"postgresql", "mysql"}
+        The kind of database.
+    address : str
+        Folder of the embedded database, or user@host:port of the server. Never a password.
+    version : str or None
+        What the server says of itself; None if it was not reached.
+    latency_ms : float or None
+        Time of one small query (ms); None if the server was not reached.
+    error : str or None
+        Why the server was not reached, and what to do; None if it was.
+    """
+
+    kind: Literal["embedded", "server"]
+    backend: str
+    address: str
+    version: str | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the database answered."""
+        return self.error is None
+
+
+@dataclass
+class _Session:
+    """What this process is connected to, and DataJoint's configuration from before."""
+
+    settings: Settings
+    connection: Any
+    server: EmbeddedServer | None
+    previous_database: Any
+    previous_stores: dict[str, Any]
+
+
+_session: _Session | None = None
+
+
+def connect(settings: Settings) -> Any:
+    """Connect DataJoint to the database, and configure its stores.
+
+    With the same settings and a connection that is alive, the same connection is returned; with others
+    the old one is closed first. At the end of the process the connection is closed by itself.
+
+    Parameters
+    ----------
+    settings : Settings
+        See `pipeline.settings.load_settings`.
+
+    Returns
+    -------
+    datajoint.Connection
+        Also what ``datajoint.conn()`` returns from now on.
+
+    Raises
+    ------
+    DatabaseError
+        If the database or a store cannot be used: what was tried, what was found, what to do.
+    """
+    global _session
+    if _session is not None:
+        if _session.settings == settings and _is_alive(_session.connection):
+            return _session.connection
+        disconnect()
+    dj = import_datajoint()
+    _check_configuration_file(dj)
+    previous_database, previous_stores = dj.config.database, dict(dj.config.stores)
+    server = None if server_is_configured() else EmbeddedServer(settings.data_folder / DATABASE_FOLDER_NAME)
+    try:
+        _configure_stores(dj, settings)
+        if server is not None:
+            server.enter()
+            dj.config.database = _embedded_configuration(previous_database, server)
+        connection = _open(dj)
+    except BaseException:
+        dj.config.database, dj.config.stores = previous_database, previous_stores
+        if server is not None:
+            server.leave()
+        raise
+    _session = _Session(settings, connection, server, previous_database, previous_stores)
+    atexit.register(disconnect)
+    return connection
+
+
+def disconnect() -> None:
+    """Close the connection, and stop the embedded server if nobody else uses it.
+
+    DataJoint's configuration becomes what it was before `connect`. Without a connection nothing happens.
+    """
+    global _session
+    if _session is None:
+        return
+    session, _session = _session, None
+    atexit.unregister(disconnect)
+    dj = import_datajoint()
+    dj.config.database, dj.config.stores = session.previous_database, session.previous_stores
+    try:
+        if session.connection.is_connected:
+            session.connection.close()
+    finally:
+        if session.server is not None:
+            session.server.leave()
+
+
+def describe(settings: Settings) -> DatabaseStatus:
+    """Connect, and say what the database is; an unreachable one is a finding and not an error.
+
+    Returns
+    -------
+    DatabaseStatus
+        With ``error`` set if there is no connection.
+    """
+    kind: Literal["embedded", "server"] = "embedded"
+    backend, address = "postgresql", str(settings.data_folder / DATABASE_FOLDER_NAME)
+    try:
+        if server_is_configured():
+            kind, backend, address = "server", import_datajoint().config.database.backend, _address()
+        connection = connect(settings)
+        start_s = time.perf_counter()
+        (version,) = connection.query("SELECT version()").fetchone()
+        latency_ms = 1e3 * (time.perf_counter() - start_s)
+    except DatabaseError as error:
+        return DatabaseStatus(kind, backend, address, error=str(error))
+    return DatabaseStatus(kind, backend, address, version=version, latency_ms=latency_ms)
+
+
+def server_is_configured() -> bool:
+    """Whether DataJoint's configuration names a host or user; its default host, localhost, is no name.
+
+    Secrets can only hold user and password, so that either of them counts as well.
+    """
+    own = _session is not None and _session.server is not None  # then the host in it is ours
+    database = _session.previous_database if own and _session else import_datajoint().config.database
+    return bool({"host", "user", "password"} & database.model_fields_set)
+
+
+def import_datajoint() -> Any:
+    """Import DataJoint quietly: without its notes on configuration, and with its log on stderr.
+
+    Warnings and errors are still logged; a ``loglevel`` in DataJoint's configuration wins.
+
+    Raises
+    ------
+    DatabaseError
+        If a ``DJ_*`` variable holds a value that DataJoint does not take.
+    """
+    if "datajoint" not in sys.modules:
+        try:
+            with _quiet():
+                importlib.import_module("datajoint")
+        except ValueError as error:
+            raise DatabaseError(f"DataJoint's environment variables (DJ_*) cannot be used: {error}") from error
+    dj = sys.modules["datajoint"]
+    for handler in dj.logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)  # stdout belongs to a command's result
+    dj.config.loglevel = dj.config.loglevel if "loglevel" in dj.config.model_fields_set else "WARNING"
+    dj.config.safemode = False  # it would ask on the terminal before each deletion
+    return dj
+
+
+def _check_configuration_file(dj: Any) -> None:
+    """Refuse a broken ``datajoint.json``: DataJoint warns and goes on with defaults, another database."""
+    file = None if dj.config.ignore_config_file else dj.settings.find_config_file()
+    if file is None:
+        return
+    try:
+        with _quiet():
+            dj.settings.Config().load(file)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DatabaseError(
+            f"{file}: DataJoint's configuration cannot be used ({error}). Correct that file, or remove it to "
+            "work with the embedded database."
+        ) from error
+
+
+def _embedded_configuration(database: Any, server: EmbeddedServer) -> Any:
+    return database.model_copy(
+        update={
+            "host": str(server.socket_folder),
+            "port": PORT,
+            "user": SUPERUSER,
+            "password": "",  # the folder's permissions are the guard
+            "backend": "postgresql",
+            "name": None,
+            "use_tls": False,
+        }
+    )
+
+
+def _configure_stores(dj: Any, settings: Settings) -> None:
+    """Add those of the three file stores that DataJoint's own configuration does not name."""
+    folders = {"tracks": settings.tracks_store, "models": settings.models_store, "labels": settings.labels_store}
+    missing = {name: folder for name, folder in folders.items() if name not in dj.config.stores}
+    for folder in (settings.data_folder, *missing.values()):
+        _make_private_folder(folder)
+    own = {name: {"protocol": "file", "location": str(folder)} for name, folder in missing.items()}
+    dj.config.stores = {"default": DEFAULT_STORE, **dj.config.stores, **own}
+
+
+def _make_private_folder(folder: Path) -> None:
+    """Create a folder for its owner only; one that exists keeps the permissions that a person gave it."""
+    try:
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"{folder}: this folder cannot be created ({error.strerror}). Name another data folder with "
+            "OROFACIAL_DATA_FOLDER or --data-folder, or another store in settings.toml."
+        ) from error
+
+
+def _open(dj: Any) -> Any:
+    database = dj.config.database
+    if database.user is None:
+        raise DatabaseError(
+            f"DataJoint's configuration names the database server {_address()} but no user. Set DJ_USER and "
+            "DJ_PASS, or put them into .secrets/ beside datajoint.json."
+        )
+    password = dj.config["database.password"] or ""
+    try:
+        with _quiet():
+            return dj.conn(user=database.user, password=password, reset=True)
+    except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
+        found = " ".join(str(error).split())
+        found = found.replace(password, "***") if password else found
+        raise DatabaseError(
+            f"No connection to the {database.backend} server {_address()}: {found or type(error).__name__}. "
+            f"{_what_to_do(found)}"
+        ) from None
+
+
+def _is_alive(connection: Any) -> bool:
+    """Whether the server answers; `is_connected` of DataJoint 2.3.5 is always true on PostgreSQL."""
+    try:
+        connection.query("SELECT 1", reconnect=False)
+    except Exception:  # psycopg2's, pymysql's and DataJoint's have no common base
+        return False
+    return True
+
+
+def _address() -> str:
+    database = import_datajoint().config.database
+    return f"{database.user or '(no user)'}@{database.host}:{database.port}"
+
+
+def _what_to_do(found: str) -> str:
+    lowered = found.lower()
+    if "authentication" in lowered or "access denied" in lowered or "password" in lowered:
+        return "Check user and password: DJ_USER and DJ_PASS, or .secrets/ beside datajoint.json."
+    return (
+        "Check that the server runs and that host, port and backend are right: DJ_HOST, DJ_PORT and DJ_BACKEND, "
+        "or datajoint.json. Without any of these the embedded database is used."
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back DataJoint's lines on its configuration, TLS and MariaDB: what fails is raised anyway."""
+    logger = logging.getLogger("datajoint")
+    level, disabled = logger.level, logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        logger.setLevel(level)  # every Config() that DataJoint makes sets it to its own

@@ -1,0 +1,120 @@
+"""What works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from compute.errors import OrofacialError
+from pipeline.settings import Settings
+
+_ENOUGH_FREE_BYTES = 5 * 1024**3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+def check_all(settings: Settings) -> list[Check]:
+    """Check everything that the pipeline stands on. A check that fails does not stop the others."""
+    checks: list[tuple[str, Callable[[Settings], Check]]] = [
+        ("database", _check_database),
+        ("stores", _check_stores),
+        ("video", _check_video),
+        ("estimator", _check_estimator),
+        ("disk", _check_disk),
+    ]
+    return [_run(name, check, settings) for name, check in checks]
+
+
+def _run(name: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
+    try:
+        return check(settings)
+    except OrofacialError as error:
+        return Check(name, False, str(error))
+    except Exception as error:  # a broken installation can fail in any way, and the doctor says so
+        return Check(name, False, f"{type(error).__name__}: {error}", "install orofacial again, or report this")
+
+
+def _check_database(settings: Settings) -> Check:
+    from pipeline.database import describe
+
+    status = describe(settings)
+    if not status.reachable:
+        return Check("database", False, status.error or "not reachable")
+    version = (status.version or "").split(",")[0].split(" on ")[0]
+    return Check("database", True, f"{status.kind}, {version}, {status.address}, answers in {status.latency_ms:.1f} ms")
+
+
+def store_addresses() -> dict[str, str]:
+    """Where each store lies, as DataJoint is configured now."""
+    import datajoint as dj
+
+    return {
+        name: f"{spec.get('protocol', 'file')}: {'/'.join(filter(None, (spec.get('bucket'), spec.get('location'))))}"
+        for name in ("tracks", "models", "labels")
+        for spec in [dj.config.get_store_spec(name)]
+    }
+
+
+def _check_stores(settings: Settings) -> Check:
+    """Write, read back and remove a small file in each store."""
+    from datajoint.hash_registry import get_store_backend
+
+    from pipeline.database import connect
+
+    connect(settings)
+    for name, address in store_addresses().items():
+        backend = get_store_backend(name)
+        path = "orofacial-doctor.txt"
+        try:
+            backend.put_buffer(b"works", path)
+            if backend.get_buffer(path) != b"works":
+                return Check("stores", False, f"{name} ({address}) returns other bytes than were written")
+            backend.remove(path)
+        except OSError as error:
+            advice = "free space, or mend the permissions of the folder"
+            return Check("stores", False, f"{name} ({address}) cannot be written: {error}", advice)
+    return Check("stores", True, ", ".join(f"{name} {address}" for name, address in store_addresses().items()))
+
+
+def _check_video(settings: Settings) -> Check:
+    """Write a short video and decode it."""
+    import numpy as np
+
+    from compute.video import probe, write_video
+
+    with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
+        path = Path(folder) / "test.mp4"
+        write_video(path, (np.full((64, 64), value, np.uint8) for value in range(10)), 30)
+        info = probe(path)
+    found = f"wrote and decoded {info.n_frames} frames ({info.codec})"
+    return Check("video", info.n_frames == 10, found, "" if info.n_frames == 10 else "install PyAV again")
+
+
+def _check_estimator(settings: Settings) -> Check:
+    from compute import estimators
+
+    device, versions = estimators.describe()
+    advice = "" if device.startswith(("cuda", "mps")) else "works without a GPU; with one, estimation is much faster"
+    return Check("estimator", True, f"{versions} on {device}", advice)
+
+
+def _check_disk(settings: Settings) -> Check:
+    folder = settings.data_folder
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1024**3:.0f} GB free in {folder}"
+    if free < _ENOUGH_FREE_BYTES:
+        return Check("disk", False, found, "free some space: tracks need about 6 MB for 100,000 frames")
+    return Check("disk", True, found)

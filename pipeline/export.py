@@ -1,0 +1,48 @@
+"""Tracks as files for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from compute.errors import OrofacialError
+from pipeline.query import TrackSelection
+
+
+class ExportError(OrofacialError):
+    """A file that cannot be written."""
+
+
+def write_selection(selection: TrackSelection, output: Path) -> int:
+    """Write tracks as one line a frame and node, to CSV or Parquet by the suffix; return the number of lines.
+
+    The file appears when it is complete; memory holds one track at a time.
+
+    Raises
+    ------
+    ExportError
+        If the suffix is neither .csv nor .parquet, or the file cannot be written.
+    """
+    writers: dict[str, Any] = {".csv": pa_csv.CSVWriter, ".parquet": pq.ParquetWriter}
+    if output.suffix not in writers:
+        raise ExportError(f"{output}: suffix {output.suffix!r}; expected .csv or .parquet")
+    temporary = output.with_name(f".{output.name}.part")
+    n_rows = 0
+    try:
+        writer = None
+        for table in selection.to_arrow():
+            writer = writer or writers[output.suffix](temporary, table.schema)
+            writer.write_table(table)
+            n_rows += table.num_rows
+        if writer is not None:
+            writer.close()
+            temporary.replace(output)
+    except (OSError, pa.ArrowException) as error:
+        raise ExportError(f"{output} cannot be written: {error}; nothing was kept of it") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return n_rows

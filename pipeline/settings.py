@@ -1,0 +1,141 @@
+"""The few settings of this project.
+
+They come from ``settings.toml`` in the data folder and from environment variables named
+``OROFACIAL_`` and the setting's name in capitals; the environment wins. Everything that changes a
+result is a row in the database and not a setting. The database server and stores elsewhere than
+in the data folder are configured with DataJoint's own files and variables (see `pipeline.database`).
+"""
+
+import os
+import re
+import string
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from compute.errors import OrofacialError
+
+DEFAULT_DATA_FOLDER = Path("~/orofacial")
+SETTINGS_FILE_NAME = "settings.toml"
+SESSION_PATTERN_FIELDS = {"mouse", "date", "number"}
+
+
+class SettingsError(OrofacialError):
+    """A setting that does not exist, or a value that it cannot have."""
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))
+
+
+def _below_data_folder(path: Path, info: ValidationInfo) -> Path:
+    return _absolute(info.data["data_folder"] / path.expanduser()) if "data_folder" in info.data else path
+
+
+def _has_session_fields(pattern: str) -> str:
+    fields = [field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None]
+    if sorted(fields) != sorted(SESSION_PATTERN_FIELDS):
+        raise ValueError("needs {mouse}, {date} and {number}, each once, for example {mouse}/{date}_{number}")
+    return pattern
+
+
+StoreFolder = Annotated[Path, AfterValidator(_below_data_folder), Field(validate_default=True)]
+
+
+class Settings(BaseSettings):
+    """Where the data is and how session folders are named; see `load_settings`.
+
+    Attributes
+    ----------
+    data_folder : Path
+        Absolute. Holds the embedded database, the stores and ``settings.toml``.
+    schema_prefix : str
+        What the names of this project's database schemas begin with.
+    session_pattern : str
+        Folder of one session below the raw folder, with the fields mouse, date and number.
+    stable_after_s : float
+        A session folder is taken once nothing in it has changed for so long (s).
+    tracks_store, models_store, labels_store : Path
+        Absolute folders of the three file stores; relative ones are below the data folder. A store of
+        the same name in DataJoint's own configuration wins.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OROFACIAL_", extra="forbid", frozen=True, env_ignore_empty=True)
+
+    data_folder: Annotated[Path, AfterValidator(_absolute), Field(validate_default=True)] = DEFAULT_DATA_FOLDER
+    schema_prefix: str = Field("orofacial_", pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    session_pattern: Annotated[str, AfterValidator(_has_session_fields)] = "{mouse}/{date}_{number}"
+    stable_after_s: float = Field(10.0, ge=0, allow_inf_nan=False)
+    tracks_store: StoreFolder = Path("store/tracks")
+    models_store: StoreFolder = Path("store/models")
+    labels_store: StoreFolder = Path("store/labels")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, and that over the data folder's ``settings.toml``."""
+        named = {**env_settings(), **init_settings()}
+        file = _absolute(Path(named.get("data_folder", DEFAULT_DATA_FOLDER))) / SETTINGS_FILE_NAME
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def load_settings(data_folder: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    data_folder : Path, optional
+        The data folder; without it ``OROFACIAL_DATA_FOLDER``, else ``~/orofacial``. It need not exist.
+
+    Returns
+    -------
+    Settings
+        All settings, checked.
+
+    Raises
+    ------
+    SettingsError
+        If the file is not TOML, names a setting that does not exist, or a value does not fit. The
+        message names the setting, its value and where it stands.
+    """
+    explicit: dict[str, Any] = {} if data_folder is None else {"data_folder": data_folder}
+    folder = data_folder or Path(os.environ.get("OROFACIAL_DATA_FOLDER") or DEFAULT_DATA_FOLDER)
+    file = _absolute(folder) / SETTINGS_FILE_NAME
+    try:
+        _refuse_data_folder_in(file)
+        return Settings(**explicit)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: not valid TOML ({error}). Correct that line.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: cannot be read ({error}). Make it a readable UTF-8 text file.") from error
+    except ValidationError as error:
+        raise SettingsError("\n".join(_describe(problem, file) for problem in error.errors())) from error
+
+
+def _refuse_data_folder_in(file: Path) -> None:
+    if file.exists() and "data_folder" in tomllib.loads(file.read_text(encoding="utf-8")):
+        raise SettingsError(
+            f"{file}: found data_folder, which cannot stand in the folder that it names. "
+            "Remove the line and set OROFACIAL_DATA_FOLDER, or give --data-folder."
+        )
+
+
+def _describe(problem: Any, file: Path) -> str:
+    """One sentence for one of pydantic's problems: where, what was found, what was expected."""
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(field for field in Settings.model_fields if field != "data_folder")
+        return f"{file}: unknown setting {name!r}. Known settings: {known}. Correct or remove the line."
+    variable = f"OROFACIAL_{name}".upper()
+    place = f"environment variable {variable}" if variable in os.environ else str(file)
+    expected = re.sub(r"^Value error, ", "", problem["msg"])
+    return f"{place}: {name} = {problem['input']!r} does not fit: {expected}. Correct the value."

@@ -1,0 +1,72 @@
+"""What people labelled: skeletons and labeled frames."""
+
+from __future__ import annotations
+
+import datajoint as dj
+
+from schemas.session import Camera  # noqa: F401  (named in the definitions)
+from schemas.subject import Mouse  # noqa: F401
+
+schema = dj.Schema()
+
+
+@schema
+class Skeleton(dj.Manual):
+    """Nodes and edges that belong together."""
+
+    definition = """
+    skeleton_id : char(16)  # hash of the names of nodes and edges, in their order
+    """
+
+    class Node(dj.Part):
+        """A point that is labelled."""
+
+        definition = """
+        -> master
+        node : varchar(64)
+        ---
+        node_index : int16  # place in the arrays
+        """
+
+    class Edge(dj.Part):
+        """A line between two nodes."""
+
+        definition = """
+        -> master
+        edge_index : int16
+        ---
+        -> Skeleton.Node.proj(source_node='node')
+        -> Skeleton.Node.proj(target_node='node')
+        """
+
+    def nodes(self) -> list[str]:
+        """Node names of the one skeleton that this query is restricted to, in the order of the arrays."""
+        return list((self.Node & self).to_arrays("node", order_by="node_index"))
+
+
+@schema
+class LabeledFrames(dj.Manual):
+    """Frames with nodes placed by people, imported as one set, images included. Never altered."""
+
+    definition = """
+    labels_id : char(16)  # hash of images and points
+    ---
+    labels_name : varchar(255)  # name of the imported file
+    -> Camera
+    -> Skeleton
+    n_labeled_frames : int32
+    package : <bundle@labels>  # SLEAP package (.pkg.slp) with the images
+    imported_at=CURRENT_TIMESTAMP : datetime
+    """
+
+    class Source(dj.Part):
+        """Where a labeled frame came from."""
+
+        definition = """
+        -> master
+        labeled_frame_index : int32  # place in the package
+        ---
+        original_file : varchar(1000)  # video or image, as the labels file named it
+        frame_index : int32
+        -> [nullable] Mouse
+        """

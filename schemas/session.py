@@ -1,0 +1,83 @@
+"""Recordings: which camera filmed which mouse, when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.subject import Mouse  # noqa: F401  (named in the definitions)
+
+schema = dj.Schema()
+
+
+@schema
+class Camera(dj.Lookup):
+    """A view of the mouse. A lab with other cameras inserts its own rows."""
+
+    definition = """
+    camera : varchar(32)
+    ---
+    camera_description='' : varchar(255)
+    """
+    contents = (
+        {"camera": "side", "camera_description": "from the side of the mouse"},
+        {"camera": "lower", "camera_description": "from below the mouse"},
+    )
+
+
+@schema
+class Session(dj.Manual):
+    """One recording of one mouse: the folder `<mouse>/<date>_<number>`."""
+
+    definition = """
+    -> Mouse
+    session_date : date
+    session_number : int16  # counts the sessions of a day
+    ---
+    session_start=null : datetime  # as session.toml says, local time of the rig
+    rig='' : varchar(64)
+    experimenter='' : varchar(64)
+    session_notes='' : varchar(1000)
+    session_folder : varchar(1000)  # where the videos lie
+    ingested_at=CURRENT_TIMESTAMP : datetime
+    """
+
+
+@schema
+class Video(dj.Manual):
+    """A video of a session, as it lies on disk; never altered."""
+
+    definition = """
+    -> Session
+    -> Camera
+    ---
+    video_file : varchar(1000)  # absolute path, the same on every machine of the lab
+    file_size_bytes : int64  # (bytes)
+    content_hash : char(64)  # sha256 of the file
+    n_frames : int32  # decoded, not the container's promise
+    fps_numerator : int32  # (Hz) exact frame rate is numerator / denominator
+    fps_denominator : int32
+    width_px : int32
+    height_px : int32
+    px_per_mm=null : float64  # scale at the mouse; null: unknown
+    timestamps=null : <array@tracks>  # (s) time of each frame by the camera's clock; null: frame_index / fps
+    unique index (content_hash)
+    """
+
+    @staticmethod
+    def frame_times(row: dict[str, Any]) -> NDArray[np.float64]:
+        """Time of each frame in seconds, shape (frame,).
+
+        The camera's timestamps where there are any, else frame index divided by the exact frame rate.
+
+        Parameters
+        ----------
+        row : dict
+            A fetched row of `Video`.
+        """
+        if row["timestamps"] is not None:
+            return np.asarray(row["timestamps"], np.float64)
+        return np.arange(row["n_frames"]) * row["fps_denominator"] / row["fps_numerator"]

@@ -1,0 +1,115 @@
+"""Filtered tracks, and how good the raw ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import datajoint as dj
+
+from compute.filters import apply_filter, default_parameters
+from compute.quality import track_quality
+from compute.tracks import Tracks
+from schemas.codecs import TracksReference, published_or_removed
+from schemas.pose import PoseEstimation
+from schemas.session import Video
+
+schema = dj.Schema()
+
+
+@schema
+class FilterMethod(dj.Lookup):
+    """A filter with its parameters. Another parameter is another row."""
+
+    definition = """
+    filter_method : varchar(64)
+    ---
+    filter_name : varchar(32)  # function in compute.filters
+    filter_parameters : json  # the function's keywords
+    """
+    # A row keeps the parameters that were the defaults when the row was made.
+    contents = tuple(
+        {"filter_method": name, "filter_name": name, "filter_parameters": default_parameters(name)}
+        for name in ("raw", "gaussian", "median", "kalman")
+    )
+
+
+@schema
+class FilteredTrack(dj.Computed):
+    """A video's tracks after a filter."""
+
+    definition = """
+    -> PoseEstimation
+    -> FilterMethod
+    ---
+    tracks=null : <tracks@tracks>  # null: the filter is raw, the tracks are PoseEstimation's
+    """
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Fetch the filter's name and parameters."""
+        return (FilterMethod & key).fetch1("filter_name", "filter_parameters")
+
+    def make_compute(
+        self, key: dict[str, Any], filter_name: str, filter_parameters: dict[str, Any]
+    ) -> tuple[Tracks | None]:
+        """Filter the tracks."""
+        if filter_name == "raw":
+            return (None,)
+        raw = (PoseEstimation & key).fetch1("tracks").tracks()
+        return (apply_filter(raw, filter_name, filter_parameters),)
+
+    def make_insert(self, key: dict[str, Any], tracks: Tracks | None) -> None:
+        """Insert the filtered tracks."""
+        with published_or_removed():
+            self.insert1({**key, "tracks": tracks})
+
+
+def fetch_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
+    """Read the tracks of one row of `FilteredTrack`, whichever filter made it.
+
+    Parameters
+    ----------
+    key : dict
+        Primary key of the row.
+    nodes : sequence of str, optional
+        Read only these nodes.
+    """
+    reference: TracksReference | None = (FilteredTrack & key).fetch1("tracks")
+    if reference is None:
+        reference = (PoseEstimation & key).fetch1("tracks")
+    return reference.tracks(nodes)
+
+
+@schema
+class TrackQuality(dj.Computed):
+    """How good the raw tracks of a video are, node by node."""
+
+    definition = """
+    -> PoseEstimation
+    """
+
+    class Node(dj.Part):
+        """Quality of one node."""
+
+        definition = """
+        -> master
+        node : varchar(64)
+        ---
+        fraction_found : float64  # of all frames
+        n_jumps : int32  # moves between frames too large to be the node's own
+        score_p05=null : float64  # quantiles of the estimator's score; null: no frame has one
+        score_p25=null : float64
+        score_p50=null : float64
+        score_p75=null : float64
+        score_p95=null : float64
+        fraction_outside : float64  # of all frames: position outside the picture
+        """
+
+    def make(self, key: dict[str, Any]) -> None:
+        """Fetch the tracks, measure, insert."""
+        tracks = (PoseEstimation & key).fetch1("tracks").tracks()
+        width_px, height_px = (Video & key).fetch1("width_px", "height_px")
+        qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
+        self.insert1(key)
+        self.Node.insert([{**key, **asdict(quality)} for quality in qualities])

@@ -1,0 +1,300 @@
+"""Labels: what a person placed comes back exactly, from every format, with its image and its source."""
+
+import cv2
+import numpy as np
+import pytest
+import sleap_io as sio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compute.errors import LabelsError
+from compute.labels import (
+    Source,
+    images_of,
+    load_package,
+    positions_of,
+    read_labels,
+    save_package,
+    skeleton_of,
+    sources_of,
+    split,
+    write_package,
+)
+from compute.video import read_luma, write_video
+
+NODES = ("snout", "jaw_tip", "ear")  # not in alphabetical order, on purpose
+EDGES = (("snout", "jaw_tip"), ("jaw_tip", "ear"))
+
+
+def make_arrays(n_frames=5, height=40, width=60, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n_frames, height, width), np.uint8)
+    position = rng.uniform(0, 40, (n_frames, len(NODES), 2)).round(2)
+    position[1, 2] = np.nan
+    return images, position, [(f"mouse{i % 2}/side.mp4", 10 * i) for i in range(n_frames)]
+
+
+@pytest.fixture
+def package(tmp_path):
+    images, position, sources = make_arrays()
+    write_package(tmp_path / "side.pkg.slp", images, position, NODES, EDGES, sources)
+    return tmp_path / "side.pkg.slp"
+
+
+def write_csv(folder, images, position, nodes=NODES, index_columns=1):
+    names = [f"labeled-data/img{i:02d}.png" for i in range(len(images))]
+    (folder / "labeled-data").mkdir(parents=True, exist_ok=True)
+    for name, image in zip(names, images, strict=True):
+        cv2.imwrite(str(folder / name), image)
+    blanks = [""] * (index_columns - 1)
+    header = [
+        ["scorer", *blanks, *["anna"] * 2 * len(nodes)],
+        ["bodyparts", *blanks, *[node for node in nodes for _ in "xy"]],
+        ["coords", *blanks, *["x", "y"] * len(nodes)],
+    ]
+    rows = [
+        [*(name.split("/") if index_columns > 1 else [name]), *["" if np.isnan(v) else str(v) for v in points.ravel()]]
+        for name, points in zip(names, position, strict=True)
+    ]
+    path = folder / "CollectedData.csv"
+    path.write_text("\n".join(",".join(row) for row in header + rows) + "\n")
+    return path
+
+
+def test_package_gives_back_exactly_what_was_written(package):
+    images, position, sources = make_arrays()
+    labels = load_package(package)
+    assert skeleton_of(labels) == (NODES, EDGES)
+    np.testing.assert_array_equal(positions_of(labels), position)
+    np.testing.assert_array_equal(images_of(labels), images)
+    assert sources_of(labels) == [Source(*source) for source in sources]
+    assert [path.name for path in package.parent.iterdir()] == ["side.pkg.slp"]
+
+
+def test_sleap_reads_a_package_by_itself(package):
+    labels = sio.load_slp(str(package))
+    assert len(labels.user_labeled_frames) == 5
+    np.testing.assert_array_equal(labels[3].image[..., 0], make_arrays()[0][3])
+
+
+@pytest.mark.parametrize("index_columns", [1, 2])
+def test_csv_keeps_its_order_of_nodes_and_its_images(tmp_path, index_columns):
+    images, position, _ = make_arrays()
+    path = write_csv(tmp_path, images, position, index_columns=index_columns)
+    labels = read_labels(path)
+    assert skeleton_of(labels) == (NODES, ())
+    np.testing.assert_allclose(positions_of(labels), position)
+    np.testing.assert_array_equal(images_of(labels), images)
+    assert sources_of(labels)[2] == (str(tmp_path / "labeled-data" / "img02.png"), 0)
+
+
+def test_csv_agrees_with_sleap_ios_own_reader(tmp_path):
+    images, position, _ = make_arrays()
+    path = write_csv(tmp_path, images, position)
+    theirs = {name: i for i, name in enumerate(sio.load_file(str(path)).skeleton.node_names)}
+    other = np.stack([frame.instances[0].numpy() for frame in sio.load_file(str(path))])
+    np.testing.assert_allclose(positions_of(read_labels(path)), other[:, [theirs[node] for node in NODES]])
+
+
+def test_a_frame_without_any_point_is_left_out(tmp_path):
+    images, position, _ = make_arrays()
+    position[3] = np.nan
+    labels = read_labels(write_csv(tmp_path, images, position))
+    np.testing.assert_array_equal(images_of(labels), images[[0, 1, 2, 4]])
+    assert [source.path[-9:] for source in sources_of(labels)] == ["img00.png", "img01.png", "img02.png", "img04.png"]
+
+
+def test_a_missing_image_is_named(tmp_path):
+    path = write_csv(tmp_path, *make_arrays()[:2])
+    (tmp_path / "labeled-data" / "img02.png").unlink()
+    with pytest.raises(LabelsError, match=r"img02\.png is missing"):
+        read_labels(path)
+
+
+def test_color_images_become_gray(tmp_path):
+    _, position, _ = make_arrays()
+    color = np.random.default_rng(1).integers(0, 256, (5, 40, 60, 3), np.uint8)
+    labels = read_labels(write_csv(tmp_path, color, position))
+    expected = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in color]
+    np.testing.assert_array_equal(images_of(labels), expected)
+
+
+def make_slp(folder, frame_indices=(3, 17, 8), predicted=(4,)):
+    """A SLEAP file over a video: every frame of the video tells its own index."""
+    frames = np.tile(np.linspace(0, 200, 64).astype(np.uint8), (30, 48, 1))
+    for index in range(30):
+        frames[index, :, 2 * index : 2 * index + 2] = 255
+    write_video(folder / "side.mp4", frames, 30)
+    video = sio.load_video(str(folder / "side.mp4"))
+    skeleton = sio.Skeleton(nodes=list(NODES), edges=list(EDGES))
+    points = np.array([[1.5, 2], [3, 4], [np.nan, np.nan]])
+    labeled = [
+        sio.LabeledFrame(video=video, frame_idx=i, instances=[sio.Instance.from_numpy(points + i, skeleton=skeleton)])
+        for i in frame_indices
+    ]
+    for index in predicted:
+        instance = sio.PredictedInstance.from_numpy(points, skeleton=skeleton, point_scores=np.ones(3), score=1.0)
+        labeled.append(sio.LabeledFrame(video=video, frame_idx=index, instances=[instance]))
+    path = folder / "labels.slp"
+    sio.Labels(labeled).save(str(path), verbose=False)
+    return path
+
+
+def test_only_frames_that_a_person_labeled_count(tmp_path):
+    labels = read_labels(make_slp(tmp_path))
+    assert [source.frame_index for source in sources_of(labels)] == [3, 17, 8]
+    assert {source.path for source in sources_of(labels)} == {str(tmp_path / "side.mp4")}
+    np.testing.assert_array_equal(positions_of(labels)[:, 0], [[4.5, 5], [18.5, 19], [9.5, 10]])
+
+
+def test_images_of_a_video_are_exactly_the_labeled_frames(tmp_path):
+    path = make_slp(tmp_path)
+    frames = list(read_luma(tmp_path / "side.mp4"))
+    np.testing.assert_array_equal(images_of(read_labels(path)), [frames[i] for i in (3, 17, 8)])
+
+
+def test_a_package_of_a_video_does_not_need_the_video(tmp_path):
+    labels = read_labels(make_slp(tmp_path))
+    images = images_of(labels)
+    save_package(labels, tmp_path / "side.pkg.slp")
+    (tmp_path / "side.mp4").unlink()
+    package = load_package(tmp_path / "side.pkg.slp")
+    np.testing.assert_array_equal(images_of(package), images)
+    assert sources_of(package) == sources_of(labels)
+    save_package(package, tmp_path / "copy.pkg.slp")
+    assert sources_of(load_package(tmp_path / "copy.pkg.slp")) == sources_of(labels)
+
+
+def test_labels_of_a_missing_video_name_it(tmp_path):
+    path = make_slp(tmp_path)
+    (tmp_path / "side.mp4").unlink()
+    with pytest.raises(LabelsError, match=r"side\.mp4 is missing"):
+        read_labels(path)
+
+
+def test_load_package_wants_the_images_inside(tmp_path):
+    with pytest.raises(LabelsError, match="does not hold its images"):
+        load_package(make_slp(tmp_path))
+
+
+def test_labels_without_labels_are_refused(tmp_path):
+    with pytest.raises(LabelsError, match="no labeled frames"):
+        read_labels(make_slp(tmp_path, frame_indices=(), predicted=(1, 2)))
+    with pytest.raises(LabelsError, match="no labeled frames"):
+        read_labels(write_csv(tmp_path / "csv", [], np.empty((0, 3, 2))))
+
+
+def test_two_skeletons_are_refused(tmp_path):
+    labels = sio.load_slp(str(make_slp(tmp_path)))
+    other = sio.Skeleton(nodes=["a"], name="other")
+    labels.append(
+        sio.LabeledFrame(video=labels.video, frame_idx=1, instances=[sio.Instance.from_numpy(np.ones((1, 2)), other)])
+    )
+    labels.save(str(tmp_path / "two.slp"), verbose=False)
+    with pytest.raises(LabelsError, match="2 skeletons"):
+        read_labels(tmp_path / "two.slp")
+
+
+def test_two_mice_in_a_frame_are_refused(tmp_path):
+    labels = sio.load_slp(str(make_slp(tmp_path)))
+    labels[0].instances.append(sio.Instance.from_numpy(np.ones((3, 2)), labels.skeleton))
+    labels.save(str(tmp_path / "two.slp"), verbose=False)
+    with pytest.raises(LabelsError, match="expected one mouse"):
+        read_labels(tmp_path / "two.slp")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("labels.slp", None, "does not exist"),
+        ("labels.slp", b"", "cannot be read"),
+        ("labels.slp", b"not HDF5", "cannot be read"),
+        ("labels.csv", b"time,x,y\n1,2,3\n", "bodyparts"),
+        ("labels.csv", bytes(range(256)), "cannot be read|bodyparts"),
+        ("labels.json", b"{}", "expected a .slp"),
+    ],
+)
+def test_what_is_no_labels_file_is_refused(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(LabelsError, match=message):
+        read_labels(tmp_path / name)
+
+
+def test_a_package_that_was_cut_off_is_refused(package):
+    package.write_bytes(package.read_bytes()[:3000])
+    with pytest.raises(LabelsError, match="cannot be read"):
+        load_package(package)
+
+
+def test_images_of_two_sizes_are_refused_and_leave_no_file(tmp_path):
+    images, position, sources = make_arrays(2)
+    with pytest.raises(LabelsError, match=r"mouse1/side\.mp4, frame 10"):
+        write_package(tmp_path / "a.pkg.slp", [images[0], images[1][:30]], position, NODES, EDGES, sources)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["positions", "sources", "no frames", "no points", "name"])
+def test_arrays_that_disagree_are_refused(tmp_path, what):
+    images, position, sources = make_arrays()
+    name = "a.slp" if what == "name" else "a.pkg.slp"
+    if what == "positions":
+        position = position[:, :2]
+    if what == "sources":
+        sources = sources[:3]
+    if what == "no frames":
+        images, position, sources = images[:0], position[:0], []
+    if what == "no points":
+        position[0] = np.nan
+    with pytest.raises(LabelsError, match="a\\."):
+        write_package(tmp_path / name, images, position, NODES, EDGES, sources)
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    frame_indices=st.lists(st.integers(0, 6), min_size=2, max_size=20).filter(lambda values: len(set(values)) > 1),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 5),
+)
+def test_split_never_leaks_a_frame_and_loses_none(frame_indices, fraction, seed):
+    skeleton = sio.Skeleton(nodes=["a"])
+    video = sio.Video(filename="side.mp4", open_backend=False)
+    instances = [sio.Instance.from_numpy(np.ones((1, 2)), skeleton) for _ in frame_indices]
+    labels = sio.Labels(
+        [
+            sio.LabeledFrame(video=video, frame_idx=i, instances=[instance])
+            for i, instance in zip(frame_indices, instances, strict=True)
+        ]
+    )
+    train, held_out = split(labels, fraction, seed)
+    again = split(labels, fraction, seed)
+    assert len(train) and len(held_out)
+    assert not set(sources_of(train)) & set(sources_of(held_out))
+    assert sorted(sources_of(train) + sources_of(held_out)) == sorted(sources_of(labels))
+    assert [sources_of(side) for side in again] == [sources_of(train), sources_of(held_out)]
+
+
+def test_split_of_a_package_keeps_images_sources_and_fraction(tmp_path):
+    images, position, sources = make_arrays(20)
+    write_package(tmp_path / "a.pkg.slp", images, position, NODES, EDGES, sources)
+    train, held_out = split(load_package(tmp_path / "a.pkg.slp"), 0.2, seed=1)
+    save_package(held_out, tmp_path / "held.pkg.slp")
+    held = load_package(tmp_path / "held.pkg.slp")
+    chosen = [sources.index(tuple(source)) for source in sources_of(held)]
+    assert (len(train), len(held)) == (16, 4)
+    np.testing.assert_array_equal(images_of(held), images[chosen])
+    np.testing.assert_array_equal(positions_of(held), position[chosen])
+    assert {tuple(s) for s in sources_of(split(load_package(tmp_path / "a.pkg.slp"), 0.2, seed=2)[1])} != {
+        tuple(s) for s in sources_of(held)
+    }
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "fraction", "message"), [(1, 0.5, "cannot be split"), (5, 1.5, "between 0 and 1")]
+)
+def test_split_says_why_it_cannot(tmp_path, n_frames, fraction, message):
+    images, position, sources = make_arrays()
+    write_package(tmp_path / "a.pkg.slp", images[:n_frames], position[:n_frames], NODES, EDGES, sources[:n_frames])
+    with pytest.raises(LabelsError, match=message):
+        split(load_package(tmp_path / "a.pkg.slp"), fraction, seed=0)

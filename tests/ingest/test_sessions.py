@@ -1,0 +1,251 @@
+"""Ingesting session folders: whole or not at all, and as often as one likes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compute.errors import SessionError
+from compute.video import probe
+from ingest.sessions import Outcome, ingest
+from pipeline.settings import Settings
+
+MakeSession = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def empty_tables(database: Settings) -> Iterator[None]:
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+
+    yield
+    for table in (Video, Session, Mouse):
+        table().delete_quick()
+
+
+def ingest_all(folder: Path, **options: object) -> list[Outcome]:
+    return list(ingest(folder, **{"stable_after_s": 0, **options}))
+
+
+def rows() -> tuple[int, int, int]:
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+
+    return len(Mouse()), len(Session()), len(Video())
+
+
+def stored_files(settings: Settings) -> list[Path]:
+    return [path for path in settings.tracks_store.rglob("*") if path.is_file()]
+
+
+def refusal(folder: Path, settings: Settings) -> str:
+    """Ingest a folder that must be refused, and leave nothing behind; return the message."""
+    before = rows(), stored_files(settings)
+    outcomes = ingest_all(folder)
+    assert [outcome.status for outcome in outcomes] == ["refused"]
+    assert (rows(), stored_files(settings)) == before
+    return outcomes[0].message
+
+
+def test_a_session_becomes_rows_that_say_what_the_files_say(make_session: MakeSession, tmp_path: Path) -> None:
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+
+    folder = make_session(n_frames=25)
+    times = np.cumsum(np.full(25, 0.0101)) + 3
+    np.savetxt(folder / "side.timestamps.csv", times, header="time_s", comments="")
+    (folder / "session.toml").write_text(
+        'start = 2026-03-02T10:30:00\nrig = "rig 2"\n'
+        '[mouse]\nsex = "female"\ngenotype = "wt"\n[px_per_mm]\nside = 12.5\n'
+    )
+    assert [outcome.status for outcome in ingest_all(tmp_path / "raw")] == ["ingested"]
+    assert Mouse.to_dicts() == [{"mouse_id": "mouse01", "sex": "female", "date_of_birth": None, "genotype": "wt"}]
+    session = Session.fetch1()
+    assert (session["session_date"], session["session_number"], session["rig"]) == (date(2026, 3, 2), 1, "rig 2")
+    side = (Video & {"camera": "side"}).fetch1()
+    info = probe(folder / "side.mp4")
+    assert (side["n_frames"], side["width_px"], side["height_px"], side["px_per_mm"]) == (25, 64, 48, 12.5)
+    assert (side["fps_numerator"], side["fps_denominator"]) == info.fps.as_integer_ratio()
+    np.testing.assert_array_equal(Video.frame_times(side), times)
+    lower = (Video & {"camera": "lower"}).fetch1()
+    np.testing.assert_allclose(Video.frame_times(lower), np.arange(25) / 100)
+
+
+def test_twice_is_once_and_dry_run_is_nothing(make_session: MakeSession, tmp_path: Path) -> None:
+    make_session("mouse01/2026-03-02_1")
+    make_session("mouse02/2026-03-02_1", cameras=("side",))
+    assert {outcome.status for outcome in ingest_all(tmp_path / "raw", dry_run=True)} == {"would be ingested"}
+    assert rows() == (0, 0, 0)
+    assert {outcome.status for outcome in ingest_all(tmp_path / "raw")} == {"ingested"}
+    assert {outcome.status for outcome in ingest_all(tmp_path / "raw")} == {"known"}
+    assert rows() == (2, 2, 3)
+
+
+def test_a_bad_session_does_not_keep_the_others_out(make_session: MakeSession, tmp_path: Path) -> None:
+    bad = make_session("mouse01/2026-03-02_1")
+    (bad / "side.mp4").write_bytes(b"")
+    make_session("mouse02/2026-03-02_1")
+    assert [outcome.status for outcome in ingest_all(tmp_path / "raw")] == ["refused", "ingested"]
+    assert rows() == (1, 1, 2)
+
+
+def test_a_folder_that_is_still_written_waits(make_session: MakeSession, tmp_path: Path) -> None:
+    make_session()
+    assert [outcome.status for outcome in ingest_all(tmp_path / "raw", stable_after_s=60)] == ["waiting"]
+    assert rows() == (0, 0, 0)
+
+
+def cut(path: Path) -> None:
+    """Cut a video in the middle of its frames; its header still promises all of them."""
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: cut(path), "side.mp4"),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: path.write_text("this is not a video"), "side.mp4"),
+    ],
+    ids=["truncated", "empty", "text"],
+)
+def test_a_video_that_cannot_be_read_to_its_end_is_refused(
+    make_session: MakeSession, database: Settings, spoil: Callable[[Path], None], said: str
+) -> None:
+    folder = make_session()
+    spoil(folder / "side.mp4")
+    message = refusal(folder, database)
+    assert str(folder / "side.mp4") in message
+    assert said in message
+
+
+def test_a_video_without_frames_is_refused(make_session: MakeSession, database: Settings) -> None:
+    import av
+
+    folder = make_session()
+    with av.open(str(folder / "side.mp4"), "w") as container:
+        stream = container.add_stream("h264", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    assert "side.mp4" in refusal(folder, database)
+
+
+def test_timestamps_must_fit_the_frames(make_session: MakeSession, database: Settings) -> None:
+    folder = make_session(n_frames=20)
+    np.savetxt(folder / "side.timestamps.csv", np.arange(19) / 100)
+    message = refusal(folder, database)
+    assert "19 times" in message
+    assert "20 frames" in message
+
+
+def test_timestamps_must_increase(make_session: MakeSession, database: Settings) -> None:
+    folder = make_session(n_frames=20)
+    times = np.arange(20) / 100
+    times[7] = 0.055
+    np.savetxt(folder / "lower.timestamps.csv", times)
+    assert "frame 7" in refusal(folder, database)
+
+
+def test_an_unknown_camera_is_refused(make_session: MakeSession, database: Settings) -> None:
+    message = refusal(make_session(cameras=("side", "top")), database)
+    assert "'top'" in message
+    assert "lower, side" in message
+
+
+def test_a_name_that_fits_no_pattern_is_refused(make_session: MakeSession, database: Settings) -> None:
+    message = refusal(make_session("mouse01/yesterday"), database)
+    assert "{mouse}/{date}_{number}" in message
+
+
+def test_a_typo_in_session_toml_is_refused(make_session: MakeSession, database: Settings) -> None:
+    folder = make_session()
+    (folder / "session.toml").write_text('experimentor = "Ada"\n')
+    assert "experimentor" in refusal(folder, database)
+
+
+def test_what_is_known_of_a_mouse_is_not_overwritten(make_session: MakeSession, database: Settings) -> None:
+    from schemas.subject import Mouse
+
+    Mouse.insert1({"mouse_id": "mouse01", "sex": "male"})
+    folder = make_session()
+    (folder / "session.toml").write_text('[mouse]\nsex = "female"\n')
+    assert "male" in refusal(folder, database)
+    assert Mouse.fetch1("sex") == "male"
+
+
+def test_a_renamed_copy_is_recognised(make_session: MakeSession, tmp_path: Path, database: Settings) -> None:
+    original = make_session("mouse01/2026-03-02_1")
+    ingest_all(tmp_path / "raw")
+    copy = tmp_path / "copies" / "mouse02" / "2026-03-03_1"
+    copy.mkdir(parents=True)
+    shutil.copy(original / "side.mp4", copy / "lower.mp4")
+    message = refusal(copy, database)
+    assert str(original / "side.mp4") in message
+
+
+def test_a_recording_that_changed_is_refused(make_session: MakeSession, tmp_path: Path, database: Settings) -> None:
+    folder = make_session()
+    ingest_all(tmp_path / "raw")
+    with (folder / "side.mp4").open("ab") as file:
+        file.write(b"more")
+    assert "never change" in refusal(folder, database)
+
+
+def test_an_unreadable_folder_is_refused_and_the_others_go_on(make_session: MakeSession, tmp_path: Path) -> None:
+    bad = make_session("mouse01/2026-03-02_1")
+    make_session("mouse02/2026-03-02_1")
+    for path in [tmp_path, *tmp_path.rglob("*"), *tmp_path.parents][:-1]:
+        if os.stat(path).st_uid == os.geteuid() and str(path).startswith(str(tmp_path.parent.parent)):
+            path.chmod(path.stat().st_mode | 0o055)
+    bad.chmod(0)
+    is_root = os.geteuid() == 0
+    try:
+        if is_root:  # nothing is unreadable to root
+            os.seteuid(65534)
+        outcomes = ingest_all(tmp_path / "raw", dry_run=True)
+    finally:
+        if is_root:
+            os.seteuid(0)
+        bad.chmod(0o755)
+    assert [outcome.status for outcome in outcomes] == ["refused", "would be ingested"]
+    assert str(bad) in outcomes[0].message
+
+
+def test_a_raw_folder_that_does_not_exist_is_an_error(database: Settings, tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match="not a folder"):
+        ingest_all(tmp_path / "nowhere")
+
+
+def _ingest_in_process(settings: Settings, raw_folder: Path, start: object, results: object) -> None:
+    import schemas
+    from pipeline.database import connect
+
+    schemas.activate(settings.schema_prefix, connect(settings))
+    start.wait()  # type: ignore[attr-defined]
+    results.put([(outcome.status, outcome.message) for outcome in ingest_all(raw_folder)])  # type: ignore[attr-defined]
+
+
+def test_two_processes_ingest_the_same_folder_once(
+    make_session: MakeSession, tmp_path: Path, database: Settings
+) -> None:
+    for number in range(1, 5):
+        make_session(f"mouse01/2026-03-02_{number}")
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(2), context.Queue()
+    processes = [
+        context.Process(target=_ingest_in_process, args=(database, tmp_path / "raw", start, results)) for _ in range(2)
+    ]
+    for process in processes:
+        process.start()
+    outcomes = [outcome for _ in processes for outcome in results.get(timeout=60)]
+    for process in processes:
+        process.join()
+    assert sorted(status for status, _ in outcomes) == ["ingested"] * 4 + ["known"] * 4, outcomes
+    assert rows() == (1, 4, 8)
