@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo test test-real test-slow lint types clean
+.PHONY: help install demo test test-real lint types clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -25,13 +25,10 @@ demo: install ## Simulate a lab of six mice and run the whole pipeline on it
 	$(BIN)/orofacial demo demo
 
 test: install ## Run the tests
-	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not real"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not real"
 
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -s
-
-test-slow: install ## Run the tests that take minutes
-	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 lint: install ## Check format and style
 	$(BIN)/ruff format --check .

@@ -133,7 +133,7 @@ def insert_config(config: dict[str, Any], name: str) -> str:
         "training_parameters": parameters,
     }
     TrainingConfig.insert1(row, skip_duplicates=True)
-    return row["training_config"]
+    return str(row["training_config"])
 
 
 def import_model(folder: Path, *, camera: str, mice: Collection[str] = ()) -> str:

@@ -8,12 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from compute.errors import OrofacialError
 from compute.simulation import CAMERAS
 from ingest.labels import import_labels
-from ingest.models import add_training_task, deploy, insert_config
+from ingest.models import add_training_task, deploy
 from ingest.pairs import add_node_pair
 from ingest.sessions import ingest
 from pipeline.populate import Listener, Summary, populate
@@ -31,7 +30,7 @@ TRAINING_CONFIG = {
     "filters": 8,
     "max_stride": 16,
     "output_stride": 2,
-    "epochs": int(__import__("os").environ.get("EPOCHS", "30")),
+    "epochs": 30,
     "patience_epochs": 0,
 }
 """Tiny models: a minute of training each, on one core."""
@@ -89,9 +88,8 @@ def run_demo(folder: Path, data_folder: Path, listener: Listener, *, n_frames: i
     for camera in CAMERAS:
         labels = import_labels(lab.labels_path(camera), camera=camera)
         add_training_task(labels.labels_id, camera=camera, config=TRAINING_CONFIG)
-    for kind, pairs in (("rigid", RIGID_PAIRS), ("moving", MOVING_PAIRS)):
-        for pair in pairs:
-            add_node_pair(*pair, kind=kind)
+    for pair in RIGID_PAIRS + MOVING_PAIRS:
+        add_node_pair(*pair, kind="rigid" if pair in RIGID_PAIRS else "moving")
     with _second_worker(data_folder):
         _check(populate(listener, tables=(Training, ModelEvaluation)))
     for model_id in Training.to_arrays("model_id"):

@@ -102,9 +102,12 @@ def _check_video(settings: Settings) -> Check:
 
 
 def _check_estimator(settings: Settings) -> Check:
-    from compute import estimators
+    from importlib.metadata import version
 
-    device, versions = estimators.describe()
+    from compute.estimators.sleap_runtime import choose_device
+
+    device = choose_device()
+    versions = f"sleap-nn {version('sleap-nn')}, torch {version('torch')}"
     advice = "" if device.startswith(("cuda", "mps")) else "works without a GPU; with one, estimation is much faster"
     return Check("estimator", True, f"{versions} on {device}", advice)
 

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +127,8 @@ def _film(lab: SimulatedLab, name: str, mouse: SimulatedMouse, seed: int, n_fram
         f'rig = "simulation"\nnotes = "{mouse.coat} coat"\n\n[mouse]\ngenotype = "simulated"\n\n[px_per_mm]\n{scales}\n',
         encoding="utf-8",
     )
-    np.savez_compressed(lab.folder / "truth" / f"{name}.npz", hard=session.hard, **session.position_px)  # type: ignore[arg-type]
+    truth: dict[str, Any] = {"hard": session.hard, **session.position_px}
+    np.savez_compressed(lab.folder / "truth" / f"{name}.npz", **truth)
 
 
 def _label(lab: SimulatedLab, camera: str, n_labeled_frames: int, n_frames: int, seed: int) -> None:

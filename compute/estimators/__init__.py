@@ -110,6 +110,10 @@ class Estimator(Protocol):
     def nodes(self) -> tuple[str, ...]:
         """Names of the nodes that it finds."""
 
+    @property
+    def device(self) -> str:
+        """What the network runs on: ``cuda``, ``mps`` or ``cpu``."""
+
     def estimate(
         self,
         video_path: str | Path,

@@ -11,8 +11,9 @@ from compute.filters.kalman_fit import Noise, Tables
 from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
 from compute.tracks import Tracks
 
-PRIOR_POSITION_SD_PX=100.
-PRIOR_VELOCITY_SD_PX_PER_S=2000.
+PRIOR_POSITION_SD_PX = 100.0
+PRIOR_VELOCITY_SD_PX_PER_S = 2000.0
+
 
 def kalman(
     tracks: Tracks,
@@ -26,45 +27,68 @@ def kalman(
     max_gap_s: float | None = 0.1,
 ) -> Tracks:
     """Robust Kalman smoother (work in progress)."""
-    import os,time
-    dbg=os.environ.get("DBG"); T=time.process_time
-    t0=T()
-    require_positive("kalman", process_noise_px2_per_s3=process_noise_px2_per_s3, measurement_sd_px=measurement_sd_px, max_gap_s=max_gap_s)
+    import os
+    import time
+
+    dbg = os.environ.get("DBG")
+    T = time.process_time
+    t0 = T()
+    require_positive(
+        "kalman",
+        process_noise_px2_per_s3=process_noise_px2_per_s3,
+        measurement_sd_px=measurement_sd_px,
+        max_gap_s=max_gap_s,
+    )
     n_frames, n_nodes = tracks.score.shape
     points = kalman_fit.points_of(tracks, max_gap_s)
-    t1=T()
+    t1 = T()
     weight = score_noise.weight_table(score_calibration or [])
     gated = gate_probability is not None and n_frames > 2
-    threshold=np.full(weight.size, np.inf, np.float32)
+    threshold = np.full(weight.size, np.inf, np.float32)
     if gated:
         half = max(2, round(mask_window_s / frame_interval_s(tracks) / 2))
         deviation = np.empty(points.state.shape, np.float32)
         gating.wide_deviation(points.position, points.state, half, deviation)
-        t2=T()
+        t2 = T()
         frames = kalman_fit.frames_to_fit(n_frames)
-        threshold, odds = kalman_fit.first_thresholds(points.take(frames), deviation[frames]>2*2.5**2, gate_probability)
-        t3=T()
-        bad = (deviation > 2*2.5**2) | (odds[points.level] > 1.7)
+        threshold, odds = kalman_fit.first_thresholds(
+            points.take(frames), deviation[frames] > 2 * 2.5**2, gate_probability
+        )
+        t3 = T()
+        bad = (deviation > 2 * 2.5**2) | (odds[points.level] > 1.7)
         points.state[bad & (points.state == gating.USED)] = gating.REJECTED
-        t4=T()
-        if dbg: print('points',t1-t0,'wide',t2-t1,'thr',t3-t2,'mask',t4-t3, 'rejected', (points.state==gating.REJECTED).mean(0))
+        t4 = T()
+        if dbg:
+            print(
+                "points",
+                t1 - t0,
+                "wide",
+                t2 - t1,
+                "thr",
+                t3 - t2,
+                "mask",
+                t4 - t3,
+                "rejected",
+                (points.state == gating.REJECTED).mean(0),
+            )
     tables = Tables(weight, threshold)
     q = np.full(2 * n_nodes, 1e5 if process_noise_px2_per_s3 is None else process_noise_px2_per_s3, np.float64)
     r = np.full(2 * n_nodes, 1.0 if measurement_sd_px is None else measurement_sd_px**2, np.float64)
     noise = Noise(q, r)
     free = (process_noise_px2_per_s3 is None, measurement_sd_px is None)
-    t5=T()
-    steps=0
+    t5 = T()
+    steps = 0
     if any(free):
-        noise,steps = kalman_fit.fit_noise(points.take(kalman_fit.frames_to_fit(n_frames)), noise, tables, free, gated)
-    t6=T()
+        noise, steps = kalman_fit.fit_noise(points.take(kalman_fit.frames_to_fit(n_frames)), noise, tables, free, gated)
+    t6 = T()
     if gated:
         mean, variance, sums = kalman_fit.gate_until_stable(points, noise, tables)
     else:
         mean, variance = np.empty(points.position.shape, np.float32), np.empty(points.position.shape, np.float32)
         sums = kalman_fit.smooth_points(points, noise, tables.weight, mean, variance)
-    t7=T()
-    if dbg: print('fit',t6-t5,steps,'gate',t7-t6)
+    t7 = T()
+    if dbg:
+        print("fit", t6 - t5, steps, "gate", t7 - t6)
     used = np.isin(points.state, (gating.USED, gating.PERSON, gating.TAKEN_BACK))
     allowed = within_gap_limit(used, tracks.time, max_gap_s)
     mean[~np.repeat(allowed, 2, axis=1)] = np.nan
@@ -86,7 +110,7 @@ def kalman(
         }
         for i, node in enumerate(tracks.nodes)
     }
-    result= filtered(
+    result = filtered(
         tracks,
         "kalman",
         parameters,
@@ -96,5 +120,6 @@ def kalman(
         rejected=(points.state == gating.REJECTED) | (points.state == gating.BARRED),
         filled=~used & allowed,
     )
-    if dbg: print('finish', T()-t7, 'total', T()-t0)
+    if dbg:
+        print("finish", T() - t7, "total", T() - t0)
     return result

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.errors import FilterError
 from compute.filters import gating, kalman_kernels, score_noise
 from compute.filters.median import running_median
 from compute.tracks import Tracks
@@ -117,7 +116,9 @@ def gate_points(
     points: Points, noise: Noise, tables: Tables, mean: NDArray[np.float32], variance: NDArray[np.float32]
 ) -> int:
     """Judge each point once; the number of those whose state changed."""
-    return gating.gate(points.position, points.level, tables.weight, tables.threshold, noise.r, mean, variance, points.state)
+    return gating.gate(
+        points.position, points.level, tables.weight, tables.threshold, noise.r, mean, variance, points.state
+    )
 
 
 def gate_until_stable(points: Points, noise: Noise, tables: Tables) -> tuple[Any, Any, Any]:
@@ -126,7 +127,8 @@ def gate_until_stable(points: Points, noise: Noise, tables: Tables) -> tuple[Any
     enough = 1e-5 * points.state.size
     for _ in range(_MAX_GATES):
         sums = smooth_points(points, noise, tables.weight, mean, variance)
-        n=gate_points(points, noise, tables, mean, variance); print("gate",n)
+        n = gate_points(points, noise, tables, mean, variance)
+        print("gate", n)
         if n <= enough:
             break
     return mean, variance, sums
@@ -174,10 +176,13 @@ def fit_noise(points: Points, noise: Noise, tables: Tables, free: tuple[bool, bo
             change = np.log([sums[1] / sums[2], sums[3] / sums[4]])
         change = np.where(np.isfinite(change), np.clip(change, -3, 3), 0) * np.array(free, float)[:, None]
         noise = Noise(
-            np.clip(noise.q * np.exp(_DAMPING * change[0]), *_Q_BOUNDS), np.clip(noise.r * np.exp(_DAMPING * change[1]), *_R_BOUNDS)
+            np.clip(noise.q * np.exp(_DAMPING * change[0]), *_Q_BOUNDS),
+            np.clip(noise.r * np.exp(_DAMPING * change[1]), *_R_BOUNDS),
         )
         import os
-        if os.environ.get("DBG"): print(step, n_changed, np.abs(change).max(1), change[:,0])
+
+        if os.environ.get("DBG"):
+            print(step, n_changed, np.abs(change).max(1), change[:, 0])
         if np.abs(change).max(initial=0) < _FIT_TOLERANCE and (not gated or step > 7):
             break
         last_step = change

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -223,13 +224,20 @@ def test_a_raw_folder_that_does_not_exist_is_an_error(database: Settings, tmp_pa
         ingest_all(tmp_path / "nowhere")
 
 
-def _ingest_in_process(settings: Settings, raw_folder: Path, start: object, results: object) -> None:
-    import schemas
-    from pipeline.database import connect
-
-    schemas.activate(settings.schema_prefix, connect(settings))
-    start.wait()  # type: ignore[attr-defined]
-    results.put([(outcome.status, outcome.message) for outcome in ingest_all(raw_folder)])  # type: ignore[attr-defined]
+INGEST = """
+import sys
+import schemas
+from pathlib import Path
+from pipeline.database import connect
+from pipeline.settings import Settings
+settings = Settings(data_folder=Path(sys.argv[1]), schema_prefix=sys.argv[2])
+schemas.activate(settings.schema_prefix, connect(settings))
+from ingest.sessions import ingest
+print("ready", flush=True)
+sys.stdin.readline()
+for outcome in ingest(Path(sys.argv[3]), stable_after_s=0):
+    print(outcome.status)
+"""
 
 
 def test_two_processes_ingest_the_same_folder_once(
@@ -237,15 +245,26 @@ def test_two_processes_ingest_the_same_folder_once(
 ) -> None:
     for number in range(1, 5):
         make_session(f"mouse01/2026-03-02_{number}")
-    context = multiprocessing.get_context("spawn")
-    start, results = context.Barrier(2), context.Queue()
+    command = [sys.executable, "-c", INGEST, database.data_folder, database.schema_prefix, tmp_path / "raw"]
+    root = Path(__file__).parent.parent.parent
     processes = [
-        context.Process(target=_ingest_in_process, args=(database, tmp_path / "raw", start, results)) for _ in range(2)
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(root)},
+        )
+        for _ in range(2)
     ]
     for process in processes:
-        process.start()
-    outcomes = [outcome for _ in processes for outcome in results.get(timeout=60)]
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in processes:
-        process.join()
-    assert sorted(status for status, _ in outcomes) == ["ingested"] * 4 + ["known"] * 4, outcomes
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    statuses = [status for process in processes for status in process.communicate(timeout=100)[0].split()]
+    assert sorted(statuses) == ["ingested"] * 4 + ["known"] * 4
     assert rows() == (1, 4, 8)

@@ -34,7 +34,11 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     from pipeline.training import train_task
 
     lab = simulate_lab(
-        tmp_path_factory.mktemp("lab") / "lab", n_training_mice=2, n_held_out_mice=1, n_frames=N_FRAMES, n_labeled_frames=6
+        tmp_path_factory.mktemp("lab") / "lab",
+        n_training_mice=2,
+        n_held_out_mice=1,
+        n_frames=N_FRAMES,
+        n_labeled_frames=6,
     )
     for camera in CAMERAS:
         labels = import_labels(lab.labels_path(camera), camera=camera)
@@ -267,7 +271,6 @@ def test_a_full_disk_leaves_no_half_result(computed: object, database: Settings)
 
 LOST_SERVER = """
 import schemas.pose, os, signal
-from pipeline import database
 load = schemas.pose.load_model
 class Killing:
     device = "none"
@@ -275,7 +278,7 @@ class Killing:
         self.estimator = load(model_id)
     def estimate(self, *args, **kwargs):
         tracks = self.estimator.estimate(*args, **kwargs)
-        pid = int(open(database._session.server.socket_folder and %r + "/database/postmaster.pid").readline())
+        pid = int(open(%r + "/database/postmaster.pid").readline())
         os.kill(pid, signal.SIGQUIT)
         import time; time.sleep(1)
         return tracks
@@ -288,16 +291,20 @@ except DatabaseError as error:
 """
 
 
+PREPARE = """
+from ingest.models import import_model, deploy
+from ingest.sessions import ingest
+deploy(import_model(Path({bundle!r}), camera="side", mice=["mouse01"]))
+assert [outcome.status for outcome in ingest(Path({session!r}), stable_after_s=0)] == ["ingested"]
+"""
+
+
 def test_a_lost_database_loses_nothing(computed: object, database: Settings, tmp_path: Path) -> None:
     """The server dies while a job computes. This has a data folder of its own: it ends the server for everybody."""
     copy = Settings(data_folder=tmp_path / "data", schema_prefix=database.schema_prefix)
-    prepare = _worker(copy, f"""
-from ingest.models import import_model, deploy
-from ingest.sessions import ingest
-deploy(import_model(Path({str(_bundle_of("side"))!r}), camera="side", mice=["mouse01"]))
-assert {{o.status for o in ingest(Path({str(computed.session_folder("mouse01"))!r}), stable_after_s=0)}} == {{"ingested"}}
-""") if (tmp_path / "data").mkdir() is None else None
-    assert prepare is not None
+    copy.data_folder.mkdir()
+    session_folder = computed.session_folder("mouse01")  # type: ignore[attr-defined]
+    prepare = _worker(copy, PREPARE.format(bundle=str(_bundle_of("side")), session=str(session_folder)))
     _, error = prepare.communicate(timeout=120)
     assert prepare.returncode == 0, error
     process = _worker(copy, LOST_SERVER % str(copy.data_folder))

@@ -77,9 +77,7 @@ def test_arrays_and_folders_come_back(table: type[dj.Manual], tmp_path: Path) ->
         assert (folder / "weights").read_bytes() == b"123"
 
 
-def test_a_row_that_was_not_inserted_leaves_no_file(
-    table: type[dj.Manual], database: Settings, tmp_path: Path
-) -> None:
+def test_a_row_that_was_not_inserted_leaves_no_file(table: type[dj.Manual], database: Settings, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(b"123")
     row = {"item": "twice", "tracks": TRACKS, "times": np.arange(3.0), "bundle": tmp_path / "model"}
