@@ -192,9 +192,15 @@ def import_datajoint() -> Any:
     for handler in dj.logger.handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
             handler.setStream(sys.stderr)  # stdout belongs to a command's result
+    dj.logger.addFilter(_is_for_users)
     dj.config.loglevel = dj.config.loglevel if "loglevel" in dj.config.model_fields_set else "WARNING"
     dj.config.safemode = False  # it would ask on the terminal before each deletion
     return dj
+
+
+def _is_for_users(record: logging.LogRecord) -> bool:
+    """Leave out DataJoint's warning about the types in its own job tables, which nobody here declares."""
+    return not record.getMessage().startswith("Native type ")
 
 
 def _check_configuration_file(dj: Any) -> None:

@@ -124,7 +124,7 @@ def _film(lab: SimulatedLab, name: str, mouse: SimulatedMouse, seed: int, n_fram
         write_video(folder / f"{camera}.mp4", render(session, camera), session.fps)
     scales = "\n".join(f"{camera} = {session.scale_px_per_mm[camera]:.6f}" for camera in CAMERAS)
     (folder / "session.toml").write_text(
-        f'rig = "simulation"\nnotes = "{mouse.coat} coat"\n\n[mouse]\ngenotype = "simulated"\n\n[px_per_mm]\n{scales}\n',
+        f'rig = "simulation"\nnotes = "{mouse.coat} coat"\n[mouse]\ngenotype = "simulated"\n\n[px_per_mm]\n{scales}\n',
         encoding="utf-8",
     )
     truth: dict[str, Any] = {"hard": session.hard, **session.position_px}

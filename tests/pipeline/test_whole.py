@@ -278,7 +278,7 @@ class Killing:
         self.estimator = load(model_id)
     def estimate(self, *args, **kwargs):
         tracks = self.estimator.estimate(*args, **kwargs)
-        pid = int(open(%r + "/database/postmaster.pid").readline())
+        pid = int(next(Path(%r).rglob("postmaster.pid")).read_text().split()[0])
         os.kill(pid, signal.SIGQUIT)
         import time; time.sleep(1)
         return tracks
