@@ -28,9 +28,12 @@ MOVING_PAIRS = (("center_snout_tip", "jaw_tip"), ("bottom_snout_tip", "jaw_tip")
 
 TRAINING_CONFIG = {
     "filters": 8,
-    "max_stride": 16,
+    "max_stride": 32,
     "output_stride": 2,
-    "epochs": 30,
+    "scale": 0.5,
+    "sigma": 2.5,
+    "learning_rate": 3e-3,
+    "epochs": 80,
     "patience_epochs": 0,
 }
 """Tiny models: a minute of training each, on one core."""

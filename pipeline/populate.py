@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import datajoint as dj
 import psutil
+import psycopg2
+import pymysql
 from datajoint.errors import LostConnectionError
 
 from compute.errors import DatabaseError
@@ -86,9 +88,9 @@ def populate(
             release_dead(table)
         while sum(_populate_table(table, restriction or {}, listener, summary) for table in tables):
             pass
-    except LostConnectionError as error:
+    except (LostConnectionError, psycopg2.Error, pymysql.Error) as error:  # the latter two when no reconnect works
         raise DatabaseError(
-            f"the connection to the database was lost ({error}); what was finished is kept."
+            f"the connection to the database was lost ({str(error).strip()}); what was finished is kept."
             " See 'orofacial doctor', then run 'orofacial populate' again: it goes on where it was"
         ) from error
     return summary

@@ -1,18 +1,31 @@
-"""Robust Kalman smoother: noise by maximum likelihood, wrong placements found from both sides in time."""
+"""Kalman filter with Rauch-Tung-Striebel smoothing: constant velocity, real time steps, all nodes at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 
-from compute.filters import gating, kalman_fit, score_noise
-from compute.filters.kalman_fit import Noise, Tables
-from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.filters.kalman_kernels import smooth
+from compute.filters.result import filtered, require_positive, within_gap_limit
 from compute.tracks import Tracks
 
 PRIOR_POSITION_SD_PX = 100.0
+"""Uncertainty of the position around the first point; that point alone says where the node is."""
 PRIOR_VELOCITY_SD_PX_PER_S = 2000.0
+"""Uncertainty of the velocity at the first point, around standing still."""
+
+MINIMUM_WEIGHT = 0.05
+"""Weight of a point whose score is 0: not nothing, since the estimator did place it."""
+PERSON_WEIGHT = 4.0
+"""Weight of a point that a person placed."""
+
+_PROCESS_NOISE_LIMITS = (1e-2, 1e10)
+_MEASUREMENT_VARIANCE_LIMITS = (1e-6, 1e6)
+
+Array = NDArray[Any]
 
 
 def kalman(
@@ -20,106 +33,128 @@ def kalman(
     *,
     process_noise_px2_per_s3: float | None = None,
     measurement_sd_px: float | None = None,
-    score_calibration: Sequence[Sequence[float]] | None = None,
-    gate_probability: float | None = 1e-4,
-    mask_window_s: float = 0.5,
-    rigid_nodes: Sequence[str] | None = None,
     max_gap_s: float | None = 0.1,
 ) -> Tracks:
-    """Robust Kalman smoother (work in progress)."""
-    import os
-    import time
+    """Posterior mean of each node's path, given all of its points, if its velocity is a random walk.
 
-    dbg = os.environ.get("DBG")
-    T = time.process_time
-    t0 = T()
-    require_positive(
-        "kalman",
-        process_noise_px2_per_s3=process_noise_px2_per_s3,
-        measurement_sd_px=measurement_sd_px,
-        max_gap_s=max_gap_s,
-    )
-    n_frames, n_nodes = tracks.score.shape
-    points = kalman_fit.points_of(tracks, max_gap_s)
-    t1 = T()
-    weight = score_noise.weight_table(score_calibration or [])
-    gated = gate_probability is not None and n_frames > 2
-    threshold = np.full(weight.size, np.inf, np.float32)
-    if gated:
-        half = max(2, round(mask_window_s / frame_interval_s(tracks) / 2))
-        deviation = np.empty(points.state.shape, np.float32)
-        gating.wide_deviation(points.position, points.state, half, deviation)
-        t2 = T()
-        frames = kalman_fit.frames_to_fit(n_frames)
-        threshold, odds = kalman_fit.first_thresholds(
-            points.take(frames), deviation[frames] > 2 * 2.5**2, gate_probability
-        )
-        t3 = T()
-        bad = (deviation > 2 * 2.5**2) | (odds[points.level] > 1.7)
-        points.state[bad & (points.state == gating.USED)] = gating.REJECTED
-        t4 = T()
-        if dbg:
-            print(
-                "points",
-                t1 - t0,
-                "wide",
-                t2 - t1,
-                "thr",
-                t3 - t2,
-                "mask",
-                t4 - t3,
-                "rejected",
-                (points.state == gating.REJECTED).mean(0),
-            )
-    tables = Tables(weight, threshold)
-    q = np.full(2 * n_nodes, 1e5 if process_noise_px2_per_s3 is None else process_noise_px2_per_s3, np.float64)
-    r = np.full(2 * n_nodes, 1.0 if measurement_sd_px is None else measurement_sd_px**2, np.float64)
-    noise = Noise(q, r)
-    free = (process_noise_px2_per_s3 is None, measurement_sd_px is None)
-    t5 = T()
-    steps = 0
-    if any(free):
-        noise, steps = kalman_fit.fit_noise(points.take(kalman_fit.frames_to_fit(n_frames)), noise, tables, free, gated)
-    t6 = T()
-    if gated:
-        mean, variance, sums = kalman_fit.gate_until_stable(points, noise, tables)
-    else:
-        mean, variance = np.empty(points.position.shape, np.float32), np.empty(points.position.shape, np.float32)
-        sums = kalman_fit.smooth_points(points, noise, tables.weight, mean, variance)
-    t7 = T()
-    if dbg:
-        print("fit", t6 - t5, steps, "gate", t7 - t6)
-    used = np.isin(points.state, (gating.USED, gating.PERSON, gating.TAKEN_BACK))
-    allowed = within_gap_limit(used, tracks.time, max_gap_s)
-    mean[~np.repeat(allowed, 2, axis=1)] = np.nan
-    variance[np.isnan(mean)] = np.nan
-    parameters = {
+    White-noise acceleration (Bar-Shalom, Li and Kirubarajan 2001, section 6.2.2) with a Kalman filter forward and the
+    smoother of Rauch, Tung and Striebel (1965, doi:10.2514/3.3166) backward, for x and y of each node by itself.
+    Missing points are skipped; the variance of a point is ``measurement_sd_px**2 / score_weight(score)``.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks with NaN where a node was not found; frames may be at irregular times.
+    process_noise_px2_per_s3 : float or None
+        Density of the noise that drives the velocity (px²/s³). None: by maximum likelihood, for each coordinate of
+        each node.
+    measurement_sd_px : float or None
+        Standard deviation (px) of a point with score 1. None: by maximum likelihood.
+    max_gap_s : float or None
+        The longest gap, from point to point in seconds, that is filled; None for any. After a longer one the filter
+        starts afresh. The two ends are never extrapolated.
+
+    Returns
+    -------
+    Tracks
+        With ``sd`` (px) of the posterior, ``filled`` where there was no point, and in
+        ``attributes["filter"]["fitted"]`` of each node both noises (x, y) and the log likelihood.
+        NaN before the first point, after the last, and in gaps longer than `max_gap_s`.
+
+    Raises
+    ------
+    FilterError
+        If a parameter is not above 0.
+    """
+    given = {
         "process_noise_px2_per_s3": process_noise_px2_per_s3,
         "measurement_sd_px": measurement_sd_px,
-        "score_calibration": score_calibration,
-        "gate_probability": gate_probability,
-        "mask_window_s": mask_window_s,
-        "rigid_nodes": rigid_nodes,
         "max_gap_s": max_gap_s,
     }
-    fitted = {
-        node: {
-            "process_noise_px2_per_s3": noise.q[2 * i : 2 * i + 2].tolist(),
-            "measurement_sd_px": np.sqrt(noise.r[2 * i : 2 * i + 2]).tolist(),
-            "log_likelihood": float(sums[0, 2 * i : 2 * i + 2].sum()),
-        }
-        for i, node in enumerate(tracks.nodes)
-    }
-    result = filtered(
+    require_positive("kalman", **given)
+    allowed = within_gap_limit(tracks.found, tracks.time, max_gap_s)
+    position = np.ascontiguousarray(tracks.position).reshape(tracks.n_frames, 2 * len(tracks.nodes))
+    weight = signed_weight(tracks, allowed)
+    dt = np.diff(tracks.time, prepend=tracks.time[:1])
+    q, r = _noises(position, weight, dt, process_noise_px2_per_s3, measurement_sd_px)
+    mean, variance = np.empty(position.shape), np.empty(position.shape)
+    sums = smooth(position, weight, dt, q, r, _prior(), mean, variance)
+    for array in (mean, variance):
+        array[~np.repeat(allowed, 2, axis=1)] = np.nan
+    return filtered(
         tracks,
         "kalman",
-        parameters,
-        fitted,
+        given,
+        _describe(tracks, q, r, sums[0]),
         position=mean.reshape(tracks.position.shape),
-        sd=np.sqrt(np.maximum(variance, 0)).reshape(tracks.position.shape),
-        rejected=(points.state == gating.REJECTED) | (points.state == gating.BARRED),
-        filled=~used & allowed,
+        sd=np.sqrt(variance).reshape(tracks.position.shape),
+        filled=allowed & ~tracks.found,
     )
-    if dbg:
-        print("finish", T() - t7, "total", T() - t0)
-    return result
+
+
+def score_weight(score: Array) -> Array:
+    """How much a point counts: its score squared, between `MINIMUM_WEIGHT` and 1; NaN is a person's point.
+
+    SLEAP's score is the peak of the confidence map, which falls as the map's blob moves off its grid or spreads, so
+    that the standard deviation is taken as inverse to it. A score above 1 says no more than 1.
+    """
+    weight = np.clip(np.asarray(score, np.float64), 0, 1) ** 2
+    return np.where(np.isnan(score), PERSON_WEIGHT, np.maximum(weight, MINIMUM_WEIGHT))
+
+
+def signed_weight(tracks: Tracks, allowed: Array) -> Array:
+    """Weights as the kernel takes them, shape (frame, node): 0 where missing, negative where the filter starts afresh.
+
+    It starts at the first point, and at the first after a gap that is not filled.
+    """
+    weight = np.where(tracks.found, score_weight(tracks.score), 0.0)
+    before = np.vstack([np.zeros((1, len(tracks.nodes)), bool), allowed[:-1]])
+    starts = tracks.found & ~before
+    return np.where(starts, -weight, weight)
+
+
+def _prior() -> Array:
+    return np.array([PRIOR_POSITION_SD_PX**2, PRIOR_VELOCITY_SD_PX_PER_S**2])
+
+
+def _noises(
+    position: Array, weight: Array, dt: Array, process_noise: float | None, measurement_sd: float | None
+) -> tuple[Array, Array]:
+    """Process noise (px²/s³) and measurement variance (px²) of each channel, given or by maximum likelihood.
+
+    All channels are fitted at once: the likelihood is a sum over channels, and the kernel gives its exact gradient.
+    """
+    n_channels = position.shape[1]
+    q = np.full(n_channels, 1e4 if process_noise is None else process_noise, np.float64)
+    r = np.full(n_channels, 1.0 if measurement_sd is None else measurement_sd**2, np.float64)
+    free = np.repeat([process_noise is None, measurement_sd is None], n_channels)
+    if not free.any() or not weight.any():
+        return q, r
+    nothing = np.empty((0, 0))
+    start = np.log(np.concatenate([q, r]))
+    n_used = np.maximum(np.count_nonzero(weight), 1)
+
+    def cost(free_values: Array) -> tuple[float, Array]:
+        values = start.copy()
+        values[free] = free_values
+        q, r = np.exp(values[:n_channels]), np.exp(values[n_channels:])
+        sums = smooth(position, weight, dt, q, r, _prior(), nothing, nothing)
+        gradient = np.concatenate([q * (sums[1] - sums[2]), sums[3] - sums[4]]) / 2
+        return -sums[0].sum() / n_used, -gradient[free] / n_used
+
+    limits = np.log(np.repeat([_PROCESS_NOISE_LIMITS, _MEASUREMENT_VARIANCE_LIMITS], n_channels, axis=0))
+    best = minimize(cost, start[free], jac=True, method="L-BFGS-B", bounds=limits[free], options={"ftol": 1e-10})
+    start[free] = best.x
+    return np.exp(start[:n_channels]), np.exp(start[n_channels:])
+
+
+def _describe(tracks: Tracks, q: Array, r: Array, log_likelihood: Array) -> dict[str, Any]:
+    """What was found out about each node, as JSON can hold it."""
+    return {
+        node: {
+            "process_noise_px2_per_s3": q[2 * index : 2 * index + 2].tolist(),
+            "measurement_sd_px": np.sqrt(r[2 * index : 2 * index + 2]).tolist(),
+            "log_likelihood": float(log_likelihood[2 * index : 2 * index + 2].sum()),
+        }
+        for index, node in enumerate(tracks.nodes)
+    }

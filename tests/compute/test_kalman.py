@@ -74,8 +74,8 @@ def test_agrees_with_filterpy_to_1e_9(seed):
     position = tracks.position.reshape(-1, 6)
     dt = np.diff(tracks.time, prepend=tracks.time[0])
     prior = np.array([PRIOR_POSITION_SD_PX**2, PRIOR_VELOCITY_SD_PX_PER_S**2])
-    mean, variance, sums = np.empty(position.shape), np.empty(position.shape), np.empty((5, 6))
-    smooth(position, weight, dt, np.full(6, q), np.full(6, sd**2), prior, mean, variance, sums)
+    mean, variance = np.empty(position.shape), np.empty(position.shape)
+    sums = smooth(position, weight, dt, np.full(6, q), np.full(6, sd**2), prior, mean, variance)
     for channel in range(6):
         first, expected_mean, expected_variance, log_likelihood = with_filterpy(tracks, *divmod(channel, 2), q, sd)
         np.testing.assert_allclose(mean[first:, channel], expected_mean, rtol=0, atol=1e-9)
