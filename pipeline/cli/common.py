@@ -91,11 +91,17 @@ def print_table(columns: list[str], rows: list[list[Any]], title: str | None = N
     """Print a table; a column whose values are all numbers is aligned to the right."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        numbers = all(isinstance(row[index], (int, float)) or row[index] == "-" for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        numbers = all(_is_number(row[index]) for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=len(columns) > 6)
     for row in rows:
         table.add_row(*(_escape(_text(value)) for value in row))
     console.print(table)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value == "-" or value.replace(".", "", 1).isdigit()
+    return isinstance(value, (int, float))
 
 
 def _text(value: Any) -> str:
