@@ -34,7 +34,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; marg
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
 td, th { padding: .2rem .7rem; text-align: right; }
-th { border-bottom: 2px solid #222; vertical-align: bottom; } td { border-bottom: 1px solid #eee; }
+th { border-bottom: 2px solid #222; vertical-align: bottom; } td { border-bottom: 1px solid #eee; white-space: nowrap; }
 td:first-child, th:first-child, td:nth-child(2), th:nth-child(2) { text-align: left; }
 figure { margin: 1rem 0; display: inline-block; max-width: 100%; } img { max-width: 100%; height: auto; }
 figcaption, p.note { color: #555; font-size: 13px; } div.wide { overflow-x: auto; }

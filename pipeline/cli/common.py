@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import rich_click as click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -89,7 +90,9 @@ def _plain(value: Any) -> Any:
 
 def print_table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
     """Print a table; a column whose values are all numbers is aligned to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     for index, column in enumerate(columns):
         numbers = all(_is_number(row[index]) for row in rows)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=len(columns) > 6)
