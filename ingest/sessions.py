@@ -192,7 +192,9 @@ def _read_video(camera: str, path: Path, file: SessionFile) -> NewVideo:
 def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
     seen: dict[str, str] = {}
     for video in videos:
-        known = (Video & {"content_hash": video.content_hash}).proj("video_file").to_dicts()
+        same_content = (Video & {"content_hash": video.content_hash}).proj("video_file").to_dicts()
+        # Rows of this very session come from another process that ingests the same folder at this moment.
+        known = [row for row in same_content if any(row[column] != name.key[column] for column in name.key)]
         original = known[0]["video_file"] if known else seen.get(video.content_hash)
         if original is not None:
             raise SessionError(

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -202,8 +203,9 @@ def test_a_recording_that_changed_is_refused(make_session: MakeSession, tmp_path
 def test_an_unreadable_folder_is_refused_and_the_others_go_on(make_session: MakeSession, tmp_path: Path) -> None:
     bad = make_session("mouse01/2026-03-02_1")
     make_session("mouse02/2026-03-02_1")
-    for path in [tmp_path, *tmp_path.rglob("*"), *tmp_path.parents][:-1]:
-        if os.stat(path).st_uid == os.geteuid() and str(path).startswith(str(tmp_path.parent.parent)):
+    # pytest's temporary folders are closed to others, and below this test becomes one of them.
+    for path in [*tmp_path.rglob("*"), tmp_path, *tmp_path.parents]:
+        if path.is_relative_to(tempfile.gettempdir()) and path != Path(tempfile.gettempdir()):
             path.chmod(path.stat().st_mode | 0o055)
     bad.chmod(0)
     is_root = os.geteuid() == 0
@@ -226,6 +228,7 @@ def test_a_raw_folder_that_does_not_exist_is_an_error(database: Settings, tmp_pa
 
 INGEST = """
 import sys
+import tempfile
 import schemas
 from pathlib import Path
 from pipeline.database import connect

@@ -165,8 +165,7 @@ def test_killed_server_recovers_what_was_committed(server, user_process, reused)
     other = None
     if reused:
         other = subprocess.Popen(["sleep", "60"], user=server.cluster.stat().st_uid if os.geteuid() == 0 else None)
-        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
-            file = server.cluster / name
+        for file in (server.cluster / "postmaster.pid", Path(server.socket_folder) / ".s.PGSQL.5432.lock"):
             file.write_text("\n".join([str(other.pid), *file.read_text().split("\n")[1:]]))
     server.enter()
     assert execute(server.socket_folder, "SELECT mouse FROM mice") == [(7,)]
