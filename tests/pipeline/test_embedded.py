@@ -157,7 +157,8 @@ def test_killed_user_does_not_keep_the_server_up(server, user_process):
 @pytest.mark.parametrize("reused", [False, True], ids=["pid unused", "pid now of another program"])
 def test_killed_server_recovers_what_was_committed(server, user_process, reused):
     user = user_process(server.folder)
-    execute(user.wait_until_connected(), "CREATE TABLE mice AS SELECT 7 AS mouse")
+    socket_folder = user.wait_until_connected()
+    execute(socket_folder, "CREATE TABLE mice AS SELECT 7 AS mouse")
     process = server_process(server)
     for victim in [process, *process.children(recursive=True)]:
         victim.kill()
@@ -165,7 +166,7 @@ def test_killed_server_recovers_what_was_committed(server, user_process, reused)
     other = None
     if reused:
         other = subprocess.Popen(["sleep", "60"], user=server.cluster.stat().st_uid if os.geteuid() == 0 else None)
-        for file in (server.cluster / "postmaster.pid", Path(server.socket_folder) / ".s.PGSQL.5432.lock"):
+        for file in (server.cluster / "postmaster.pid", Path(socket_folder) / ".s.PGSQL.5432.lock"):
             file.write_text("\n".join([str(other.pid), *file.read_text().split("\n")[1:]]))
     server.enter()
     assert execute(server.socket_folder, "SELECT mouse FROM mice") == [(7,)]

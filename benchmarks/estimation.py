@@ -1,0 +1,113 @@
+"""Time of this project's code around sleap-nn: pose estimation of a video against bare `predict_streaming`.
+
+    .venv/bin/python benchmarks/estimation.py [--json] [--frames 1000] [--rounds 5]
+
+Both run the same tiny model over the same simulated video, in turn, with the same batches on one thread. Both decode
+the video: the bare one with sleap-io, ours as `PoseEstimation` does, which also makes `Tracks`. `overhead_fraction` is
+the median over the rounds of (ours - bare) / ours; it is negative where ours is faster.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from compute.estimators import sleap
+from compute.estimators.sleap_runtime import sleap_nn_runtime
+from compute.labels import write_package
+from compute.simulation import EDGES, NODES, render, simulate_mouse, simulate_session
+from compute.video import read_luma, write_video
+
+CONFIG = {
+    "filters": 8,
+    "max_stride": 32,
+    "output_stride": 2,
+    "scale": 0.5,
+    "sigma": 2.5,
+    "epochs": 1,
+    "patience_epochs": 0,
+}
+"""The demo's model: how well it is trained does not change the time that it takes."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--frames", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
+        result = measure(Path(folder), arguments.frames, arguments.rounds)
+    if arguments.json:
+        print(json.dumps(result))
+    else:
+        print(f"{platform.machine()}, {os.cpu_count()} cores, one thread, medians of {arguments.rounds} rounds")
+        for name, value in result.items():
+            print(f"{name:<24} {value:.3f}")
+
+
+def measure(folder: Path, n_frames: int, n_rounds: int) -> dict[str, float]:
+    session = simulate_session(simulate_mouse(1), seed=1, n_frames=n_frames)
+    video = folder / "side.mp4"
+    write_video(video, render(session, "side"), session.fps)
+    frames = np.stack(list(read_luma(video)))
+    labeled = slice(0, 12)
+    sources = [(str(video), index) for index in range(12)]
+    write_package(
+        folder / "labels.pkg.slp", frames[labeled], session.position_px["side"][labeled], NODES, EDGES, sources
+    )
+    sleap.train(folder / "labels.pkg.slp", CONFIG, seed=0, bundle_folder=folder / "bundle")
+    estimator = sleap.load(folder / "bundle")
+    bare = make_bare(folder / "bundle", estimator, video)
+    ours_s, bare_s = [], []
+    for _ in range(n_rounds + 1):
+        ours_s.append(seconds(lambda: estimator.estimate(video)))
+        bare_s.append(seconds(bare))
+    pairs = list(zip(ours_s, bare_s, strict=True))[1:]  # the first round warms up
+    return {
+        "overhead_fraction": statistics.median((ours - bare) / ours for ours, bare in pairs),
+        "frames_per_second": n_frames / statistics.median(ours for ours, _ in pairs),
+        "bare_frames_per_second": n_frames / statistics.median(bare for _, bare in pairs),
+    }
+
+
+def make_bare(bundle: Path, estimator: sleap.SleapEstimator, video: Path) -> Callable[[], None]:
+    """sleap-nn's own loop over a video file, read by sleap-io."""
+    import sleap_io as sio
+
+    with sleap_nn_runtime(1):
+        from sleap_nn.inference.predictor import Predictor
+
+        predictor = Predictor.from_model_paths(
+            [str(bundle)], device=estimator.device, batch_size=estimator.batch_size, peak_threshold=0.0
+        )
+
+    def run() -> None:
+        with sleap_nn_runtime(1):
+            for _ in predictor.predict_streaming(sio.load_video(str(video))):
+                pass
+
+    return run
+
+
+def seconds(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
