@@ -28,7 +28,7 @@ test: install ## Run the tests
 	$(BIN)/pytest -n 2 --dist loadfile -m "not real"
 
 test-real: install ## Run the tests on the real recording in ../shared/data
-	$(BIN)/pytest -n 2 -m real -s
+	$(BIN)/pytest -n 2 -m real -rP
 
 lint: install ## Check format and style
 	$(BIN)/ruff format --check .

@@ -21,10 +21,16 @@ def demo(context: click.Context, folder: Path, n_frames: int) -> None:
     folder = folder.resolve()
     data_folder = folder / "data"
     context.find_root().obj = data_folder
-    from pipeline.database import import_datajoint
+    from pipeline.database import import_datajoint, server_is_configured
 
     import_datajoint()
-    from pipeline.demo import prepare_folder, run_demo
+    from pipeline.demo import DemoError, prepare_folder, run_demo
+
+    if server_is_configured():
+        raise DemoError(
+            "DataJoint is configured for a database server (DJ_* variables, .secrets/ or datajoint.json); the demo stays"
+            " out of a lab's database. Run it in a folder and an environment without that configuration"
+        )
 
     prepare_folder(folder)
     connect(context)
