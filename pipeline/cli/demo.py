@@ -28,8 +28,8 @@ def demo(context: click.Context, folder: Path, n_frames: int) -> None:
 
     if server_is_configured():
         raise DemoError(
-            "DataJoint is configured for a database server (DJ_* variables, .secrets/ or datajoint.json); the demo stays"
-            " out of a lab's database. Run it in a folder and an environment without that configuration"
+            "DataJoint is configured for a database server (DJ_* variables, .secrets/ or datajoint.json); the demo"
+            " stays out of a lab's database. Run it in a folder and an environment without that configuration"
         )
 
     prepare_folder(folder)
