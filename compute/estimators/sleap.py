@@ -64,7 +64,7 @@ class SleapEstimator:
                     device=self.device,
                     batch_size=batch_size,
                     peak_threshold=0.0,
-                    integral_patch_size=_refinement_window(self.bundle.sigma),
+                    integral_patch_size=refinement_window(self.bundle.sigma),
                 )
                 use_fast_memory_format(self._predictor.layer.backend.model)
             except Exception as error:  # broken weights fail in many ways inside torch
@@ -252,11 +252,16 @@ class _Batches:
         return np.stack(images)[..., None] if images else None
 
 
-def _refinement_window(sigma: float) -> int:
+def refinement_window(sigma: float) -> int:
     """Side of the window, in pixels of the confidence map, whose center of mass refines a peak.
 
     SLEAP's fixed 5 cuts off a peak with a sigma over 1, which pulls every position to the grid of the map: with sigma
     2.5 and stride 2 the median error was 0.52 px, with this window 0.12 px.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation of the peaks in the confidence maps, in pixels of the maps.
     """
     return 2 * math.ceil(2 * sigma) + 1
 
