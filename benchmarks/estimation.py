@@ -37,9 +37,9 @@ from compute.video import read_luma, write_video
 CONFIG = {
     "filters": 8,
     "max_stride": 32,
-    "output_stride": 2,
+    "output_stride": 4,
     "scale": 0.5,
-    "sigma": 2.5,
+    "sigma": 1.5,
     "epochs": 1,
     "patience_epochs": 0,
 }

@@ -136,7 +136,13 @@ def insert_config(config: dict[str, Any], name: str) -> str:
     return str(row["training_config"])
 
 
-def import_model(folder: Path, *, camera: str, mice: Collection[str] = ()) -> str:
+def import_model(
+    folder: Path,
+    *,
+    camera: str,
+    mice: Collection[str] = (),
+    minimum_score: float = estimators.MINIMUM_SCORE,
+) -> str:
     """Import a model that SLEAP trained elsewhere, and return its id; the same model again changes nothing.
 
     Parameters
@@ -147,6 +153,8 @@ def import_model(folder: Path, *, camera: str, mice: Collection[str] = ()) -> st
         The camera that the model is for.
     mice : set of str
         The mice in its training set.
+    minimum_score : float
+        Score below which the model calls a node not found.
 
     Raises
     ------
@@ -159,7 +167,7 @@ def import_model(folder: Path, *, camera: str, mice: Collection[str] = ()) -> st
     module = estimators.by_name(ESTIMATOR)
     with tempfile.TemporaryDirectory(prefix="orofacial-") as temporary:
         bundle = Path(temporary) / "bundle"
-        module.import_bundle(folder, bundle)
+        module.import_bundle(folder, bundle, minimum_score=minimum_score)
         info = module.read_bundle(bundle)
         with Model.connection.transaction, published_or_removed():
             Mouse.insert([{"mouse_id": mouse} for mouse in sorted(mice)], skip_duplicates=True)

@@ -29,11 +29,11 @@ MOVING_PAIRS = (("center_snout_tip", "jaw_tip"), ("bottom_snout_tip", "jaw_tip")
 TRAINING_CONFIG = {
     "filters": 8,
     "max_stride": 32,
-    "output_stride": 2,
+    "output_stride": 4,
     "scale": 0.5,
-    "sigma": 2.5,
+    "sigma": 1.5,
     "learning_rate": 3e-3,
-    "epochs": 80,
+    "epochs": 60,
     "patience_epochs": 0,
 }
 """Tiny models: a minute of training each, on one core."""

@@ -117,27 +117,31 @@ def print_comparison(summary: Summary) -> None:
             for method, groups in entry["filters"].items():
                 cells = [_short(pair) if method == "raw" else "", method]
                 for quantity in ("variance_px2", "mean_px"):
-                    cells += [_cell(groups.get(group, {}).get(quantity)) for group in GROUPS]
-                    cells.append(_cell(entry["truth"][GROUPS[0]][quantity]))
+                    for group in GROUPS:
+                        cells += [_cell(groups.get(group, {}).get(quantity)), _cell(entry["truth"][group][quantity])]
                 rows.append(cells)
-        heads = [
-            "pair",
-            "filter",
-            "variance\ntrained",
-            "\nheld out",
-            "\ntruth",
-            "mean\ntrained",
-            "\nheld out",
-            "\ntruth",
-        ]
+        heads = ["pair", "filter"]
+        for quantity in ("variance", "mean"):
+            heads += [f"{quantity}\ntrained", "\ntruth", "\nheld out", "\ntruth"]
         print_table(heads, rows, title=f"camera {camera}: variance (px²) and mean (px) of distances")
     rows = [
-        [camera, method, *(_median_error(groups.get(group), key) for group in GROUPS for key in ("p50", "p90"))]
+        [camera, method, *(cell for group in GROUPS for cell in _error_cells(groups.get(group, {})))]
         for camera, result in summary["cameras"].items()
         for method, groups in result["node_error_px"].items()
     ]
-    heads = ["camera", "filter", "p50 px: trained", "p90", "p50 px: held out", "p90"]
-    print_table(heads, rows, title="distance of the nodes from the truth (median over the seven nodes)")
+    heads = ["camera", "filter"]
+    for group in ("trained", "held out"):
+        heads += [f"{group}\np50 px", "\np90 px", "\nfound, worst node"]
+    print_table(heads, rows, title="distance of the nodes from the truth (px: median over the nodes)")
+
+
+def _error_cells(nodes: dict[str, dict[str, float | None]]) -> list[str]:
+    """Errors of the median node, and the fraction of frames in which the worst node was found, with its name."""
+    if not nodes:
+        return ["-", "-", "-"]
+    worst = min(nodes, key=lambda node: nodes[node]["fraction_found"] or 0)
+    found = nodes[worst]["fraction_found"] or 0
+    return [_median_error(nodes, "p50"), _median_error(nodes, "p90"), f"{found:.1%}" + f" {worst}" * (found < 0.95)]
 
 
 def _short(pair: str) -> str:
@@ -148,6 +152,7 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _median_error(nodes: dict[str, dict[str, float | None]] | None, key: str) -> str:
-    known = [error for node in (nodes or {}).values() if (error := node[key]) is not None]
-    return _cell(float(np.median(known)) if known else None)
+def _median_error(nodes: dict[str, dict[str, float | None]], key: str) -> str:
+    """Median over the nodes; one that is never found is infinitely far."""
+    median = float(np.median([np.inf if (error := node[key]) is None else error for node in nodes.values()]))
+    return _cell(median)

@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 """Called with what is done and the total: epochs while training, frames while estimating (total 0: not known)."""
 
 MINIMUM_SCORE = 0.2
-"""Default score below which a node counts as not found; SLEAP's own default."""
+"""Score below which a node counts as not found, for a model that says nothing else; SLEAP's own default."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +119,12 @@ class Estimator(Protocol):
         video_path: str | Path,
         *,
         time: ArrayLike | None = None,
-        minimum_score: float = MINIMUM_SCORE,
+        minimum_score: float | None = None,
         progress: Progress | None = None,
     ) -> Tracks:
         """Find all nodes in all frames of a video; the tracks have exactly as many frames as the video."""
 
-    def evaluate(self, labels_path: str | Path, *, minimum_score: float = MINIMUM_SCORE) -> Evaluation:
+    def evaluate(self, labels_path: str | Path, *, minimum_score: float | None = None) -> Evaluation:
         """Compare with points that a person placed."""
 
 

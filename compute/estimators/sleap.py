@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import LabelsError, ModelError, VideoError
-from compute.estimators import MINIMUM_SCORE, Evaluation, NodeError, Progress
+from compute.estimators import Evaluation, NodeError, Progress
 from compute.estimators.sleap_bundle import Bundle, import_bundle, read_bundle
 from compute.estimators.sleap_runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
 from compute.estimators.sleap_training import TrainingConfig, train
@@ -82,7 +82,7 @@ class SleapEstimator:
         video_path: str | Path,
         *,
         time: ArrayLike | None = None,
-        minimum_score: float = MINIMUM_SCORE,
+        minimum_score: float | None = None,
         progress: Progress | None = None,
     ) -> Tracks:
         """Find all nodes in all frames of a video.
@@ -95,9 +95,9 @@ class SleapEstimator:
             A video with the frame size that the model was trained on.
         time : array, shape (frame,), optional
             Time of each frame in seconds, from the camera; ``frame_index / fps`` if None.
-        minimum_score : float
-            A node with a lower score is not found: its position is NaN and its score 0. The default is SLEAP's own:
-            where no node is visible the confidence maps stay below it. 0 keeps every peak.
+        minimum_score : float, optional
+            A node with a lower score is not found: its position is NaN and its score 0. 0 keeps every peak. Without
+            it, the model's own.
         progress : callable, optional
             Called with the frames done and the number of frames that the video's header promises.
 
@@ -127,6 +127,7 @@ class SleapEstimator:
                 f"{video_path} has {len(position)} frames, but there are times of shape {np.shape(time)};"
                 " one time for each frame is needed"
             )
+        minimum_score = self._minimum_score(minimum_score)
         lost = ~(score >= minimum_score) | np.isnan(position).any(axis=-1)
         return Tracks(
             position=np.where(lost[..., None], np.nan, position),
@@ -136,14 +137,14 @@ class SleapEstimator:
             attributes={"estimator": "sleap-nn", "minimum_score": minimum_score, "versions": self.bundle.versions},
         )
 
-    def evaluate(self, labels_path: str | Path, *, minimum_score: float = MINIMUM_SCORE) -> Evaluation:
+    def evaluate(self, labels_path: str | Path, *, minimum_score: float | None = None) -> Evaluation:
         """Compare with points that a person placed, on frames that the model was not trained on.
 
         Parameters
         ----------
         labels_path : str or Path
             A package of labels with the model's nodes, in any order.
-        minimum_score : float
+        minimum_score : float, optional
             As in `estimate`; a placed point whose node has a lower score counts as missed.
 
         Returns
@@ -166,12 +167,15 @@ class SleapEstimator:
         truth = positions_of(labels)[:, [nodes.index(node) for node in self.nodes]]
         position, score = self._predict(_Batches(iter(images), self.batch_size, len(images)), None)
         distance = np.linalg.norm(position - truth, axis=-1)
-        missed = ~(score >= minimum_score) & ~np.isnan(truth[..., 0])
+        missed = ~(score >= self._minimum_score(minimum_score)) & ~np.isnan(truth[..., 0])
         return Evaluation(
             n_frames=len(images),
             overall=_node_error(distance, missed),
             nodes={node: _node_error(distance[:, i], missed[:, i]) for i, node in enumerate(self.nodes)},
         )
+
+    def _minimum_score(self, wish: float | None) -> float:
+        return self.bundle.minimum_score if wish is None else wish
 
     def _check_size(self, path: Path, height_px: int, width_px: int) -> None:
         """sleap-nn would take frames of any size and give wrong positions."""
@@ -205,7 +209,7 @@ def estimate(
     video_path: str | Path,
     *,
     time: ArrayLike | None = None,
-    minimum_score: float = MINIMUM_SCORE,
+    minimum_score: float | None = None,
     device: str = "auto",
     batch_size: int = 8,
     n_threads: int = 1,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import ModelError
+from compute.estimators import MINIMUM_SCORE
 from compute.estimators.sleap_runtime import sleap_nn_runtime
 
 WEIGHTS, CONFIG, DESCRIPTION = "best.ckpt", "training_config.yaml", "bundle.json"
@@ -30,6 +31,8 @@ class Bundle:
         Size of the frames that it was trained on; None where the model's own files do not say.
     sigma : float
         Standard deviation of the peaks in the confidence maps, in pixels of the maps.
+    minimum_score : float
+        Score below which a node counts as not found: where none is visible the confidence maps stay below it.
     n_training_frames : int or None
         Number of labeled frames that it was fitted to; None where the model's own files do not say.
     seed : int or None
@@ -45,6 +48,7 @@ class Bundle:
     height_px: int | None
     width_px: int | None
     sigma: float
+    minimum_score: float
     n_training_frames: int | None
     seed: int | None
     config: dict[str, Any]
@@ -102,7 +106,9 @@ def write_bundle(model_folder: Path, bundle_folder: Path, bundle: Bundle) -> Non
         temporary.rename(bundle_folder)
 
 
-def import_bundle(model_folder: str | Path, bundle_folder: str | Path) -> Bundle:
+def import_bundle(
+    model_folder: str | Path, bundle_folder: str | Path, *, minimum_score: float = MINIMUM_SCORE
+) -> Bundle:
     """Make a bundle of a single-instance model that was trained with SLEAP elsewhere.
 
     Parameters
@@ -112,6 +118,8 @@ def import_bundle(model_folder: str | Path, bundle_folder: str | Path) -> Bundle
         (``best_model.h5``, ``training_config.json``; U-Net only, which sleap-nn converts).
     bundle_folder : str or Path
         Folder to create.
+    minimum_score : float
+        Score below which a node counts as not found.
 
     Returns
     -------
@@ -125,7 +133,7 @@ def import_bundle(model_folder: str | Path, bundle_folder: str | Path) -> Bundle
     model_folder = Path(model_folder)
     _model_files(model_folder)
     with sleap_nn_runtime(1):
-        bundle = _describe(model_folder)
+        bundle = replace(_describe(model_folder), minimum_score=minimum_score)
         write_bundle(model_folder, Path(bundle_folder), bundle)
     return bundle
 
@@ -137,7 +145,15 @@ def describe_model(model_folder: Path) -> Bundle:
 
 def with_training(bundle: Bundle, *, size: tuple[int, int], n_frames: int, seed: int, config: dict[str, Any]) -> Bundle:
     """The same bundle with what this project knows about its own training; size is (height, width) in pixels."""
-    return replace(bundle, height_px=size[0], width_px=size[1], n_training_frames=n_frames, seed=seed, config=config)
+    return replace(
+        bundle,
+        height_px=size[0],
+        width_px=size[1],
+        minimum_score=config["minimum_score"],
+        n_training_frames=n_frames,
+        seed=seed,
+        config=config,
+    )
 
 
 def _model_files(folder: Path) -> tuple[Path, Path]:
@@ -179,6 +195,7 @@ def _describe(folder: Path) -> Bundle:
             height_px=preprocessing.max_height,
             width_px=preprocessing.max_width,
             sigma=float(head.sigma),
+            minimum_score=MINIMUM_SCORE,
             n_training_frames=None,
             seed=config.trainer_config.seed,
             config={},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compute.errors import LabelsError, ModelError
-from compute.estimators import Epoch, Progress, TrainedModel
+from compute.estimators import MINIMUM_SCORE, Epoch, Progress, TrainedModel
 from compute.estimators.sleap_bundle import describe_model, with_training, write_bundle
 from compute.estimators.sleap_runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
 from compute.labels import load_package, positions_of, split
@@ -63,6 +63,8 @@ class TrainingConfig:
         Brightness and contrast of half of the frames change by up to this fraction.
     noise_sd : float
         Standard deviation of noise added to half of the frames, as a fraction of white.
+    minimum_score : float
+        Score below which the trained model calls a node not found.
     """
 
     filters: int = 16
@@ -82,6 +84,7 @@ class TrainingConfig:
     brightness_range: float = 0.2
     contrast_range: float = 0.2
     noise_sd: float = 0.0
+    minimum_score: float = MINIMUM_SCORE
 
 
 def train(

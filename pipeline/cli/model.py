@@ -73,18 +73,25 @@ def train(
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--camera", required=True, help="The camera that it is for.")
 @click.option("--mouse", "mice", multiple=True, help="A mouse in its training set; give it once for each.")
+@click.option("--minimum-score", default=0.2, show_default=True, help="A node with a lower score is not found.")
 @click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
 @json_option
 @click.pass_context
 @says_errors
 def import_folder(
-    context: click.Context, folder: Path, camera: str, mice: tuple[str, ...], deploy: bool | None, as_json: bool
+    context: click.Context,
+    folder: Path,
+    camera: str,
+    mice: tuple[str, ...],
+    minimum_score: float,
+    deploy: bool | None,
+    as_json: bool,
 ) -> None:
     """Import a model that was trained with SLEAP (sleap-nn) elsewhere: the FOLDER with best.ckpt."""
     connect(context)
     from ingest.models import deploy_if_first, import_model
 
-    model_id = import_model(folder, camera=camera, mice=set(mice))
+    model_id = import_model(folder, camera=camera, mice=set(mice), minimum_score=minimum_score)
     deployed = deploy_if_first(model_id, deploy)
     if as_json:
         print_json({"model_id": model_id, "deployed": deployed})

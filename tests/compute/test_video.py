@@ -52,6 +52,14 @@ def test_without_compression_every_gray_level_comes_back_exactly(tmp_path, width
     np.testing.assert_array_equal(list(read_luma(tmp_path / "a.mp4")), frames)
 
 
+def test_the_same_frames_give_the_same_bytes(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 256, 320), np.uint8)
+    frames = [cv2.GaussianBlur(frame, (9, 9), 3) for frame in noise]
+    for name in "abc":
+        write_video(tmp_path / f"{name}.mp4", frames, 100)
+    assert len({content_hash(path) for path in tmp_path.iterdir()}) == 1
+
+
 def test_limited_range_gives_the_gray_levels_that_opencv_shows(tmp_path):
     path = tmp_path / "limited.mp4"
     with av.open(str(path), "w") as container:
