@@ -81,9 +81,10 @@ def write_report(output: Path, *, summary_file: Path | None = None, truth: Truth
     if not query.tracks(filter="raw").rows:
         raise ReportError("no tracks have been computed yet; see 'orofacial status', then run 'orofacial populate'")
     rows = distance_comparison()
-    parts = [_headline(), _models(), _distance_table(rows, truth)]
+    parts = [_headline(), _models()]
     for camera in sorted(set(Video.to_arrays("camera"))):
         parts += _camera(str(camera), truth)
+    parts.append(_distance_table(rows, truth))
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>orofacial report</title><style>{STYLE}</style>'
     write_whole(output, page + '<meta name="viewport" content="width=device-width">' + "".join(parts) + "</html>")
     if summary_file is not None:

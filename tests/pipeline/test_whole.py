@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -321,3 +322,20 @@ def _bundle_of(camera: str) -> Path:
     from schemas.model import DeployedModel, Model
 
     return Path((Model & (DeployedModel & {"camera": camera})).fetch1("bundle").full_path)
+
+
+def test_the_report_shows_both_groups_and_is_whole_or_absent(computed: object, tmp_path: Path) -> None:
+    from pipeline.comparison import distance_comparison
+    from pipeline.report import ReportError, write_report
+
+    write_report(tmp_path / "report.html", summary_file=tmp_path / "summary.json")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for text in ("mouse01, in training", "mouse03, held out from training", "left_snout_tip - right_snout_tip"):
+        assert text in page
+    assert page.count("<img ") >= 2 * 2 * 2  # cameras, groups, pictures of each
+    written = json.loads((tmp_path / "summary.json").read_text())
+    assert len(written) == len(distance_comparison()) == 2 * 4 * 2  # cameras, filters, groups
+    assert {(row["group"], row["n_mice"]) for row in written} == {("in training", 2), ("held out", 1)}
+    with pytest.raises(ReportError, match="name another file"):
+        write_report(tmp_path / "no" / "report.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "summary.json"]

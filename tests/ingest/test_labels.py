@@ -1,0 +1,155 @@
+"""Labels, node pairs and models become rows: once, whole or not at all, and never altered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compute.errors import LabelsError, ModelError
+from compute.labels import images_of, load_package, positions_of, write_package
+from pipeline.settings import Settings
+
+NODES = ("snout", "jaw_tip", "ear")
+EDGES = (("snout", "jaw_tip"),)
+
+
+@pytest.fixture(autouse=True)
+def empty_tables(database: Settings) -> Iterator[None]:
+    from schemas.labels import LabeledFrames, Skeleton
+    from schemas.metric import NodePair
+    from schemas.model import TrainingConfig, TrainingTask
+    from schemas.subject import Mouse
+
+    yield
+    tables = (TrainingTask, TrainingConfig, NodePair, LabeledFrames.Source, LabeledFrames)
+    for table in (*tables, Skeleton.Edge, Skeleton.Node, Skeleton, Mouse):
+        table().delete_quick()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Four labeled frames: two of mouse01, one of mouse02, one of a video that names no mouse."""
+    rng = np.random.default_rng(0)
+    position = rng.uniform(5, 35, (4, 3, 2)).round(2)
+    position[1, 2] = np.nan
+    folders = ["mouse01/2026-03-02_1", "mouse01/2026-03-03_1", "mouse02/2026-03-02_1", "elsewhere"]
+    sources = [(f"/raw/{folder}/side.mp4", 7) for folder in folders]
+    images = rng.integers(0, 256, (4, 40, 60), np.uint8)
+    write_package(tmp_path / "side.pkg.slp", images, position, NODES, EDGES, sources)
+    return tmp_path / "side.pkg.slp"
+
+
+def stored_files(settings: Settings) -> set[Path]:
+    return {path for path in settings.data_folder.rglob("*.slp") if path.is_file()}
+
+
+def test_every_point_and_image_is_kept_as_the_person_left_it(package: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.codecs import local_copy
+    from schemas.labels import LabeledFrames, Skeleton
+
+    imported = import_labels(package, camera="side")
+    assert (imported.is_new, imported.n_labeled_frames, imported.nodes, imported.edges) == (True, 4, NODES, EDGES)
+    assert Skeleton.nodes(Skeleton()) == list(NODES)
+    with local_copy(LabeledFrames.fetch1("package")) as path:
+        kept, original = load_package(path), load_package(package)
+        np.testing.assert_array_equal(positions_of(kept), positions_of(original))
+        np.testing.assert_array_equal(images_of(kept), images_of(original))
+
+
+def test_the_folder_of_a_video_says_which_mouse_is_in_a_frame(package: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.labels import LabeledFrames
+
+    imported = import_labels(package, camera="side")
+    assert imported.mice == ("mouse01", "mouse02")
+    assert imported.n_frames_without_mouse == 1
+    mice = LabeledFrames.Source.to_arrays("mouse_id", order_by="labeled_frame_index")
+    assert list(mice) == ["mouse01", "mouse01", "mouse02", None]
+
+
+def test_the_same_labels_again_change_nothing(package: Path, database: Settings) -> None:
+    from ingest.labels import import_labels
+    from schemas.labels import LabeledFrames
+
+    first = import_labels(package, camera="side")
+    files = stored_files(database)
+    again = import_labels(package.rename(package.with_name("renamed.pkg.slp")), camera="side")
+    assert (again.labels_id, again.is_new) == (first.labels_id, False)
+    assert len(LabeledFrames()) == 1
+    assert stored_files(database) == files
+
+
+def test_refused_labels_leave_nothing(package: Path, database: Settings, tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.labels import LabeledFrames, Skeleton
+    from schemas.subject import Mouse
+
+    (tmp_path / "broken.slp").write_bytes(package.read_bytes()[:1000])
+    files = stored_files(database)
+    for path, camera, said in [
+        (package, "top", "unknown camera 'top'; known are lower, side"),
+        (tmp_path / "broken.slp", "side", "broken.slp cannot be read as labels"),
+        (tmp_path / "none.slp", "side", "none.slp does not exist"),
+    ]:
+        with pytest.raises(LabelsError, match=said):
+            import_labels(path, camera=camera)
+    assert stored_files(database) == files
+    assert [len(table()) for table in (LabeledFrames, Skeleton, Mouse)] == [0, 0, 0]
+
+
+def test_a_pair_is_one_row_whichever_node_comes_first(package: Path) -> None:
+    from ingest.labels import import_labels
+    from ingest.pairs import add_node_pair
+    from schemas.metric import NodePair
+
+    import_labels(package, camera="side")
+    assert add_node_pair("snout", "ear", kind="moving") == 1
+    assert add_node_pair("ear", "snout", kind="rigid", length_mm=8.5) == 1
+    row = NodePair.fetch1()
+    assert (row["node_a"], row["node_b"], row["pair_kind"], row["length_mm"]) == ("snout", "ear", "rigid", 8.5)
+    with pytest.raises(LabelsError, match="no skeleton has both snout and tongue; nodes are ear, jaw_tip, snout"):
+        add_node_pair("snout", "tongue", kind="rigid")
+    with pytest.raises(LabelsError, match="two nodes, got ear twice"):
+        add_node_pair("ear", "ear", kind="rigid")
+
+
+def test_a_training_is_asked_for_once_and_its_settings_are_a_row(package: Path) -> None:
+    from ingest.labels import import_labels
+    from ingest.models import add_training_task
+    from schemas.model import TrainingConfig, TrainingTask
+
+    labels_id = import_labels(package, camera="side").labels_id
+    by_name = add_training_task("side.pkg.slp", camera="side", config={"epochs": 3})
+    assert add_training_task(labels_id, camera="side", config={"epochs": 3}) == by_name
+    assert len(TrainingTask()) == 1
+    assert TrainingConfig.fetch1("training_parameters")["epochs"] == 3
+    for arguments, said in [
+        ({"config": {"epoch": 3}}, "unexpected keyword argument 'epoch'; known settings are filters"),
+        ({"config": {"epochs": 3}, "fraction_held_out": 0.5}, "choose another seed for another fraction"),
+        ({"fraction_held_out": 1.0}, "the fraction to hold out is 1.0"),
+    ]:
+        with pytest.raises(ModelError, match=said):
+            add_training_task(labels_id, camera="side", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(LabelsError, match=f"labels {labels_id} are of camera side, not lower"):
+        add_training_task(labels_id, camera="lower")
+    with pytest.raises(LabelsError, match="no labels 'other' for camera side"):
+        add_training_task("other", camera="side")
+    assert len(TrainingTask()) == len(TrainingConfig()) == 1
+
+
+def test_a_model_folder_without_weights_leaves_nothing(tmp_path: Path) -> None:
+    from ingest.models import deploy, import_model
+    from schemas.model import Model
+    from schemas.subject import Mouse
+
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "training_config.yaml").write_text("{}")
+    with pytest.raises(ModelError, match=r"has no best\.ckpt"):
+        import_model(tmp_path / "model", camera="side", mice=["mouse09"])
+    assert [len(Model()), len(Mouse())] == [0, 0]
+    with pytest.raises(ModelError, match="no model 'nothing'; known are none yet"):
+        deploy("nothing")
