@@ -20,6 +20,8 @@ from schemas.track import FilterMethod
 
 Summary = dict[str, Any]
 
+GROUPS_SHORT = "mice in training (train) and held out (held)"
+
 
 def write_demo_report(lab: SimulatedLab, folder: Path) -> Summary:
     """Write report.html and summary.json into the demo's folder, and return the summary.
@@ -121,18 +123,19 @@ def print_comparison(summary: Summary) -> None:
                         cells += [_cell(groups.get(group, {}).get(quantity)), _cell(entry["truth"][group][quantity])]
                 rows.append(cells)
         heads = ["pair", "filter"]
-        for quantity in ("variance", "mean"):
-            heads += [f"{quantity}\ntrained", "\ntruth", "\nheld out", "\ntruth"]
-        print_table(heads, rows, title=f"camera {camera}: variance (px²) and mean (px) of distances")
+        for quantity in ("var.", "mean"):
+            heads += [f"{quantity}\ntrain", "\ntruth", "\nheld", "\ntruth"]
+        print_table(heads, rows, title=f"camera {camera}: variance (px²) and mean (px) of distances, {GROUPS_SHORT}")
     rows = [
         [camera, method, *(cell for group in GROUPS for cell in _error_cells(groups.get(group, {})))]
         for camera, result in summary["cameras"].items()
         for method, groups in result["node_error_px"].items()
     ]
     heads = ["camera", "filter"]
-    for group in ("trained", "held out"):
-        heads += [f"{group}\np50 px", "\np90 px", "\nfound, worst node"]
-    print_table(heads, rows, title="distance of the nodes from the truth (px: median over the nodes)")
+    for group in ("train", "held"):
+        heads += [f"{group}\np50 px", "\np90 px", "\nfound"]
+    title = f"distance from the truth (median over nodes) and frames in which the worst node was found, {GROUPS_SHORT}"
+    print_table(heads, rows, title=title)
 
 
 def _error_cells(nodes: dict[str, dict[str, float | None]]) -> list[str]:
@@ -149,7 +152,7 @@ def _short(pair: str) -> str:
 
 
 def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return "-" if value is None else f"{value:.{2 if abs(value) < 10 else 1}f}"
 
 
 def _median_error(nodes: dict[str, dict[str, float | None]], key: str) -> str:
