@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,9 +19,7 @@ from numpy.typing import NDArray
 from compute import anatomy
 from compute.anatomy import SimulatedMouse, View
 from compute.face import KEY_SPACING_MM, Face, follicles_mm
-
-if TYPE_CHECKING:
-    from compute.simulation import SimulatedSession
+from compute.simulated_session import SimulatedSession
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
