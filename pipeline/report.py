@@ -115,10 +115,16 @@ def _headline() -> str:
 
 def _models() -> str:
     rows = [
-        [model["model_id"], model["camera"], ", ".join(model["mice"]), _number(model["error_p50_px"])]
+        [
+            model["model_id"],
+            model["camera"],
+            ", ".join(model["mice"]),
+            _number(model["error_p50_px"]),
+            "-" if model["fraction_missed"] is None else f"{model['fraction_missed']:.1%}",
+        ]
         for model in describe_models()
     ]
-    heads = ["model", "camera", "trained on", "median error on held-out labeled frames (px)"]
+    heads = ["model", "camera", "trained on", "median error on held-out labeled frames (px)", "points missed there"]
     return "<h2>Models</h2>" + _table(heads, rows)
 
 

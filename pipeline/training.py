@@ -33,7 +33,11 @@ def node_errors(model_id: str) -> list[dict[str, Any]]:
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """Every model: its camera, name, training mice, whether it is deployed, and its median error in px."""
+    """Every model: its camera, name, training mice, whether it is deployed, and how good it is.
+
+    ``error_p50_px`` is the median distance from the labeled points of held-out frames, ``fraction_missed`` the fraction
+    of those points that it did not find; None for a model trained elsewhere.
+    """
     deployed = set(DeployedModel.to_arrays("model_id"))
     models = Model.proj("camera", "model_name", "n_training_frames", "created_at").to_dicts(order_by="created_at")
     for row in models:
@@ -42,4 +46,6 @@ def describe_models() -> list[dict[str, Any]]:
         row["deployed"] = row["model_id"] in deployed
         row["mice"] = list((Model.Mouse & key).to_arrays("mouse_id", order_by="mouse_id"))
         row["error_p50_px"] = None if not len(errors) else errors[0]
+        found, missed = (sum(node[name] for node in node_errors(row["model_id"])) for name in ("n_points", "n_missed"))
+        row["fraction_missed"] = missed / (found + missed) if found + missed else None
     return models

@@ -95,7 +95,9 @@ def print_table(columns: list[str], rows: list[list[Any]], title: str | None = N
     )
     for index, column in enumerate(columns):
         numbers = all(_is_number(row[index]) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=len(columns) > 6)
+        # Numbers, and the names in the first column that people copy, are never broken.
+        no_wrap = index == 0 or numbers
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=no_wrap)
     for row in rows:
         table.add_row(*(_escape(_text(value)) for value in row))
     console.print(table)
@@ -104,10 +106,12 @@ def print_table(columns: list[str], rows: list[list[Any]], title: str | None = N
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
         return value == "-" or value.replace(".", "", 1).isdigit()
-    return isinstance(value, (int, float))
+    return value is None or isinstance(value, (int, float))
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

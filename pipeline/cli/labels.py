@@ -83,7 +83,9 @@ def add_pair(
     if as_json:
         print_json({"node_a": node_a, "node_b": node_b, "n_skeletons": n_skeletons})
         return
-    console.print(f"distance {node_a} to {node_b} is measured, in {n_skeletons} skeletons", markup=False)
+    console.print(
+        f"distance {node_a} to {node_b} is measured, in {n_skeletons} skeleton{'s' * (n_skeletons > 1)}", markup=False
+    )
     next_step("orofacial populate")
 
 

@@ -59,9 +59,9 @@ def train(
         return
     console.print(f"model {model_id} for camera {camera}")
     print_table(
-        ["node", "points", "error p50 px", "error p90 px", "error mean px"],
+        ["node", "found", "missed", "error p50 px", "p90 px", "mean px"],
         [
-            [node[name] for name in ("node", "n_points", "error_p50_px", "error_p90_px", "error_mean_px")]
+            [node[name] for name in ("node", "n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")]
             for node in nodes
         ],
         title="error on labeled frames held out from training",
@@ -125,8 +125,8 @@ def list_models(context: click.Context, as_json: bool) -> None:
         return
     columns = ["model_id", "camera", "model_name", "deployed", "mice", "error_p50_px"]
     print_table(
-        ["model", "camera", "name", "deployed", "trained on", "error p50 px"],
-        [[_cell(row[column]) for column in columns] for row in models],
+        ["model", "camera", "name", "deployed", "trained on", "error p50 px", "missed"],
+        [[_cell(row[column]) for column in columns] + [_percent(row["fraction_missed"])] for row in models],
     )
 
 
@@ -135,7 +135,11 @@ def _cell(value: object) -> object:
         return "yes" if value else ""
     if isinstance(value, list):
         return ", ".join(value)
-    return "-" if value is None else value
+    return value
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.0%}"
 
 
 @model.command("deploy")

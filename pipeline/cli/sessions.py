@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -99,7 +100,8 @@ def status(context: click.Context, as_json: bool) -> None:
         next_step("orofacial ingest RAW_FOLDER")
         return
     rows = [[session, *(f"{stages[stage.__name__]}" for stage in STAGES)] for session, stages in state.sessions.items()]
-    print_table(["session", *(stage.__name__ for stage in STAGES)], rows)
+    heads = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", stage.__name__) for stage in STAGES]  # narrow enough for a terminal
+    print_table(["session", *heads], rows)
     for failure in state.failures:
         errors.print(f"failed: {failure.table} {_key(failure.key)}: {failure.message}", markup=False)
     if state.failures:
