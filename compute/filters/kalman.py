@@ -1,29 +1,26 @@
-"""Kalman filter with Rauch-Tung-Striebel smoothing: constant velocity, real time steps, all nodes at once."""
+"""Robust Kalman smoother: constant velocity, real time steps, fitted noise, wrong placements left out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from compute.filters.kalman_kernels import smooth
+from compute.errors import FilterError
+from compute.filters.kalman_fit import Noise, first_noise, fit_noise, noise_of_bandwidth
+from compute.filters.kalman_points import Points
 from compute.filters.result import filtered, require_positive, within_gap_limit
+from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
 from compute.tracks import Tracks
 
-PRIOR_POSITION_SD_PX = 100.0
-"""Uncertainty of the position around the first point; that point alone says where the node is."""
-PRIOR_VELOCITY_SD_PX_PER_S = 2000.0
-"""Uncertainty of the velocity at the first point, around standing still."""
+_FIT_FRAMES, _FIT_PIECES = 8192, 32
+"""Noise is fitted on this many frames, in pieces spread over the video: more would not make it better."""
 
-MINIMUM_WEIGHT = 0.05
-"""Weight of a point whose score is 0: not nothing, since the estimator did place it."""
-PERSON_WEIGHT = 4.0
-"""Weight of a point that a person placed."""
-
-_PROCESS_NOISE_LIMITS = (1e-2, 1e10)
-_MEASUREMENT_VARIANCE_LIMITS = (1e-6, 1e6)
+_MAXIMAL_FITS, _MAXIMAL_ROUNDS = 4, 6
+_STABLE_FRACTION = 1e-5
+"""A gate has come to rest when fewer than this fraction of all points change their state."""
 
 Array = NDArray[Any]
 
@@ -33,13 +30,21 @@ def kalman(
     *,
     process_noise_px2_per_s3: float | None = None,
     measurement_sd_px: float | None = None,
+    minimum_bandwidth_hz: float | None = 2.5,
     max_gap_s: float | None = 0.1,
+    score_exponent: float | None = None,
+    gate_probability: float | None = 1e-3,
+    rigid_groups: Sequence[Sequence[str]] | None = None,
 ) -> Tracks:
-    """Posterior mean of each node's path, given all of its points, if its velocity is a random walk.
+    """Posterior mean of each node's path, given all points that are no wrong placements.
 
     White-noise acceleration (Bar-Shalom, Li and Kirubarajan 2001, section 6.2.2) with a Kalman filter forward and the
     smoother of Rauch, Tung and Striebel (1965, doi:10.2514/3.3166) backward, for x and y of each node by itself.
     Missing points are skipped; the variance of a point is ``measurement_sd_px**2 / score_weight(score)``.
+
+    Wrong placements are found in two steps: points far from a wide running median, the nearer the less their score
+    looks like that of such points; then every point against what the smoother says without it, again and again until
+    none changes sides. A person's point is always used.
 
     Parameters
     ----------
@@ -50,110 +55,123 @@ def kalman(
         each node.
     measurement_sd_px : float or None
         Standard deviation (px) of a point with score 1. None: by maximum likelihood.
+    minimum_bandwidth_hz : float or None
+        Movement up to this frequency is kept however small it is: a lower limit of the fitted process noise. Without
+        it (None) the likelihood takes a rhythm that stays below the noise, such as breathing, for noise.
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any. After a longer one the filter
         starts afresh. The two ends are never extrapolated.
+    score_exponent : float or None
+        How the precision of a point falls with its score, see `compute.filters.score_noise`. None: as the model's
+        labeled frames say, where a pipeline knows them, else 2.
+    gate_probability : float or None
+        Probability that a good point of average score is taken for a wrong placement. None: no point is.
+    rigid_groups : sequence of sequence of str, or None
+        Groups of three or more nodes that keep their distances. A node far from where the others of its group say it
+        should be is a wrong placement however long it stays there.
 
     Returns
     -------
     Tracks
-        With ``sd`` (px) of the posterior, ``filled`` where there was no point, and in
-        ``attributes["filter"]["fitted"]`` of each node both noises (x, y) and the log likelihood.
-        NaN before the first point, after the last, and in gaps longer than `max_gap_s`.
+        With ``sd`` (px) of the posterior, ``rejected`` where there was a wrong placement, ``filled`` where no point
+        was used, and in ``attributes["filter"]["fitted"]`` of each node both noises (x, y) and the log likelihood.
+        NaN before the first used point, after the last, and in gaps longer than `max_gap_s`.
 
     Raises
     ------
     FilterError
-        If a parameter is not above 0.
+        If a parameter is outside its range, or a group names an unknown node or fewer than three.
     """
     given = {
         "process_noise_px2_per_s3": process_noise_px2_per_s3,
         "measurement_sd_px": measurement_sd_px,
+        "minimum_bandwidth_hz": minimum_bandwidth_hz,
         "max_gap_s": max_gap_s,
+        "gate_probability": gate_probability,
     }
     require_positive("kalman", **given)
-    allowed = within_gap_limit(tracks.found, tracks.time, max_gap_s)
-    position = np.ascontiguousarray(tracks.position).reshape(tracks.n_frames, 2 * len(tracks.nodes))
-    weight = signed_weight(tracks, allowed)
-    dt = np.diff(tracks.time, prepend=tracks.time[:1])
-    q, r = _noises(position, weight, dt, process_noise_px2_per_s3, measurement_sd_px)
-    mean, variance = np.empty(position.shape), np.empty(position.shape)
-    sums = smooth(position, weight, dt, q, r, _prior(), mean, variance)
-    for array in (mean, variance):
-        array[~np.repeat(allowed, 2, axis=1)] = np.nan
+    exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
+    groups = [list(group) for group in rigid_groups or ()]
+    given |= {"score_exponent": exponent, "rigid_groups": groups or None}  # type: ignore[dict-item]
+    points = Points.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_probability=gate_probability)
+    for group in groups:
+        points.bar_misplaced(_indices(tracks, group))
+    noise = _fit(points, process_noise_px2_per_s3, measurement_sd_px, minimum_bandwidth_hz or 0.0)
+    mean, variance, log_likelihood = _smooth_until_stable(points, noise)
+    used = points.used
+    allowed = within_gap_limit(used, tracks.time, max_gap_s)
+    if not allowed.all():
+        hidden = np.repeat(~allowed, 2, axis=1)
+        mean[hidden], variance[hidden] = np.nan, np.nan
     return filtered(
         tracks,
         "kalman",
         given,
-        _describe(tracks, q, r, sums[0]),
+        _describe(tracks, noise, log_likelihood),
         position=mean.reshape(tracks.position.shape),
-        sd=np.sqrt(variance).reshape(tracks.position.shape),
-        filled=allowed & ~tracks.found,
+        sd=np.sqrt(variance, out=variance).reshape(tracks.position.shape),
+        rejected=points.rejected,
+        filled=allowed & ~used,
     )
 
 
-def score_weight(score: Array) -> Array:
-    """How much a point counts: its score squared, between `MINIMUM_WEIGHT` and 1; NaN is a person's point.
-
-    SLEAP's score is the peak of the confidence map, which falls as the map's blob moves off its grid or spreads, so
-    that the standard deviation is taken as inverse to it. A score above 1 says no more than 1.
-    """
-    weight = np.clip(np.asarray(score, np.float64), 0, 1) ** 2
-    return np.where(np.isnan(score), PERSON_WEIGHT, np.maximum(weight, MINIMUM_WEIGHT))
-
-
-def signed_weight(tracks: Tracks, allowed: Array) -> Array:
-    """Weights as the kernel takes them, shape (frame, node): 0 where missing, negative where the filter starts afresh.
-
-    It starts at the first point, and at the first after a gap that is not filled.
-    """
-    weight = np.where(tracks.found, score_weight(tracks.score), 0.0)
-    before = np.vstack([np.zeros((1, len(tracks.nodes)), bool), allowed[:-1]])
-    starts = tracks.found & ~before
-    return np.where(starts, -weight, weight)
+def _indices(tracks: Tracks, group: list[str]) -> NDArray[np.int_]:
+    unknown = [node for node in group if node not in tracks.nodes]
+    if unknown or len(set(group)) < 3:
+        raise FilterError(
+            f"kalman: rigid group {', '.join(group)}: expected three or more of the nodes {', '.join(tracks.nodes)}"
+        )
+    return np.array([tracks.node_index(node) for node in group])
 
 
-def _prior() -> Array:
-    return np.array([PRIOR_POSITION_SD_PX**2, PRIOR_VELOCITY_SD_PX_PER_S**2])
+def _fit(
+    points: Points, process_noise: float | None, measurement_sd: float | None, minimum_bandwidth_hz: float
+) -> Noise:
+    """Noise of each channel, given or by maximum likelihood on pieces of the video, which are gated on the way."""
+    sample = points.take(_frames_to_fit(points.n_frames))
+    noise = first_noise(sample.position, sample.used, sample.dt)
+    if process_noise is not None:
+        noise = Noise(np.full_like(noise.q, process_noise), noise.r)
+    if measurement_sd is not None:
+        noise = Noise(noise.q, np.full_like(noise.r, measurement_sd**2))
+    free = (process_noise is None, measurement_sd is None)
+    if not any(free) or not sample.used.any():
+        return noise
+    for _ in range(_MAXIMAL_FITS):
+        noise = fit_noise(sample.position, sample.effective_weight(), sample.dt, noise, free=free)
+        if free[0]:
+            interval = float(np.median(sample.dt[1:])) if sample.n_frames > 1 else 1.0
+            noise = Noise(np.maximum(noise.q, noise_of_bandwidth(minimum_bandwidth_hz, noise.r, interval)), noise.r)
+        sample.smooth(noise)
+        if sample.judge(noise) <= _STABLE_FRACTION * sample.state.size:
+            break
+    return noise
 
 
-def _noises(
-    position: Array, weight: Array, dt: Array, process_noise: float | None, measurement_sd: float | None
-) -> tuple[Array, Array]:
-    """Process noise (px²/s³) and measurement variance (px²) of each channel, given or by maximum likelihood.
-
-    All channels are fitted at once: the likelihood is a sum over channels, and the kernel gives its exact gradient.
-    """
-    n_channels = position.shape[1]
-    q = np.full(n_channels, 1e4 if process_noise is None else process_noise, np.float64)
-    r = np.full(n_channels, 1.0 if measurement_sd is None else measurement_sd**2, np.float64)
-    free = np.repeat([process_noise is None, measurement_sd is None], n_channels)
-    if not free.any() or not weight.any():
-        return q, r
-    nothing = np.empty((0, 0))
-    start = np.log(np.concatenate([q, r]))
-    n_used = np.maximum(np.count_nonzero(weight), 1)
-
-    def cost(free_values: Array) -> tuple[float, Array]:
-        values = start.copy()
-        values[free] = free_values
-        q, r = np.exp(values[:n_channels]), np.exp(values[n_channels:])
-        sums = smooth(position, weight, dt, q, r, _prior(), nothing, nothing)
-        gradient = np.concatenate([q * (sums[1] - sums[2]), sums[3] - sums[4]]) / 2
-        return -sums[0].sum() / n_used, -gradient[free] / n_used
-
-    limits = np.log(np.repeat([_PROCESS_NOISE_LIMITS, _MEASUREMENT_VARIANCE_LIMITS], n_channels, axis=0))
-    best = minimize(cost, start[free], jac=True, method="L-BFGS-B", bounds=limits[free], options={"ftol": 1e-10})
-    start[free] = best.x
-    return np.exp(start[:n_channels]), np.exp(start[n_channels:])
+def _frames_to_fit(n_frames: int) -> NDArray[np.int_]:
+    """All frames of a short video, else pieces spread evenly over it."""
+    if n_frames <= 2 * _FIT_FRAMES:
+        return np.arange(n_frames)
+    length = _FIT_FRAMES // _FIT_PIECES
+    starts = np.linspace(0, n_frames - length, _FIT_PIECES).astype(np.int_)
+    return (starts[:, None] + np.arange(length)).ravel()
 
 
-def _describe(tracks: Tracks, q: Array, r: Array, log_likelihood: Array) -> dict[str, Any]:
+def _smooth_until_stable(points: Points, noise: Noise) -> tuple[Array, Array, Array]:
+    """Smooth and judge until no point changes sides (or a few times); mean, variance, log likelihood of the last."""
+    for _ in range(_MAXIMAL_ROUNDS):
+        mean, variance, log_likelihood = points.smooth(noise)
+        if points.judge(noise) <= _STABLE_FRACTION * points.state.size:
+            break
+    return mean, variance, log_likelihood
+
+
+def _describe(tracks: Tracks, noise: Noise, log_likelihood: Array) -> dict[str, Any]:
     """What was found out about each node, as JSON can hold it."""
     return {
         node: {
-            "process_noise_px2_per_s3": q[2 * index : 2 * index + 2].tolist(),
-            "measurement_sd_px": np.sqrt(r[2 * index : 2 * index + 2]).tolist(),
+            "process_noise_px2_per_s3": noise.q[2 * index : 2 * index + 2].tolist(),
+            "measurement_sd_px": np.sqrt(noise.r[2 * index : 2 * index + 2]).tolist(),
             "log_likelihood": float(log_likelihood[2 * index : 2 * index + 2].sum()),
         }
         for index, node in enumerate(tracks.nodes)
