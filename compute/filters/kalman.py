@@ -129,7 +129,7 @@ def _fit(
 ) -> Noise:
     """Noise of each channel, given or by maximum likelihood on pieces of the video, which are gated on the way."""
     sample = points.take(_frames_to_fit(points.n_frames))
-    noise = first_noise(sample.position, sample.used, sample.dt)
+    noise = first_noise(sample.position, sample.used, sample.effective_weight(), sample.dt)
     if process_noise is not None:
         noise = Noise(np.full_like(noise.q, process_noise), noise.r)
     if measurement_sd is not None:

@@ -21,6 +21,7 @@ PRIOR = np.array([PRIOR_POSITION_SD_PX**2, PRIOR_VELOCITY_SD_PX_PER_S**2])
 _LIMITS = np.log([[1e-2, 1e10], [1e-4, 1e6]])
 """Of process noise (px²/s³) and measurement variance (px²)."""
 
+_FIRST_BANDWIDTHS_HZ = (0.5, 1.5, 4.0, 10.0, 25.0)
 _MAXIMAL_STEPS = 10
 _TOLERANCE = 0.05
 """Largest last change of a logarithm: what depends on it changes by its square."""
@@ -45,10 +46,10 @@ class Noise:
     r: Array
 
 
-def first_noise(position: Array, used: Array, dt: Array) -> Noise:
-    """Noise from robust moments: second differences over one frame hold the points' noise, over eight the movement.
+def first_noise(position: Array, used: Array, weight: Array, dt: Array) -> Noise:
+    """The likeliest of some process noises, each with the measurement variance that the second differences leave it.
 
-    With white-noise acceleration their variance over k frames is 6 r + (2/3) q (k dt)³.
+    A fit that starts at the wrong end can take movement for noise and stay there.
 
     Parameters
     ----------
@@ -56,15 +57,24 @@ def first_noise(position: Array, used: Array, dt: Array) -> Noise:
         Points in px.
     used : array, shape (frame, node), bool
         Points to look at.
+    weight : array, shape (frame, node)
+        As `compute.filters.kalman_kernels.smooth` takes it.
     dt : array, shape (frame,)
         Seconds since the frame before.
     """
-    values = np.where(np.repeat(used, 2, axis=1), position, np.nan).astype(np.float64)
     interval = float(np.median(dt[1:])) if dt.size > 1 else 1.0
-    short, long = (_second_difference_variance(values, k) for k in (1, 8))
-    q = np.maximum(long - short, 0.01 * short) / ((2 / 3) * (8 * interval) ** 3)
-    r = np.maximum(short - (2 / 3) * q * interval**3, 0.2 * short) / 6
-    return Noise(np.clip(q, *np.exp(_LIMITS[0])), np.clip(r, *np.exp(_LIMITS[1])))
+    variance = _second_difference_variance(np.where(np.repeat(used, 2, axis=1), position, np.nan))
+    best = Noise(np.ones_like(variance), np.maximum(variance / 6, np.exp(_LIMITS[1, 0])))
+    highest = np.full(variance.shape, -np.inf)
+    for bandwidth_hz in _FIRST_BANDWIDTHS_HZ:
+        # White-noise acceleration: the second difference has the variance 6 r + (2/3) q dt³.
+        q = noise_of_bandwidth(bandwidth_hz, variance / 6, interval)
+        r = np.maximum(variance - (2 / 3) * q * interval**3, 0.2 * variance) / 6
+        likelihood = smooth(position, weight, dt, q, r, PRIOR, _NOTHING, _NOTHING)[0]
+        better = likelihood > highest
+        highest = np.where(better, likelihood, highest)
+        best = Noise(np.where(better, q, best.q), np.where(better, r, best.r))
+    return best
 
 
 def noise_of_bandwidth(bandwidth_hz: float, r: Array, interval_s: float) -> Array:
@@ -75,15 +85,13 @@ def noise_of_bandwidth(bandwidth_hz: float, r: Array, interval_s: float) -> Arra
     return np.asarray(r * interval_s * (2 * np.pi * bandwidth_hz) ** 4)
 
 
-def _second_difference_variance(values: Array, k: int) -> Array:
-    """Robust variance of each channel's second difference over k frames; 1 where there is none."""
-    if len(values) <= 2 * k:
+def _second_difference_variance(values: Array) -> Array:
+    """Robust variance of each channel's second difference from frame to frame; 1 where there is none."""
+    if len(values) < 3:
         return np.ones(values.shape[1])
-    difference = np.abs(values[2 * k :] - 2 * values[k:-k] + values[: -2 * k])
-    empty = np.isnan(difference).all(axis=0)
-    difference[:, empty] = 1.0
-    # Not the median, which sees a node that moves in bouts only at rest.
-    return np.maximum((np.nanquantile(difference, 0.8, axis=0) / 1.2816) ** 2, 1e-6)
+    difference = np.abs(values[2:] - 2 * values[1:-1] + values[:-2])
+    difference[:, np.isnan(difference).all(axis=0)] = 1.0
+    return np.maximum((np.nanmedian(difference, axis=0) / 0.6745) ** 2, 1e-6)
 
 
 def fit_noise(position: Array, weight: Array, dt: Array, start: Noise, *, free: tuple[bool, bool]) -> Noise:

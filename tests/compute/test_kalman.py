@@ -5,8 +5,10 @@ import pytest
 from filterpy.kalman import KalmanFilter
 
 from compute.errors import FilterError
-from compute.filters.kalman import PRIOR_POSITION_SD_PX, PRIOR_VELOCITY_SD_PX_PER_S, kalman, score_weight
+from compute.filters.kalman import kalman
+from compute.filters.kalman_fit import PRIOR
 from compute.filters.kalman_kernels import smooth
+from compute.filters.score_noise import score_weight
 from compute.tracks import Tracks
 
 
@@ -31,7 +33,7 @@ def with_filterpy(tracks, node, axis, q, sd):
     model = KalmanFilter(dim_x=2, dim_z=1)
     model.H = np.array([[1.0, 0]])
     model.x = np.array([[x[start]], [0]])
-    model.P = np.diag([PRIOR_POSITION_SD_PX**2, PRIOR_VELOCITY_SD_PX_PER_S**2])
+    model.P = np.diag(PRIOR)
     weight = score_weight(tracks.score[:, node])
     states, covariances, transitions, noises, log_likelihood = [], [], [], [], 0.0
     for i in range(start, x.size):
@@ -73,9 +75,8 @@ def test_agrees_with_filterpy_to_1e_9(seed):
     weight[start, range(3)] *= -1
     position = tracks.position.reshape(-1, 6)
     dt = np.diff(tracks.time, prepend=tracks.time[0])
-    prior = np.array([PRIOR_POSITION_SD_PX**2, PRIOR_VELOCITY_SD_PX_PER_S**2])
     mean, variance = np.empty(position.shape), np.empty(position.shape)
-    sums = smooth(position, weight, dt, np.full(6, q), np.full(6, sd**2), prior, mean, variance)
+    sums = smooth(position, weight, dt, np.full(6, q), np.full(6, sd**2), PRIOR, mean, variance)
     for channel in range(6):
         first, expected_mean, expected_variance, log_likelihood = with_filterpy(tracks, *divmod(channel, 2), q, sd)
         np.testing.assert_allclose(mean[first:, channel], expected_mean, rtol=0, atol=1e-9)
