@@ -6,8 +6,7 @@ from filterpy.kalman import KalmanFilter
 
 from compute.errors import FilterError
 from compute.filters.kalman import kalman
-from compute.filters.kalman_fit import PRIOR
-from compute.filters.kalman_kernels import smooth
+from compute.filters.kalman_kernels import PRIOR, smooth
 from compute.filters.score_noise import score_weight
 from compute.tracks import Tracks
 
@@ -34,7 +33,7 @@ def with_filterpy(tracks, node, axis, q, sd):
     model.H = np.array([[1.0, 0]])
     model.x = np.array([[x[start]], [0]])
     model.P = np.diag(PRIOR)
-    weight = score_weight(tracks.score[:, node])
+    weight = score_weight(tracks.score[:, node]).astype(np.float64)
     states, covariances, transitions, noises, log_likelihood = [], [], [], [], 0.0
     for i in range(start, x.size):
         dt = tracks.time[i] - tracks.time[i - 1] if i > start else 0.0
@@ -76,7 +75,7 @@ def test_agrees_with_filterpy_to_1e_9(seed):
     position = tracks.position.reshape(-1, 6)
     dt = np.diff(tracks.time, prepend=tracks.time[0])
     mean, variance = np.empty(position.shape), np.empty(position.shape)
-    sums = smooth(position, weight, dt, np.full(6, q), np.full(6, sd**2), PRIOR, mean, variance)
+    sums, _ = smooth(position, weight, dt, np.full((1, 6), q), np.full(6, sd**2), PRIOR, 64, mean, variance)
     for channel in range(6):
         first, expected_mean, expected_variance, log_likelihood = with_filterpy(tracks, *divmod(channel, 2), q, sd)
         np.testing.assert_allclose(mean[first:, channel], expected_mean, rtol=0, atol=1e-9)
@@ -114,9 +113,9 @@ def test_maximum_likelihood_finds_the_noises_and_the_interval_covers_the_truth(i
     q, sd = 2e4, 1.3
     time, truth, points = simulate(np.random.default_rng(7), 6000, 2, q=q, sd=sd, irregular=irregular)
     tracks = Tracks(points, np.ones(points.shape[:2]), time, ["left", "right"])
-    result = kalman(tracks)
+    result = kalman(tracks, noise_window_s=None, gate_probability=None)
     for node in result.attributes["filter"]["fitted"].values():
-        np.testing.assert_allclose(node["process_noise_px2_per_s3"], q, rtol=0.15)
+        np.testing.assert_allclose(node["process_noise_px2_per_s3"]["p50"], q, rtol=0.15)
         np.testing.assert_allclose(node["measurement_sd_px"], sd, rtol=0.05)
     error = result.position - truth
     assert 0.94 < np.mean(np.abs(error) < 1.96 * result.sd) < 0.96
