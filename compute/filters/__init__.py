@@ -1,14 +1,15 @@
 """Filters: tracks in, tracks with the same frames and nodes out.
 
 Every filter is a pure function ``name(tracks, *, parameter_with_unit=default)``. Parameters are numbers, strings,
-lists or None, so that a database row holds them.
+lists or None, so that a database row holds them. The simpler filters share the keyword ``gated``: first leave out
+wrong placements, see `compute.filters.gate`.
 
 Examples
 --------
 >>> sorted(FILTERS)[:3]
 ['gaussian', 'kalman', 'median']
 >>> default_parameters("gaussian")
-{'sigma_s': 0.02, 'max_gap_s': 0.1}
+{'sigma_s': 0.02, 'max_gap_s': 0.1, 'gated': False}
 """
 
 from __future__ import annotations
@@ -18,16 +19,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute.errors import FilterError
+from compute.filters.gate import SCORE_EXPONENT_ATTRIBUTE
 from compute.filters.gaussian import gaussian
+from compute.filters.interpolate import interpolate
 from compute.filters.kalman import kalman
 from compute.filters.median import median
+from compute.filters.one_euro import one_euro
+from compute.filters.per_node import per_node
 from compute.filters.raw import raw
+from compute.filters.savitzky_golay import savitzky_golay
 from compute.tracks import Tracks
 
 __all__ = ["FILTERS", "apply_filter", "default_parameters"]
 
 FILTERS: dict[str, Callable[..., Tracks]] = {
-    function.__name__: function for function in (raw, gaussian, median, kalman)
+    function.__name__: function
+    for function in (raw, interpolate, median, gaussian, savitzky_golay, one_euro, kalman, per_node)
 }
 """The filters by name."""
 
@@ -38,7 +45,8 @@ def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tr
     Parameters
     ----------
     tracks : Tracks
-        What is filtered.
+        What is filtered. Their attribute ``score_exponent``, where there is one, is that of a filter and of a gate to
+        which the parameters give none.
     name : str
         One of `FILTERS`.
     parameters : mapping
@@ -55,6 +63,9 @@ def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tr
             raise FilterError(
                 f"filter {name} has no parameter {parameter!r}; it has {', '.join(known) if known else 'none'}"
             )
+    known_exponent = tracks.attributes.get(SCORE_EXPONENT_ATTRIBUTE)
+    if "score_exponent" in known and parameters.get("score_exponent") is None and known_exponent is not None:
+        parameters = {**parameters, "score_exponent": known_exponent}
     return FILTERS[name](tracks, **parameters)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from compute.filters.gate import usable
 from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
 from compute.tracks import Tracks
 
@@ -12,7 +13,7 @@ REACH = 4.0
 """The kernel ends at this many sigma; a frame without a point within reach stays NaN."""
 
 
-def gaussian(tracks: Tracks, *, sigma_s: float = 0.02, max_gap_s: float | None = 0.1) -> Tracks:
+def gaussian(tracks: Tracks, *, sigma_s: float = 0.02, max_gap_s: float | None = 0.1, gated: bool = False) -> Tracks:
     """Mean of the points around each frame, weighted by a Gaussian in time.
 
     A normalised convolution (Knutsson and Westin 1993): missing points have weight 0 and the weights of the others
@@ -28,19 +29,22 @@ def gaussian(tracks: Tracks, *, sigma_s: float = 0.02, max_gap_s: float | None =
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any within the kernel's reach
         (4 sigma). The two ends are never extrapolated.
+    gated : bool
+        First leave out wrong placements, see `compute.filters.gate.gated`.
 
     Returns
     -------
     Tracks
-        With ``filled`` True where a node that was not found has a position.
+        With ``filled`` True where a position stands although no point was used, and ``rejected`` if gated.
 
     Raises
     ------
     FilterError
-        If a parameter is not above 0.
+        If a parameter is outside its range.
     """
     require_positive("gaussian", sigma_s=sigma_s, max_gap_s=max_gap_s)
-    found = tracks.found
+    points = usable(tracks, "gaussian", gated)
+    found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
     sigma_frames = sigma_s / frame_interval_s(tracks)
     position = np.full(tracks.position.shape, np.nan, np.float32)
@@ -48,14 +52,15 @@ def gaussian(tracks: Tracks, *, sigma_s: float = 0.02, max_gap_s: float | None =
         weight = _convolve(found[:, node].astype(np.float64), sigma_frames)
         reached = allowed[:, node] & (weight > 0)
         for axis in range(2):
-            values = np.where(found[:, node], tracks.position[:, node, axis], 0).astype(np.float64)
+            values = np.where(found[:, node], points.position[:, node, axis], 0).astype(np.float64)
             position[reached, node, axis] = _convolve(values, sigma_frames)[reached] / weight[reached]
     return filtered(
         tracks,
         "gaussian",
-        {"sigma_s": sigma_s, "max_gap_s": max_gap_s},
+        {"sigma_s": sigma_s, "max_gap_s": max_gap_s, "gated": gated},
         position=position,
         sd=None,
+        rejected=points.rejected,
         filled=~found & ~np.isnan(position[..., 0]),
     )
 

@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
+from compute.filters.gate import usable
 from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
 from compute.tracks import Tracks
 
@@ -14,7 +15,7 @@ _CHUNK_VALUES = 4_000_000
 """Values sorted at a time, so that memory stays bounded however wide the window."""
 
 
-def median(tracks: Tracks, *, window_s: float = 0.05, max_gap_s: float | None = 0.1) -> Tracks:
+def median(tracks: Tracks, *, window_s: float = 0.05, max_gap_s: float | None = 0.1, gated: bool = False) -> Tracks:
     """Median of the points in a window around each frame, of x and of y.
 
     Times are treated as regular, with the median interval between frames. At the two ends the window is cut.
@@ -29,32 +30,36 @@ def median(tracks: Tracks, *, window_s: float = 0.05, max_gap_s: float | None = 
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any shorter than the window.
         The two ends are never extrapolated.
+    gated : bool
+        First leave out wrong placements, see `compute.filters.gate.gated`.
 
     Returns
     -------
     Tracks
-        With ``filled`` True where a node that was not found has a position.
+        With ``filled`` True where a position stands although no point was used, and ``rejected`` if gated.
 
     Raises
     ------
     FilterError
-        If a parameter is not above 0.
+        If a parameter is outside its range.
     """
     require_positive("median", window_s=window_s, max_gap_s=max_gap_s)
     half = max(0, round((window_s / frame_interval_s(tracks) - 1) / 2))
-    found = tracks.found
+    points = usable(tracks, "median", gated)
+    found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
     position = np.full(tracks.position.shape, np.nan, np.float32)
     for node in range(len(tracks.nodes)):
         for axis in range(2):
-            values = running_median(tracks.position[:, node, axis], half)
+            values = running_median(points.position[:, node, axis], half)
             position[:, node, axis] = np.where(allowed[:, node], values, np.nan)
     return filtered(
         tracks,
         "median",
-        {"window_s": window_s, "max_gap_s": max_gap_s},
+        {"window_s": window_s, "max_gap_s": max_gap_s, "gated": gated},
         position=position,
         sd=None,
+        rejected=points.rejected,
         filled=~found & ~np.isnan(position[..., 0]),
     )
 

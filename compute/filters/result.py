@@ -101,3 +101,30 @@ def _within_gap_limit(used: NDArray[np.bool_], time: NDArray[np.float64], limit_
                     allowed[last[node] : frame, node] = True
                 last[node] = frame
     return allowed
+
+
+def across_gaps(position: NDArray[Any], allowed: NDArray[np.bool_], time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions with straight lines across the gaps that may be filled.
+
+    Parameters
+    ----------
+    position : array, shape (frame, node, 2)
+        NaN where there is no point.
+    allowed : array, shape (frame, node), bool
+        Where there may be a position, as `within_gap_limit` says.
+    time : array, shape (frame,)
+        Time in seconds.
+
+    Returns
+    -------
+    array, shape (frame, node, 2), float64
+        NaN where `allowed` is False.
+    """
+    result = position.astype(np.float64)
+    known = ~np.isnan(result[..., 0])
+    result[~allowed] = np.nan
+    for node in range(position.shape[1]):
+        gap, points = allowed[:, node] & ~known[:, node], known[:, node]
+        for axis in range(2 if gap.any() else 0):
+            result[gap, node, axis] = np.interp(time[gap], time[points], position[points, node, axis])
+    return result

@@ -1,0 +1,54 @@
+"""Points with a good score, and straight lines between them: what most pipelines do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compute.filters.gate import usable, without
+from compute.filters.result import across_gaps, filtered, require_positive, within_gap_limit
+from compute.tracks import Tracks
+
+
+def interpolate(
+    tracks: Tracks, *, minimum_score: float | None = 0.6, max_gap_s: float | None = 0.1, gated: bool = False
+) -> Tracks:
+    """Leave out points with a low score and draw straight lines across the gaps; nothing is smoothed.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks with NaN where a node was not found.
+    minimum_score : float or None
+        A point with a lower score is left out; a person's point (NaN) is kept. None: all points are kept. The default
+        is DeepLabCut's and movement's; SLEAP's scores of a good model are often all above it.
+    max_gap_s : float or None
+        The longest gap, from point to point in seconds, that is filled; None for any. The two ends are never
+        extrapolated.
+    gated : bool
+        Also leave out wrong placements, see `compute.filters.gate.gated`.
+
+    Returns
+    -------
+    Tracks
+        With ``rejected`` True where a point was left out, and ``filled`` where the line is.
+
+    Raises
+    ------
+    FilterError
+        If a parameter is outside its range.
+    """
+    require_positive("interpolate", minimum_score=minimum_score, max_gap_s=max_gap_s)
+    points = usable(tracks, "interpolate", gated)
+    if minimum_score is not None:
+        low = tracks.found & (tracks.score < minimum_score)
+        points = without(points, low if points.rejected is None else low | points.rejected)
+    allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
+    return filtered(
+        tracks,
+        "interpolate",
+        {"minimum_score": minimum_score, "max_gap_s": max_gap_s, "gated": gated},
+        position=across_gaps(points.position, allowed, tracks.time).astype(np.float32),
+        sd=None,
+        rejected=points.rejected,
+        filled=allowed & ~points.found,
+    )

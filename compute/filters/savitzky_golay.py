@@ -1,0 +1,93 @@
+"""Savitzky-Golay: a polynomial fitted to the points around each frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import savgol_filter
+
+from compute.errors import FilterError
+from compute.filters.gate import usable
+from compute.filters.result import across_gaps, filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.tracks import Tracks
+
+
+def savitzky_golay(
+    tracks: Tracks,
+    *,
+    window_s: float = 0.09,
+    polynomial_order: int = 3,
+    max_gap_s: float | None = 0.1,
+    gated: bool = False,
+) -> Tracks:
+    """Value in each frame of the polynomial that fits the window around it best (Savitzky and Golay 1964).
+
+    Gaps that may be filled are first bridged by straight lines, and each stretch without a longer gap is filtered by
+    itself with SciPy's `savgol_filter`, whose first and last half window is the polynomial of the window there. A
+    stretch shorter than the window gets a shorter window. Times are treated as regular, with the median interval
+    between frames.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks with NaN where a node was not found.
+    window_s : float
+        Length of the window in seconds, rounded to an odd number of frames. The default, nine frames at 100 Hz with
+        order 3, passes 97 % of the amplitude at 8 Hz.
+    polynomial_order : int
+        Order of the polynomial, from 0. A window that holds no more frames than the order passes every point as it is.
+    max_gap_s : float or None
+        The longest gap, from point to point in seconds, that is filled; None for any. The two ends are never
+        extrapolated.
+    gated : bool
+        First leave out wrong placements, see `compute.filters.gate.gated`.
+
+    Returns
+    -------
+    Tracks
+        With ``filled`` True where a position stands although no point was used, and ``rejected`` if gated.
+
+    Raises
+    ------
+    FilterError
+        If a parameter is outside its range.
+    """
+    require_positive("savitzky_golay", window_s=window_s, max_gap_s=max_gap_s)
+    if isinstance(polynomial_order, bool) or not isinstance(polynomial_order, int) or polynomial_order < 0:
+        raise FilterError(f"savitzky_golay: polynomial_order is {polynomial_order!r}, expected a whole number from 0")
+    width = 2 * max(0, round((window_s / frame_interval_s(tracks) - 1) / 2)) + 1
+    points = usable(tracks, "savitzky_golay", gated)
+    allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
+    position = across_gaps(points.position, allowed, tracks.time)
+    for node in range(len(tracks.nodes)):
+        for start, stop in stretches(allowed[:, node]):
+            position[start:stop, node] = _smooth(position[start:stop, node], width, polynomial_order)
+    return filtered(
+        tracks,
+        "savitzky_golay",
+        {"window_s": window_s, "polynomial_order": polynomial_order, "max_gap_s": max_gap_s, "gated": gated},
+        position=position.astype(np.float32),
+        sd=None,
+        rejected=points.rejected,
+        filled=allowed & ~points.found,
+    )
+
+
+def stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Start and stop of each run of True.
+
+    Examples
+    --------
+    >>> stretches(np.array([True, True, False, True]))
+    [(0, 2), (3, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
+def _smooth(values: NDArray[Any], width: int, order: int) -> NDArray[Any]:
+    """SciPy's filter over the first axis, with a window no longer than there are values."""
+    width = min(width, len(values) - (len(values) + 1) % 2)
+    return np.asarray(savgol_filter(values, width, min(order, width - 1), axis=0))
