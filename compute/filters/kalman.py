@@ -168,7 +168,7 @@ def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, A
 
 def _describe(points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array) -> dict[str, Any]:
     """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
-    found = [bool(any_used) for any_used in points.used.any(axis=0)]
+    found = np.asarray(points.used.any(axis=0))
     return {node: _describe_node(noise, log_likelihood, 2 * i) if found[i] else None for i, node in enumerate(nodes)}
 
 
