@@ -149,10 +149,10 @@ def variance_without_noise_px2(raw: Tracks, filtered: Tracks, node_a: str, node_
     frames = used.all(axis=1)
     if np.count_nonzero(frames) < 2:
         return None
-    ends = filtered.position[np.ix_(frames, pair)].astype(np.float64)
+    ends = filtered.position[frames][:, pair].astype(np.float64)
     across = ends[:, 1] - ends[:, 0]
     length = np.hypot(across[:, 0], across[:, 1])
     direction = across / np.maximum(length, np.finfo(float).tiny)[:, None]
-    spread = (filtered.sd[np.ix_(frames, pair)].astype(np.float64) ** 2).sum(axis=1)
+    spread = (filtered.sd[frames][:, pair].astype(np.float64) ** 2).sum(axis=1)
     points = distance_px(raw, node_a, node_b)[frames]
     return float(np.cov(points, length)[0, 1] - (direction**2 * spread).sum(axis=1).mean())

@@ -22,6 +22,8 @@ _MAXIMAL_ROUNDS = 4
 _STABLE_FRACTION = 1e-4
 """A gate has come to rest when fewer than this fraction of all points change their state."""
 
+MOTIONS = ("constant_velocity", "constant_acceleration")
+
 Array = NDArray[Any]
 
 
@@ -37,6 +39,7 @@ def kalman(
     score_exponent: float | None = None,
     gate_probability: float | None = 1e-3,
     rigid_groups: Sequence[Sequence[str]] | None = None,
+    motion: str = "constant_velocity",
 ) -> Tracks:
     """Posterior mean of each node's path, given all points that are no wrong placements.
 
@@ -76,6 +79,9 @@ def kalman(
     rigid_groups : sequence of sequence of str, or None
         Groups of three or more nodes that keep their distances. A node far from where the others of its group say it
         should be is a wrong placement however long it stays there.
+    motion : {"constant_velocity", "constant_acceleration"}
+        What a node does when nothing drives it. Constant acceleration, driven by white jerk, turns more smoothly; its
+        process noise has another unit (px²/s⁵), is always fitted, and takes half as much time again.
 
     Returns
     -------
@@ -100,9 +106,13 @@ def kalman(
         "gate_probability": gate_probability,
     }
     require_positive("kalman", **given)
+    if motion not in MOTIONS:
+        raise FilterError(f"kalman: motion is {motion!r}, expected {' or '.join(MOTIONS)}")
+    if process_noise_px2_per_s3 is not None and motion != MOTIONS[0]:
+        raise FilterError(f"kalman: process_noise_px2_per_s3 goes with {MOTIONS[0]}, that of {motion} is always fitted")
     exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
     groups = [list(group) for group in rigid_groups or ()]
-    given |= {"score_exponent": exponent, "rigid_groups": groups or None}
+    given |= {"score_exponent": exponent, "rigid_groups": groups or None, "motion": motion}
     points = Points.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_probability=gate_probability)
     for group in groups:
         points.bar_misplaced(_indices(tracks, group))
@@ -114,6 +124,7 @@ def kalman(
         segment_frames=segment_frames_of(noise_window_s or 1.0, interval_s),
         windowed=noise_window_s is not None,
         interval_s=interval_s,
+        of_acceleration=motion == "constant_acceleration",
     )
     mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
     used = points.used
@@ -125,7 +136,7 @@ def kalman(
         tracks,
         "kalman",
         given,
-        _describe(points, tracks.nodes, noise, log_likelihood),
+        _describe(points, tracks.nodes, noise, log_likelihood, fit.of_acceleration),
         position=mean.reshape(tracks.position.shape),
         sd=np.sqrt(variance, out=variance).reshape(tracks.position.shape),
         rejected=points.rejected,
@@ -155,7 +166,7 @@ def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, A
     n_fits = 0 if fit.is_given else _FITS if fit.windowed else _FITS_OF_ONE_NOISE
     mean, variance = np.empty_like(points.position), np.empty_like(points.position)
     for step in range(n_fits + _MAXIMAL_ROUNDS):
-        sums, slopes = points.smooth(noise, fit.segment_frames, mean, variance)
+        sums, slopes = points.smooth(noise, fit.prior, fit.segment_frames, mean, variance)
         judged_before = points.state.copy()
         n_changed = points.judge(noise.r, mean, variance)
         if step >= n_fits and n_changed <= _STABLE_FRACTION * points.state.size:
@@ -166,17 +177,21 @@ def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, A
     return mean, variance, sums[0], noise
 
 
-def _describe(points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array) -> dict[str, Any]:
+def _describe(
+    points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array, of_acceleration: bool
+) -> dict[str, Any]:
     """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
     found = np.asarray(points.used.any(axis=0))
-    return {node: _describe_node(noise, log_likelihood, 2 * i) if found[i] else None for i, node in enumerate(nodes)}
-
-
-def _describe_node(noise: Noise, log_likelihood: Array, first: int) -> dict[str, Any]:
-    channels = slice(first, first + 2)
-    quantiles = np.percentile(noise.q[:, channels], (10, 50, 90), axis=0)
-    return {
-        "process_noise_px2_per_s3": dict(zip(("p10", "p50", "p90"), quantiles.tolist(), strict=True)),
-        "measurement_sd_px": np.sqrt(noise.r[channels]).tolist(),
-        "log_likelihood": float(log_likelihood[channels].sum()),
-    }
+    process_noise = f"process_noise_px2_per_s{5 if of_acceleration else 3}"
+    fitted: dict[str, Any] = {}
+    for index, node in enumerate(nodes):
+        channels = slice(2 * index, 2 * index + 2)
+        quantiles = np.percentile(noise.q[:, channels], (10, 50, 90), axis=0)
+        fitted[node] = None
+        if found[index]:
+            fitted[node] = {
+                process_noise: dict(zip(("p10", "p50", "p90"), quantiles.tolist(), strict=True)),
+                "measurement_sd_px": np.sqrt(noise.r[channels]).tolist(),
+                "log_likelihood": float(log_likelihood[channels].sum()),
+            }
+    return fitted

@@ -16,6 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
+from compute.filters.kalman_kernels import LONGEST_SEGMENT, PRIOR, PRIOR_ACCELERATION
+
 Array = NDArray[Any]
 
 _MEASUREMENT_LIMITS_PX2 = (1e-4, 1e6)
@@ -26,7 +28,7 @@ _NOISE_MARGIN = 1.2
 """Squares of differences up to this many times what noise alone gives are no movement yet: a window at rest starts at
 rest, instead of half of them moving."""
 
-_SHORTEST_SEGMENT, _LONGEST_SEGMENT = 8, 256
+_SHORTEST_SEGMENT = 8
 _NEIGHBOURS = np.array([0.5, 1.0, 0.5])
 """How much a window and the ones beside it say about the window's process noise."""
 
@@ -47,7 +49,8 @@ class Noise:
     Parameters
     ----------
     q : array, shape (segment, channel)
-        Density of the process noise (px²/s³) in each window of the video; one row: the same in the whole video.
+        Density of the process noise (px²/s³; px²/s⁵ for constant acceleration) in each window of the video; one row:
+        the same in the whole video.
     r : array, shape (channel,)
         Variance of a point of weight 1 (px²).
     """
@@ -72,6 +75,8 @@ class NoiseFit:
         Whether each window has a process noise of its own.
     interval_s : float
         Seconds between frames.
+    of_acceleration : bool
+        Whether the model is constant acceleration, not constant velocity.
     """
 
     process_noise_px2_per_s3: float | None
@@ -80,6 +85,12 @@ class NoiseFit:
     segment_frames: int
     windowed: bool
     interval_s: float
+    of_acceleration: bool = False
+
+    @property
+    def prior(self) -> Array:
+        """What the kernel starts with, which also tells it the model."""
+        return PRIOR_ACCELERATION if self.of_acceleration else PRIOR
 
     @property
     def is_given(self) -> bool:
@@ -110,6 +121,8 @@ class NoiseFit:
         movement = (
             (squares - _NOISE_MARGIN * r * shares) / np.maximum(counts, 1) / ((2 / 3) * (lag * self.interval_s) ** 3)
         )
+        if self.of_acceleration:  # the same bandwidth, see `_noise_of_bandwidth`
+            movement = np.maximum(movement, 0) ** 1.5 / np.sqrt(r * self.interval_s)
         return self._limited(movement, r)
 
     def better(self, noise: Noise, sums: Array, slopes: Array) -> Noise:
@@ -127,12 +140,21 @@ class NoiseFit:
         factor = (pulled + _PRIOR_POINTS * at_rest / q) / (free + _PRIOR_POINTS)
         return self._limited(q * np.clip(factor, 1 / _LARGEST_FACTOR, _LARGEST_FACTOR), r)
 
+    def _noise_of_bandwidth(self, bandwidth_hz: float, r: Array) -> Array:
+        """Process noise with which the smoother halves the amplitude of a movement of this frequency.
+
+        The smoother's gain at the angular frequency w is 1 / (1 + w⁴ r dt / q), as the Wiener filter has it; w⁶ for
+        constant acceleration.
+        """
+        power = 6 if self.of_acceleration else 4
+        return np.asarray(r * self.interval_s * (2 * np.pi * bandwidth_hz) ** power)
+
     def _limited(self, q: Array, r: Array) -> Noise:
         """Noise within the limits, or as it was given."""
         r = np.clip(r, *_MEASUREMENT_LIMITS_PX2)
         if self.measurement_sd_px is not None:
             r = np.full_like(r, self.measurement_sd_px**2)
-        low, high = (noise_of_bandwidth(bandwidth, r, self.interval_s) for bandwidth in self.bandwidth_hz)
+        low, high = (self._noise_of_bandwidth(bandwidth, r) for bandwidth in self.bandwidth_hz)
         if self.process_noise_px2_per_s3 is not None:
             return Noise(np.full((1, r.size), float(self.process_noise_px2_per_s3)), r)
         return Noise(np.clip(q, low, high), r)
@@ -140,15 +162,7 @@ class NoiseFit:
 
 def segment_frames_of(window_s: float, interval_s: float) -> int:
     """Frames of a window: as many as its time holds, but enough to say something and few enough for the kernel."""
-    return int(np.clip(round(window_s / interval_s), _SHORTEST_SEGMENT, _LONGEST_SEGMENT))
-
-
-def noise_of_bandwidth(bandwidth_hz: float, r: Array, interval_s: float) -> Array:
-    """Process noise (px²/s³) with which the smoother halves the amplitude of a movement of this frequency.
-
-    The smoother's gain at the angular frequency w is 1 / (1 + w⁴ r dt / q), as the Wiener filter has it.
-    """
-    return np.asarray(r * interval_s * (2 * np.pi * bandwidth_hz) ** 4)
+    return int(np.clip(round(window_s / interval_s), _SHORTEST_SEGMENT, LONGEST_SEGMENT))
 
 
 def _measurement_variance(position: Array, weight: Array) -> Array:

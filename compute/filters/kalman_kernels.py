@@ -1,17 +1,12 @@
-"""Compiled Kalman filter and Rauch-Tung-Striebel smoother, constant velocity, many channels side by side.
+"""Compiled Kalman filter and Rauch-Tung-Striebel smoother, many channels side by side.
 
-A channel is one coordinate (x or y) of one node. Its state is position (px) and velocity (px/s); white noise of
-density q (px²/s³) drives the velocity, and a point is measured with variance r (px²) divided by the point's weight.
+A channel is one coordinate (x or y) of one node. Its state is position (px) and velocity (px/s), driven by white noise
+of density q (px²/s³), or also acceleration (px/s²), driven by white jerk (px²/s⁵); a point is measured with variance r
+(px²) divided by the point's weight.
 
-The backward pass carries the adjoint of the state (Bryson and Frazier 1963; de Jong 1989, doi:10.2307/2290087) in
-place of the smoothed state: the same posterior as Rauch-Tung-Striebel's to rounding, without inverting a matrix, and
-what it carries is the exact gradient of the likelihood too (Koopman and Shephard 1992, doi:10.1093/biomet/79.4.823).
-
-`LANES` channels are computed by the same instructions. Forward states are kept for one segment of frames only: the
-first pass notes the state before each segment, the backward pass recomputes a segment's states from that note. So the
-memory needed besides input and output is small, and stays in the processor's cache.
-
-Functions take whole segments, since a call a frame would cost as much as the arithmetic.
+Forward states are kept for one segment of frames only: the first pass notes the state before each segment, the
+backward pass recomputes a segment's states from that note. So the memory needed besides input and output is small, and
+stays in the processor's cache.
 """
 
 from __future__ import annotations
@@ -23,10 +18,29 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from compute.filters.kalman_steps import (
+    ADJOINT_ROW,
+    LANES,
+    LOG,
+    MEASURED,
+    PRODUCT,
+    ROW,
+    SQUARES,
+    STATE_ROW,
+    SUM_Q,
+    SUM_QD,
+    SUM_R,
+    SUM_RD,
+    WEIGHT,
+    backward_acceleration,
+    backward_velocity,
+    copy,
+    forward_acceleration,
+    forward_velocity,
+    take_logarithm,
+)
 
-LANES = 16
-"""Channels computed side by side."""
+Array = NDArray[Any]
 
 LONGEST_SEGMENT = 256
 """Frames whose forward states are kept at a time, at the most."""
@@ -35,18 +49,11 @@ PRIOR = np.array([100.0**2, 2000.0**2])
 """Variance of position (px²) and velocity (px²/s²) where a filter starts: the first point alone says where the node is,
 and nothing but what a face can do says how fast it moves."""
 
-# Where the quantities of a frame stand in its row of the work array, each LANES wide.
-MEASURED, WEIGHT, POSITION, P00, P01 = (index * LANES for index in range(5))
-ROW = 5 * LANES
-# The state that is carried forward has two more, where a row has the measurement.
-VELOCITY, P11 = 0, LANES
-# The row that is carried backward: the adjoint's vector and matrix, the frame's result, then sums over frames.
-A0, A1, A00, A01, A11, MEAN, VARIANCE, SUM_Q, SUM_QD, SUM_R, SUM_RD = (index * LANES for index in range(11))
-ADJOINT_ROW = 11 * LANES
-# The row of the likelihood: squared innovations, product and log of their relative variances.
-SQUARES, PRODUCT, LOG = (index * LANES for index in range(3))
+PRIOR_ACCELERATION = np.array([*PRIOR, 50_000.0**2])
+"""The same with acceleration (px²/s⁴): a prior of three numbers makes a smoother of constant acceleration."""
+
 _LOG_EVERY = 16
-"""Frames between logarithms: a product of so many relative variances stays far from overflow."""
+"""Weights between logarithms."""
 
 
 @njit(cache=True)
@@ -59,138 +66,6 @@ def _load(work: Array, position: Array, weight: Array, start: int, stop: int, fi
         for pair in range(n_lanes // 2):
             row[WEIGHT + 2 * pair] = weights[first // 2 + pair]
             row[WEIGHT + 2 * pair + 1] = weights[first // 2 + pair]
-
-
-@njit(cache=True)
-def _copy(source: Array, start: int, target: Array, n: int) -> None:
-    """Copy n values from `start` on: a slice's copy costs more than it copies here."""
-    for index in range(n):
-        target[index] = source[start + index]
-
-
-@njit(cache=True)
-def _take_logarithm(likelihood: Array) -> None:
-    """Move the logarithm of the product of relative variances into its sum."""
-    for lane in range(LANES):
-        likelihood[LOG + lane] += math.log(likelihood[PRODUCT + lane])
-        likelihood[PRODUCT + lane] = 1.0
-
-
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _forward(
-    state: Array,
-    work: Array,
-    dt: Array,
-    start: int,
-    stop: int,
-    q: Array,
-    inverse_r: Array,
-    prior: Array,
-    likelihood: Array,
-    count: bool,
-) -> None:
-    """Take the state through the frames in the rows of `work`: predict over dt seconds, update, note it in the row.
-
-    A negative weight starts afresh. `likelihood` is added to where `count` says so.
-    """
-    prior_position, prior_velocity = prior[0], prior[1]
-    for i in range(stop - start):
-        row = work[i]
-        step = dt[start + i]
-        dt2 = step * step / 2
-        dt3 = step * step * step / 3
-        for lane in range(LANES):
-            p01 = state[P01 + lane] + step * state[P11 + lane]
-            p00 = state[P00 + lane] + step * (state[P01 + lane] + p01) + dt3 * q[lane]
-            p01 += dt2 * q[lane]
-            p11 = state[P11 + lane] + step * q[lane]
-            velocity = state[VELOCITY + lane]
-            predicted = state[POSITION + lane] + step * velocity
-            precision = row[WEIGHT + lane] * inverse_r[lane]
-            measured = row[MEASURED + lane] if precision != 0.0 else 0.0
-            afresh = precision < 0.0
-            p00 = prior_position if afresh else p00
-            p01 = 0.0 if afresh else p01
-            p11 = prior_velocity if afresh else p11
-            velocity = 0.0 if afresh else velocity
-            predicted = measured if afresh else predicted
-            precision = abs(precision)
-            relative = 1.0 + p00 * precision
-            inverse = 1.0 / relative
-            gain = precision * inverse
-            k1 = p01 * gain
-            innovation = measured - predicted
-            # Not p00 - gain * p00 * p00, which loses digits where the filter starts afresh.
-            state[POSITION + lane] = row[POSITION + lane] = predicted + p00 * gain * innovation
-            state[VELOCITY + lane] = velocity + k1 * innovation
-            state[P00 + lane] = row[P00 + lane] = p00 * inverse
-            state[P01 + lane] = row[P01 + lane] = p01 * inverse
-            state[P11 + lane] = p11 - k1 * p01
-            likelihood[SQUARES + lane] += innovation * innovation * gain
-            likelihood[PRODUCT + lane] *= relative
-        if i % _LOG_EVERY == _LOG_EVERY - 1:
-            if count:
-                _take_logarithm(likelihood)
-            else:
-                likelihood[PRODUCT : PRODUCT + LANES] = 1.0
-
-
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _backward(
-    work: Array,
-    dt: Array,
-    start: int,
-    stop: int,
-    adjoint: Array,
-    inverse_r: Array,
-    mean: Array,
-    variance: Array,
-    first: int,
-    n_lanes: int,
-) -> None:
-    """From the last frame to the first: smoothed position and variance, then the adjoint before the frame."""
-    row = np.empty(ROW)
-    for i in range(stop - start - 1, -1, -1):
-        _copy(work[i], 0, row, ROW)  # the compiler does not vectorise over rows that are walked backward
-        step = dt[start + i]
-        dt2 = step * step
-        dt3 = step * step * step / 3
-        for lane in range(LANES):
-            a0, a1 = adjoint[A0 + lane], adjoint[A1 + lane]
-            a00, a01, a11 = adjoint[A00 + lane], adjoint[A01 + lane], adjoint[A11 + lane]
-            h0, h1 = row[P00 + lane], row[P01 + lane]
-            g0 = a00 * h0 + a01 * h1
-            g1 = a01 * h0 + a11 * h1
-            position = row[POSITION + lane] + a0 * h0 + a1 * h1
-            spread = h0 - g0 * h0 - g1 * h1
-            adjoint[MEAN + lane] = position
-            adjoint[VARIANCE + lane] = spread
-            precision = row[WEIGHT + lane] * inverse_r[lane]
-            measured = row[MEASURED + lane] if precision != 0.0 else 0.0
-            keep = 0.0 if precision < 0.0 else 1.0
-            precision = abs(precision)
-            residual = measured - position
-            pull = precision * residual
-            free = 1.0 - precision * spread
-            adjoint[SUM_R + lane] += pull * residual
-            adjoint[SUM_RD + lane] += free if precision > 0.0 else 0.0
-            b0 = keep * (a0 + pull)
-            b1 = keep * a1
-            b00 = keep * (a00 - 2.0 * precision * g0 + precision * free)
-            b01 = keep * (a01 - precision * g1)
-            b11 = keep * a11
-            adjoint[SUM_Q + lane] += b0 * (dt3 * b0 + dt2 * b1) + step * b1 * b1
-            adjoint[SUM_QD + lane] += dt3 * b00 + dt2 * b01 + step * b11
-            adjoint[A0 + lane] = b0
-            adjoint[A1 + lane] = b1 + step * b0
-            adjoint[A00 + lane] = b00
-            adjoint[A11 + lane] = b11 + step * (2.0 * b01 + step * b00)
-            adjoint[A01 + lane] = b01 + step * b00
-        if mean.shape[0] > 0:
-            mean_row, variance_row = mean[start + i], variance[start + i]
-            for lane in range(n_lanes):
-                mean_row[first + lane] = adjoint[MEAN + lane]
-                variance_row[first + lane] = adjoint[VARIANCE + lane]
 
 
 @njit(cache=True)
@@ -231,12 +106,13 @@ def smooth(
     dt : array, shape (frame,), float64
         Seconds since the frame before; anything finite for the first.
     q : array, shape (segment, channel), float64
-        Density of the process noise (px²/s³) in each segment, the time before its first frame included. The last row
-        holds for all segments that follow.
+        Density of the process noise (px²/s³; px²/s⁵ for constant acceleration) in each segment, the time before its
+        first frame included. The last row holds for all segments that follow.
     r : array, shape (channel,), float64
         Variance of a point of weight 1 (px²).
-    prior : array, shape (2,), float64
-        Variance of position (px²) and velocity (px²/s²) where the filter starts, around the point found there and 0.
+    prior : array, shape (2,) or (3,), float64
+        Variance of position (px²), velocity (px²/s²) and, for constant acceleration, acceleration (px²/s⁴) where the
+        filter starts, around the point found there, 0 and 0.
     segment_frames : int
         Frames of a segment, 1 to `LONGEST_SEGMENT`.
     mean, variance : array, shape (frame, channel), float32 or float64
@@ -254,28 +130,37 @@ def smooth(
     sums = np.zeros((3, n_channels))
     slopes = np.zeros((2, n_segments, n_channels))
     work = np.zeros((segment_frames, ROW))
-    notes = np.empty((n_segments, ROW))
+    notes = np.empty((n_segments, STATE_ROW))
     lanes_q, inverse_r = np.zeros(LANES), np.zeros(LANES)
+    of_acceleration = prior.size == 3
     for first in range(0, n_channels, LANES):
         n_lanes = min(LANES, n_channels - first)
-        adjoint, state = np.zeros(ADJOINT_ROW), np.zeros(ROW)
+        adjoint, state = np.zeros(ADJOINT_ROW), np.zeros(STATE_ROW)
         likelihood, forgotten = np.zeros(3 * LANES), np.ones(3 * LANES)
         likelihood[PRODUCT : PRODUCT + LANES] = 1.0
         inverse_r[:n_lanes] = 1.0 / r[first : first + n_lanes]
         work[:] = 0.0
         for segment in range(n_segments):
             start, stop = segment * segment_frames, min(n_frames, (segment + 1) * segment_frames)
-            _copy(state, 0, notes[segment], ROW)
-            _copy(q[min(segment, q.shape[0] - 1)], first, lanes_q, n_lanes)
+            copy(state, 0, notes[segment], STATE_ROW)
+            copy(q[min(segment, q.shape[0] - 1)], first, lanes_q, n_lanes)
             _load(work, position, weight, start, stop, first, n_lanes)
-            _forward(state, work, dt, start, stop, lanes_q, inverse_r, prior, likelihood, True)
-        _take_logarithm(likelihood)
+            if of_acceleration:
+                forward_acceleration(state, work, dt, start, stop, lanes_q, inverse_r, prior, likelihood, True)
+            else:
+                forward_velocity(state, work, dt, start, stop, lanes_q, inverse_r, prior, likelihood, True)
+        take_logarithm(likelihood)
         for segment in range(n_segments - 1, -1, -1):
             start, stop = segment * segment_frames, min(n_frames, (segment + 1) * segment_frames)
-            _copy(q[min(segment, q.shape[0] - 1)], first, lanes_q, n_lanes)
+            copy(q[min(segment, q.shape[0] - 1)], first, lanes_q, n_lanes)
             _load(work, position, weight, start, stop, first, n_lanes)
-            _forward(notes[segment], work, dt, start, stop, lanes_q, inverse_r, prior, forgotten, False)
-            _backward(work, dt, start, stop, adjoint, inverse_r, mean, variance, first, n_lanes)
+            note = notes[segment]
+            if of_acceleration:
+                forward_acceleration(note, work, dt, start, stop, lanes_q, inverse_r, prior, forgotten, False)
+                backward_acceleration(work, dt, start, stop, adjoint, inverse_r, mean, variance, first, n_lanes)
+            else:
+                forward_velocity(note, work, dt, start, stop, lanes_q, inverse_r, prior, forgotten, False)
+                backward_velocity(work, dt, start, stop, adjoint, inverse_r, mean, variance, first, n_lanes)
             for lane in range(n_lanes):
                 slopes[0, segment, first + lane] = adjoint[SUM_Q + lane]
                 slopes[1, segment, first + lane] = adjoint[SUM_QD + lane]

@@ -13,7 +13,7 @@ from scipy.optimize import isotonic_regression
 from compute.filters import kalman_gate
 from compute.filters.kalman_fit import Noise
 from compute.filters.kalman_gate import BARRED, MISSING, PERSON, REJECTED, USED
-from compute.filters.kalman_kernels import PRIOR, smooth
+from compute.filters.kalman_kernels import smooth
 from compute.filters.score_noise import PERSON_LEVEL, level_weight, score_level
 from compute.tracks import Tracks
 
@@ -110,18 +110,13 @@ class Points:
         kalman_gate.effective_weight(self.state, self.level, self.weight, self.time, self.max_gap_s, effective)
         return effective
 
-    def smooth(self, noise: Noise, segment_frames: int, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def smooth(
+        self, noise: Noise, prior: Array, segment_frames: int, mean: Array, variance: Array
+    ) -> tuple[Array, Array]:
         """Fill in smoothed position (px) and its variance, shape (frame, channel); return the kernel's sums."""
+        weight = self.effective_weight()
         result: tuple[Array, Array] = smooth(
-            self.position,
-            self.effective_weight(),
-            self.dt,
-            noise.q,
-            noise.r,
-            PRIOR,
-            segment_frames,
-            mean,
-            variance,
+            self.position, weight, self.dt, noise.q, noise.r, prior, segment_frames, mean, variance
         )
         return result
 
