@@ -104,7 +104,8 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     from ingest.sessions import ingest
     from pipeline.populate import populate
 
-    raw_folder = tmp_path_factory.mktemp("raw")
+    folder = tmp_path_factory.mktemp("small_lab")
+    raw_folder = folder / "raw"
     mice = ("mouse01", "mouse02", "mouse03")
     for seed, mouse in enumerate(mice):
         write_small_session(raw_folder / mouse / "2026-03-02_1", seed)
@@ -118,7 +119,7 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
             "[px_per_mm]\nside = 10.0\nlower = 10.0\n"
         )
     assert {outcome.status for outcome in ingest(raw_folder, stable_after_s=0)} == {"ingested"}
-    model_ids = {camera: insert_small_model(camera, raw_folder.parent) for camera in ("side", "lower")}
+    model_ids = {camera: insert_small_model(camera, folder) for camera in ("side", "lower")}
     insert_small_poses(model_ids)
     add_node_pair("left_snout_tip", "right_snout_tip", kind="rigid")
     assert not populate().failed
