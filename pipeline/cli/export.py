@@ -45,15 +45,11 @@ def export(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    r"""Write tracks as files that other tools read, each with what made it.
+    """Write tracks as files that other tools read, each with what made it.
 
-    \b
-    nwb       NWB with ndx-pose, a file a session: both cameras, raw and filtered
-    slp       SLEAP, to look at and to proofread
-    analysis  SLEAP's analysis HDF5
-    dlc-csv   DeepLabCut's CSV       dlc-h5  DeepLabCut's HDF5
-    parquet   for DuckDB, R, pandas, with a data dictionary
-    csv       a line a frame and node
+    FORMAT is nwb (NWB with ndx-pose, a file a session: both cameras, raw and filtered), slp (SLEAP, to look at and to
+    proofread), analysis (SLEAP's analysis HDF5), dlc-csv or dlc-h5 (DeepLabCut's tables), parquet (for DuckDB, R and
+    pandas, with a data dictionary), or csv (a line a frame and node).
     """
     settings = connect(context)
     from pipeline import query
