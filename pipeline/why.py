@@ -88,7 +88,8 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     labels = (LabeledFrames & key).proj("labels_name", "camera", "n_labeled_frames", "imported_at").fetch1()
     labelled = {mouse for mouse in (LabeledFrames.Source & key).to_arrays("mouse_id") if mouse}
     model["training"] = {
-        **{name: training[name] for name in ("training_config", "seed", "training_duration_s", "provenance")},
+        **{name: training[name] for name in ("training_config", "seed", "training_duration_s")},
+        "provenance": training["training_provenance"],
         "fraction_held_out": (TrainingTask & key).fetch1("fraction_held_out"),
         "parameters": (TrainingConfig & key).fetch1("training_parameters"),
     }
@@ -101,20 +102,21 @@ def _error(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any] | None
     rows = (ModelEvaluation & key).to_dicts()
     if not rows:
         return None
-    names = ("n_held_out_frames", "error_p50_px", "error_p90_px", "error_mean_px", "provenance")
+    names = ("n_held_out_frames", "error_p50_px", "error_p90_px", "error_mean_px")
     by_node = {row["node"]: row for row in (ModelEvaluation.Node & key).to_dicts()}
     columns = ("n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")
     return {
         **{name: rows[0][name] for name in names},
+        "provenance": rows[0]["evaluation_provenance"],
         "nodes": {node: {name: by_node[node][name] for name in columns} for node in nodes if node in by_node},
     }
 
 
 def _estimation(key: dict[str, Any], tracks: Tracks) -> dict[str, Any]:
-    columns = ("device", "estimation_duration_s", "provenance")
-    row = (PoseEstimation & key).proj(*columns).fetch1()
+    row = (PoseEstimation & key).proj("device", "estimation_duration_s", "estimation_provenance").fetch1()
     said = {name: value for name, value in tracks.attributes.items() if name != "filter"}
-    return {**{name: row[name] for name in columns}, **said}
+    made = {"duration_s": row["estimation_duration_s"], "provenance": row["estimation_provenance"]}
+    return {"device": row["device"], **made, **said}
 
 
 def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict
         "filter_name": row["filter_name"],
         "parameters": used.get("parameters", row["filter_parameters"]),
         "fitted": {node: fitted[node] for node in nodes if node in fitted} or None,
-        "provenance": (FilteredTrack & key).fetch1("provenance"),
+        "provenance": (FilteredTrack & key).fetch1("filter_provenance"),
     }
 
 

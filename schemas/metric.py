@@ -44,7 +44,7 @@ class DistanceMetrics(dj.Computed):
     mean_mm=null : float64  # (mm) null: no scale known
     variance_mm2=null : float64  # (mm^2)
     fraction_missing : float64  # of all frames: one of the nodes has no position
-    provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    distance_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     @property
@@ -58,4 +58,4 @@ class DistanceMetrics(dj.Computed):
             tracks = fetch_tracks(key, (key["node_a"], key["node_b"]))
             px_per_mm = (Video & key).fetch1("px_per_mm")
             summary = summarize(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
-        self.insert1({**key, **asdict(summary), "provenance": record})
+        self.insert1({**key, **asdict(summary), "distance_provenance": record})

@@ -170,7 +170,7 @@ class Training(dj.Computed):
     -> Model
     training_history : json  # losses of each epoch; null: the epoch has none
     training_duration_s : float64
-    provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    training_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any], float]:
@@ -222,7 +222,7 @@ class Training(dj.Computed):
                 mice=_mice_of(key, training_sources),
             )
             row = {**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s}
-            self.insert1({**row, "provenance": record})
+            self.insert1({**row, "training_provenance": record})
 
 
 def _mice_of(key: dict[str, Any], sources: set[Source]) -> set[str]:
@@ -246,7 +246,7 @@ class ModelEvaluation(dj.Computed):
     error_p50_px=null : float64  # (px) over all nodes; null: nothing was found
     error_p90_px=null : float64  # (px)
     error_mean_px=null : float64  # (px)
-    provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    evaluation_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     class Node(dj.Part):
@@ -283,7 +283,7 @@ class ModelEvaluation(dj.Computed):
         """Insert the errors."""
         overall = _error_row(evaluation.overall)
         del overall["n_points"], overall["n_missed"]
-        self.insert1({**key, "n_held_out_frames": evaluation.n_frames, **overall, "provenance": record})
+        self.insert1({**key, "n_held_out_frames": evaluation.n_frames, **overall, "evaluation_provenance": record})
         self.Node.insert([{**key, "node": node, **_error_row(error)} for node, error in evaluation.nodes.items()])
 
 

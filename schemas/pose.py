@@ -28,7 +28,7 @@ class PoseEstimation(dj.Computed):
     tracks : <tracks@tracks>  # one row a frame of the video
     device : varchar(64)  # what the network ran on
     estimation_duration_s : float64
-    provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    estimation_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     @property
@@ -70,4 +70,4 @@ class PoseEstimation(dj.Computed):
         """Insert the tracks."""
         with published_or_removed():
             row = {**key, "tracks": tracks, "device": device, "estimation_duration_s": duration_s}
-            self.insert1({**row, "provenance": record})
+            self.insert1({**row, "estimation_provenance": record})

@@ -1,6 +1,7 @@
 """What made a computed row: which code and packages, on which machine, when, and how long it took.
 
-Every computed table has a column ``provenance : json``, filled by the `make` itself in the insert that makes the row.
+Every computed table has a column ``<what>_provenance : json``, filled by the `make` itself in the insert that makes the
+row. Each table has a name of its own for it, since DataJoint refuses to join tables on a column of the same name.
 DataJoint's own opt-in columns do not fit: ``_prov`` is for rows that people enter, and the job metadata is written by
 an update after the commit (a worker that dies between leaves it empty), knows neither host nor packages, and takes the
 code version from the folder that the worker was started in.

@@ -45,7 +45,7 @@ class FilteredTrack(dj.Computed):
     -> FilterMethod
     ---
     tracks=null : <tracks@tracks>  # null: the filter is raw, the tracks are PoseEstimation's
-    provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    filter_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -66,7 +66,7 @@ class FilteredTrack(dj.Computed):
     def make_insert(self, key: dict[str, Any], tracks: Tracks | None, record: dict[str, Any]) -> None:
         """Insert the filtered tracks."""
         with published_or_removed():
-            self.insert1({**key, "tracks": tracks, "provenance": record})
+            self.insert1({**key, "tracks": tracks, "filter_provenance": record})
 
 
 def fetch_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
@@ -92,7 +92,7 @@ class TrackQuality(dj.Computed):
     definition = """
     -> PoseEstimation
     ---
-    provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    quality_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     class Node(dj.Part):
@@ -118,5 +118,5 @@ class TrackQuality(dj.Computed):
             tracks = (PoseEstimation & key).fetch1("tracks").tracks()
             width_px, height_px = (Video & key).fetch1("width_px", "height_px")
             qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
-        self.insert1({**key, "provenance": record})
+        self.insert1({**key, "quality_provenance": record})
         self.Node.insert([{**key, **asdict(quality)} for quality in qualities])

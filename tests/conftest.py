@@ -181,7 +181,7 @@ def insert_small_model(camera: str, folder: Path) -> str:
     model.Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in ("mouse01", "mouse02")])
     with recording() as record:
         made = {**key, "model_id": model_id, "training_history": [], "training_duration_s": 1.0}
-    model.Training.insert1({**made, "provenance": record}, allow_direct_insert=True)
+    model.Training.insert1({**made, "training_provenance": record}, allow_direct_insert=True)
     errors = {"error_p50_px": 1.5, "error_p90_px": 3.0, "error_mean_px": 2.0}
     model.ModelEvaluation.insert1({**key, "n_held_out_frames": 1, **errors}, allow_direct_insert=True)
     model.ModelEvaluation.Node.insert(
@@ -208,7 +208,7 @@ def insert_small_poses(model_ids: dict[str, str]) -> None:
                 "device": "cpu",
                 "estimation_duration_s": 1.0,
             }
-        PoseEstimation.insert1({**made, "provenance": record}, allow_direct_insert=True)
+        PoseEstimation.insert1({**made, "estimation_provenance": record}, allow_direct_insert=True)
 
 
 def small_tracks(time: NDArray[np.float64], camera: str, seed: int) -> Tracks:

@@ -120,7 +120,7 @@ def _estimation(chain: dict[str, Any]) -> list[str]:
     said = {
         name: value
         for name, value in estimation.items()
-        if name not in ("device", "estimation_duration_s", "provenance", "versions")
+        if name not in ("device", "duration_s", "provenance", "versions")
     }
     trained_with = estimation.get("versions")
     lines = [f"on {estimation['device']}, {_pairs(said)}"]

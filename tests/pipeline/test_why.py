@@ -34,7 +34,7 @@ def test_the_chain_is_what_the_rows_say(small_lab: object) -> None:
     assert found["estimation"]["device"] == "cpu"
     assert found["filter"]["parameters"]["max_gap_s"] == 0.1
     assert found["filter"]["fitted"].keys() == {"jaw_tip"}
-    stored = (FilteredTrack & row).fetch1("provenance")
+    stored = (FilteredTrack & row).fetch1("filter_provenance")
     assert found["filter"]["provenance"] == stored
     assert stored["packages"].keys() <= set(PACKAGES)
     assert stored["code_version"] == code_version()
@@ -45,8 +45,8 @@ def test_every_computed_table_records_what_made_its_rows(small_lab: object) -> N
     from schemas.metric import DistanceMetrics
     from schemas.track import FilteredTrack, TrackQuality
 
-    for table in (FilteredTrack, TrackQuality, DistanceMetrics):
-        for record in table.to_arrays("provenance"):
+    for table, column in ((FilteredTrack, "filter"), (TrackQuality, "quality"), (DistanceMetrics, "distance")):
+        for record in table.to_arrays(f"{column}_provenance"):
             assert record["host"] == environment()["host"]
             assert record["duration_s"] >= 0
 
@@ -59,12 +59,12 @@ def test_rows_from_before_say_that_it_is_not_known(small_lab: object) -> None:
 
     (row,) = query.tracks(mouse="mouse02", camera="side", filter="median").rows
     key = {name: row[name] for name in FilteredTrack.primary_key}
-    before = (FilteredTrack & key).fetch1("provenance")
-    FilteredTrack.update1({**key, "provenance": None})
+    before = (FilteredTrack & key).fetch1("filter_provenance")
+    FilteredTrack.update1({**key, "filter_provenance": None})
     try:
         assert "was not recorded" in "\n".join(describe(chain(row)))
     finally:
-        FilteredTrack.update1({**key, "provenance": before})
+        FilteredTrack.update1({**key, "filter_provenance": before})
 
 
 def test_a_recording_says_how_long_it_took_even_when_it_is_short() -> None:
