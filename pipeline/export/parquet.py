@@ -29,9 +29,9 @@ KEYS = {
 
 COLUMNS = {
     "time_s": ("s", "time of the frame: the camera's timestamp, else frame index / frame rate"),
-    "<node>_x": ("px", "position to the right of the center of the upper left pixel; NaN: not found"),
-    "<node>_y": ("px", "position below the center of the upper left pixel; NaN: not found"),
-    "<node>_score": ("", "the model's score (may exceed 1); 0: not found; NaN: placed by a person"),
+    "<node>_x": ("px", "position to the right of the center of the upper left pixel; missing: not found"),
+    "<node>_y": ("px", "position below the center of the upper left pixel; missing: not found"),
+    "<node>_score": ("", "the model's score (may exceed 1); 0: not found; missing: placed by a person"),
     "<node>_xsd": ("px", "posterior standard deviation of x, from a filter that knows it"),
     "<node>_ysd": ("px", "posterior standard deviation of y, from a filter that knows it"),
     "<node>_rejected": ("", "true: the filter took the model's point for a wrong placement"),
@@ -87,7 +87,7 @@ _README = """# Tracks
 
 One Parquet file for each video, model and filter; a row a frame, in the order of the video. What made a file (video,
 labels, model, filter, versions) is JSON in its metadata under the key `orofacial_about`; each column's unit and meaning
-are in the column's own metadata, and here:
+are in the column's own metadata, and here. A missing value is null or NaN.
 
     duckdb -c "select mouse_id, avg(jaw_tip_y) from read_parquet('*.parquet', union_by_name=true) group by 1"
     R: arrow::open_dataset(".", unify_schemas = TRUE)
