@@ -8,6 +8,7 @@ from typing import Any
 import datajoint as dj
 
 from compute.distances import distance_px, summarize
+from schemas import provenance
 from schemas.labels import Skeleton  # noqa: F401  (named in the definitions)
 from schemas.model import Model
 from schemas.session import Video
@@ -43,6 +44,7 @@ class DistanceMetrics(dj.Computed):
     mean_mm=null : float64  # (mm) null: no scale known
     variance_mm2=null : float64  # (mm^2)
     fraction_missing : float64  # of all frames: one of the nodes has no position
+    distance_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     @property
@@ -52,7 +54,8 @@ class DistanceMetrics(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the two nodes, measure, insert."""
-        tracks = fetch_tracks(key, (key["node_a"], key["node_b"]))
-        px_per_mm = (Video & key).fetch1("px_per_mm")
-        summary = summarize(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
-        self.insert1({**key, **asdict(summary)})
+        with provenance.recording() as record:
+            tracks = fetch_tracks(key, (key["node_a"], key["node_b"]))
+            px_per_mm = (Video & key).fetch1("px_per_mm")
+            summary = summarize(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
+        self.insert1({**key, **asdict(summary), "distance_provenance": record})

@@ -11,6 +11,7 @@ import datajoint as dj
 from compute.filters import apply_filter, default_parameters
 from compute.quality import track_quality
 from compute.tracks import Tracks
+from schemas import provenance
 from schemas.codecs import TracksReference, published_or_removed
 from schemas.pose import PoseEstimation
 from schemas.session import Video
@@ -44,6 +45,7 @@ class FilteredTrack(dj.Computed):
     -> FilterMethod
     ---
     tracks=null : <tracks@tracks>  # null: the filter is raw, the tracks are PoseEstimation's
+    filter_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -52,17 +54,19 @@ class FilteredTrack(dj.Computed):
 
     def make_compute(
         self, key: dict[str, Any], filter_name: str, filter_parameters: dict[str, Any]
-    ) -> tuple[Tracks | None]:
+    ) -> tuple[Tracks | None, dict[str, Any]]:
         """Filter the tracks."""
-        if filter_name == "raw":
-            return (None,)
-        raw = (PoseEstimation & key).fetch1("tracks").tracks()
-        return (apply_filter(raw, filter_name, filter_parameters),)
+        with provenance.recording() as record:
+            tracks = None
+            if filter_name != "raw":
+                raw = (PoseEstimation & key).fetch1("tracks").tracks()
+                tracks = apply_filter(raw, filter_name, filter_parameters)
+        return tracks, record
 
-    def make_insert(self, key: dict[str, Any], tracks: Tracks | None) -> None:
+    def make_insert(self, key: dict[str, Any], tracks: Tracks | None, record: dict[str, Any]) -> None:
         """Insert the filtered tracks."""
         with published_or_removed():
-            self.insert1({**key, "tracks": tracks})
+            self.insert1({**key, "tracks": tracks, "filter_provenance": record})
 
 
 def fetch_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
@@ -87,6 +91,8 @@ class TrackQuality(dj.Computed):
 
     definition = """
     -> PoseEstimation
+    ---
+    quality_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     class Node(dj.Part):
@@ -108,8 +114,9 @@ class TrackQuality(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks, measure, insert."""
-        tracks = (PoseEstimation & key).fetch1("tracks").tracks()
-        width_px, height_px = (Video & key).fetch1("width_px", "height_px")
-        qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
-        self.insert1(key)
+        with provenance.recording() as record:
+            tracks = (PoseEstimation & key).fetch1("tracks").tracks()
+            width_px, height_px = (Video & key).fetch1("width_px", "height_px")
+            qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
+        self.insert1({**key, "quality_provenance": record})
         self.Node.insert([{**key, **asdict(quality)} for quality in qualities])

@@ -1,4 +1,4 @@
-"""Tracks as files for other tools."""
+"""Tracks of a whole question as one table, a line a frame and node."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from compute.errors import OrofacialError
+from pipeline.export.portable import ExportError
 from pipeline.query import TrackSelection
-
-
-class ExportError(OrofacialError):
-    """A file that cannot be written."""
 
 
 def write_selection(selection: TrackSelection, output: Path) -> int:
