@@ -38,6 +38,7 @@ def kalman(
     max_gap_s: float | None = 0.1,
     score_exponent: float | None = None,
     gate_probability: float | None = 1e-3,
+    gate_minimum_px: float = 2.0,
     rigid_groups: Sequence[Sequence[str]] | None = None,
     motion: str = "constant_velocity",
 ) -> Tracks:
@@ -76,6 +77,10 @@ def kalman(
         labeled frames say, where a pipeline knows them, else 2.
     gate_probability : float or None
         Probability that a good point of average score is taken for a wrong placement. None: no point is.
+    gate_minimum_px : float
+        A point nearer than this to where it should be is never a wrong placement, however quiet the track is: a
+        network's errors have long tails, and those of a pixel or two are noise. An unlikely point that is so near is
+        used, but hardly counts.
     rigid_groups : sequence of sequence of str, or None
         Groups of three or more nodes that keep their distances. A node far from where the others of its group say it
         should be is a wrong placement however long it stays there.
@@ -104,6 +109,7 @@ def kalman(
         "maximum_bandwidth_hz": maximum_bandwidth_hz,
         "max_gap_s": max_gap_s,
         "gate_probability": gate_probability,
+        "gate_minimum_px": gate_minimum_px,
     }
     require_positive("kalman", **given)
     if motion not in MOTIONS:
@@ -113,7 +119,13 @@ def kalman(
     exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
     groups = [list(group) for group in rigid_groups or ()]
     given |= {"score_exponent": exponent, "rigid_groups": groups or None, "motion": motion}
-    points = Points.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_probability=gate_probability)
+    points = Points.of(
+        tracks,
+        max_gap_s=max_gap_s,
+        score_exponent=exponent,
+        gate_probability=gate_probability,
+        gate_minimum_px=gate_minimum_px,
+    )
     for group in groups:
         points.bar_misplaced(_indices(tracks, group))
     interval_s = frame_interval_s(tracks)

@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-MISSING, REJECTED, BARRED, USED, TAKEN_BACK, PERSON = range(6)
-"""State of a point; from `USED` on it is used. A rejected one may be taken back once, a barred one never."""
+MISSING, REJECTED, BARRED, DOUBTED, USED, TAKEN_BACK, PERSON = range(7)
+"""State of a point; from `DOUBTED` on it is used. A rejected one may be taken back once, a barred one never. A doubted
+one is as unlikely as a rejected one, but too near to be a wrong placement: it hardly counts."""
+
+DOUBTED_SHARE = 0.05
+"""How much a doubted point counts, of what its score says."""
 
 _MEDIAN_SAMPLES = 15
 """Points that a wide median looks at; of more in the window, evenly spaced ones."""
@@ -34,9 +38,11 @@ def effective_weight(
     last_s = np.full(n_nodes, -np.inf)
     for frame in range(n_frames):
         for node in range(n_nodes):
-            if state[frame, node] >= USED:
+            if state[frame, node] >= DOUBTED:
                 first = last_s[node] == -np.inf or time[frame] - last_s[node] > max_gap_s + _TIME_TOLERANCE_S
                 here = weight[level[frame, node]]
+                if state[frame, node] == DOUBTED:
+                    here *= DOUBTED_SHARE
                 effective[frame, node] = -here if first else here
                 last_s[node] = time[frame]
             else:
@@ -52,6 +58,7 @@ def judge(
     r: Array,
     mean: Array,
     variance: Array,
+    minimum_px: float,
     state: Array,
 ) -> int:
     """Hold each point against what the smoother says without it, x and y together, and change its state.
@@ -71,19 +78,22 @@ def judge(
         Of a point of each level: its weight (r divided by it is its variance), and the largest distance to be kept.
     r : array, shape (channel,)
         Variance of a point of weight 1 (px²).
+    minimum_px : float
+        A point that is nearer to its prediction is doubted at the most.
 
     Returns
     -------
     int
-        Points whose state changed.
+        Points that were rejected or taken back.
     """
     n_changed = 0
     for frame in range(state.shape[0]):
         for node in range(state.shape[1]):
             kind = state[frame, node]
-            if kind != USED and kind != REJECTED and kind != TAKEN_BACK:
+            if kind in (MISSING, BARRED, PERSON):
                 continue
-            sign = 1.0 if kind == REJECTED else -1.0
+            out = kind in (REJECTED, DOUBTED)
+            sign = 1.0 if out else -1.0
             share = 1.0 / weight[level[frame, node]]
             x, y = 2 * node, 2 * node + 1
             own_x, own_y = r[x] * share, r[y] * share
@@ -93,13 +103,17 @@ def judge(
             # Both distances over their variances, multiplied out: divisions would take half the time.
             distance = residual_x * residual_x * variance_y + residual_y * residual_y * variance_x
             far = distance > threshold[level[frame, node]] * variance_x * variance_y
-            if kind != REJECTED and far:
+            near = residual_x * residual_x + residual_y * residual_y <= minimum_px * minimum_px
+            if far and near:
+                n_changed += kind == REJECTED
+                state[frame, node] = DOUBTED
+            elif far and kind != REJECTED:
                 # A second time is for good: two that disturb each other would go in and out for ever.
-                state[frame, node] = REJECTED if kind == USED else BARRED
+                state[frame, node] = BARRED if kind == TAKEN_BACK else REJECTED
                 n_changed += 1
-            elif kind == REJECTED and not far:
-                state[frame, node] = TAKEN_BACK
-                n_changed += 1
+            elif out and not far:
+                n_changed += kind == REJECTED
+                state[frame, node] = TAKEN_BACK if kind == REJECTED else USED
     return n_changed
 
 
@@ -155,11 +169,11 @@ def _from_median(position: Array, anchors: Array, half: int, frame: int, channel
 
 
 @njit(cache=True)
-def _robust_sd(position: Array, state: Array, anchors: Array, half: int) -> Array:
+def _robust_sd(position: Array, state: Array, anchors: Array, half: int, minimum_sd_px: float) -> Array:
     """Standard deviation (px) of each channel's used points around the median, from some frames; wide for bouts."""
     n_frames, n_channels = position.shape
     step = max(1, n_frames // _SD_SAMPLES)
-    sd = np.ones(n_channels)
+    sd = np.full(n_channels, max(minimum_sd_px, 1e-3))
     buffer = np.empty((n_frames + step - 1) // step)
     for channel in range(n_channels):
         n = 0
@@ -169,12 +183,12 @@ def _robust_sd(position: Array, state: Array, anchors: Array, half: int) -> Arra
                 n += 1
         if n > 0:
             sample = buffer[:n].copy()
-            sd[channel] = max(np.quantile(sample, 0.9) / 1.645, _MAD_TO_SD * np.median(sample), 1e-3)
+            sd[channel] = max(np.quantile(sample, 0.9) / 1.645, _MAD_TO_SD * np.median(sample), sd[channel])
     return sd
 
 
 @njit(cache=True)
-def wide_deviation(position: Array, state: Array, half: int, deviation: Array) -> None:
+def wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: float, deviation: Array) -> None:
     """Squared distance of each point from a wide running median, in robust variances, x and y summed.
 
     The median is taken every `half` frames, of up to `_MEDIAN_SAMPLES` used points within `half` frames, and
@@ -188,11 +202,13 @@ def wide_deviation(position: Array, state: Array, half: int, deviation: Array) -
         Only used points and a person's are looked at.
     half : int
         Half the window in frames.
+    minimum_sd_px : float
+        The robust standard deviation is taken to be at least this.
     deviation : array, shape (frame, node), float32
         Is given the result; 0 where there is no point.
     """
     anchors = _wide_medians(position, state, half)
-    sd = _robust_sd(position, state, anchors, half)
+    sd = _robust_sd(position, state, anchors, half, minimum_sd_px)
     for frame in range(state.shape[0]):
         for node in range(state.shape[1]):
             deviation[frame, node] = 0.0

@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 
 from compute.filters import kalman_gate
 from compute.filters.kalman_fit import Noise
-from compute.filters.kalman_gate import BARRED, MISSING, PERSON, REJECTED, USED
+from compute.filters.kalman_gate import BARRED, DOUBTED, MISSING, PERSON, REJECTED, USED
 from compute.filters.kalman_kernels import smooth
 from compute.filters.score_noise import PERSON_LEVEL, level_weight, score_level
 from compute.tracks import Tracks
@@ -53,6 +53,8 @@ class Points:
         Of a point of each level: its precision, and its largest squared distance from the prediction.
     max_gap_s : float
         The filter starts afresh after a longer gap.
+    gate_minimum_px : float
+        A point nearer to where it should be is no wrong placement.
     """
 
     position: Array
@@ -62,10 +64,17 @@ class Points:
     weight: Array
     threshold: Array
     max_gap_s: float
+    gate_minimum_px: float
 
     @classmethod
     def of(
-        cls, tracks: Tracks, *, max_gap_s: float | None, score_exponent: float, gate_probability: float | None
+        cls,
+        tracks: Tracks,
+        *,
+        max_gap_s: float | None,
+        score_exponent: float,
+        gate_probability: float | None,
+        gate_minimum_px: float,
     ) -> Points:
         """The points of tracks; with a gate those far from a wide running median are already rejected."""
         level = score_level(tracks.score)
@@ -79,6 +88,7 @@ class Points:
             weight=level_weight(score_exponent),
             threshold=np.full(PERSON_LEVEL + 1, np.inf, np.float32),
             max_gap_s=math.inf if max_gap_s is None else max_gap_s,
+            gate_minimum_px=gate_minimum_px,
         )
         if gate_probability is not None and points.used.any():
             points._reject_far(-2 * math.log(gate_probability))
@@ -97,7 +107,7 @@ class Points:
     @property
     def used(self) -> NDArray[np.bool_]:
         """Points that the smoother uses, shape (frame, node)."""
-        return np.asarray(self.state >= USED)
+        return np.asarray(self.state >= DOUBTED)
 
     @property
     def rejected(self) -> NDArray[np.bool_]:
@@ -122,8 +132,8 @@ class Points:
 
     def judge(self, r: Array, mean: Array, variance: Array) -> int:
         """Hold each point against a smoothing with the measurement variances r; how many changed sides."""
-        arrays = (self.position, self.level, self.weight, self.threshold, r, mean, variance, self.state)
-        return int(kalman_gate.judge(*arrays))
+        arrays = (self.position, self.level, self.weight, self.threshold, r, mean, variance)
+        return int(kalman_gate.judge(*arrays, self.gate_minimum_px, self.state))
 
     def bar_misplaced(self, group: Array) -> None:
         """Never use points that are far from where the others of their rigid group say they should be."""
@@ -137,7 +147,8 @@ class Points:
         shape = np.median(sample - np.median(sample, axis=1, keepdims=True), axis=0).astype(np.float64)
         deviation = np.empty(position.shape, np.float32)
         kalman_gate.rigid_deviation(position, found, shape, deviation)
-        variance = np.maximum(np.median(deviation[whole], axis=0) / 0.4549, 1e-4)  # median of chi-square, 1 degree
+        variance = np.median(deviation[whole], axis=0) / 0.4549  # median of chi-square, 1 degree
+        variance = np.maximum(variance, max(self.gate_minimum_px / _RIGID_SD, 1e-2) ** 2)
         with np.errstate(invalid="ignore"):
             far = (deviation / variance).sum(axis=-1) > 2 * _RIGID_SD**2
         self.state[:, group] = np.where(far & (self.state[:, group] != PERSON), np.uint8(BARRED), self.state[:, group])
@@ -152,7 +163,7 @@ class Points:
         interval = float(np.median(self.dt[1:])) if self.n_frames > 1 else 1.0
         deviation = np.empty(self.state.shape, np.float32)
         half = max(2, round(WIDE_WINDOW_S / interval / 2))
-        kalman_gate.wide_deviation(self.position, self.state, half, deviation)
+        kalman_gate.wide_deviation(self.position, self.state, half, self.gate_minimum_px / _FAR_SD, deviation)
         far_limit = 2 * _FAR_SD**2
         odds, needed = self._odds_of_wrong(deviation > far_limit)
         self.threshold = np.clip(middle - 2 * odds, 0.3 * middle, 1.5 * middle).astype(np.float32)

@@ -109,6 +109,20 @@ def test_the_score_exponent_that_made_the_noise_is_found():
     assert score_weight([1.3, np.nan])[1] > score_weight([1.3, np.nan])[0] == 1
 
 
+def test_an_unlikely_point_that_is_near_is_no_wrong_placement_and_hardly_counts():
+    rng = np.random.default_rng(0)
+    truth = np.stack([np.sin(np.arange(4000) / 40), np.cos(np.arange(4000) / 40)], axis=-1)[:, None] * 5
+    shift = np.zeros(truth.shape)
+    tail = np.arange(50, 4000, 37)
+    shift[tail] = 1.2
+    quiet = truth + rng.normal(0, 0.05, truth.shape)
+    tracks = Tracks(quiet + shift, np.ones((4000, 1)), np.arange(4000) / 100, ["jaw_tip"])
+    result, strict = kalman(tracks), kalman(tracks, gate_minimum_px=0.01)
+    assert not result.rejected.any() and not result.filled.any()
+    assert strict.rejected[tail].all()
+    assert np.abs(result.position - truth)[tail].max() < 0.3
+
+
 # Edges
 
 
