@@ -1,4 +1,4 @@
-"""Tracks as files for other tools."""
+"""Tracks and pictures as files for other tools."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from matplotlib.figure import Figure
 
 from compute.errors import OrofacialError
 from pipeline.query import TrackSelection
@@ -46,3 +47,23 @@ def write_selection(selection: TrackSelection, output: Path) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return n_rows
+
+
+def write_figure(figure: Figure, output: Path) -> None:
+    """Write a picture, whole or not at all; the suffix says how.
+
+    Raises
+    ------
+    ExportError
+        If the suffix is none of .png, .svg and .pdf, or the file cannot be written.
+    """
+    if output.suffix not in (".png", ".svg", ".pdf"):
+        raise ExportError(f"{output}: suffix {output.suffix!r}; expected .png, .svg or .pdf")
+    temporary = output.with_name(f".{output.name}.part")
+    try:
+        figure.savefig(temporary, format=output.suffix[1:])
+        temporary.replace(output)
+    except OSError as error:
+        raise ExportError(f"{output} cannot be written: {error}; nothing was kept of it") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Filters side by side: noise left, movement kept, error on labeled frames; every number with its interval over mice."""
+"""Filters side by side: noise left, movement kept, error on labeled frames, each with its interval over mice."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "populate": ("sessions", "Compute everything that can be computed, here, now."),
     "status": ("sessions", "Sessions x stages: done, to do, failed, and why."),
     "tracks": ("results", "Tracks across animals, as CSV or Parquet."),
+    "compare": ("compare", "Filters side by side: noise left, movement kept; choose one for each node."),
     "report": ("results", "Pictures and the table of distances, as one HTML file."),
     "demo": ("demo", "A simulated lab of six mice, from video to report."),
 }
