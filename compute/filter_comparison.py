@@ -65,8 +65,15 @@ def true_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> Tr
     vector = _vector_tracks(raw, filtered.rejected, node_a, node_b, exponent)
     if np.count_nonzero(vector.found) < 2:
         return None
-    # No lower limit of the bandwidth: what does not move must be allowed to stand still.
-    smoothed = kalman(vector, minimum_bandwidth_hz=None, gate_probability=None, score_exponent=exponent)
+    # Without a lower limit of the bandwidth, so that what does not move may stand still; and with one, since a fit
+    # that has none can end where movement is taken for noise. The likelier of the two counts.
+    smoothed = max(
+        (
+            kalman(vector, minimum_bandwidth_hz=bandwidth, gate_probability=None, score_exponent=exponent)
+            for bandwidth in (None, 2.5)
+        ),
+        key=_log_likelihood,
+    )
     assert smoothed.sd is not None  # for the type checker
     known = smoothed.found[:, 0]
     mean, variance = smoothed.position[known, 0].astype(np.float64), smoothed.sd[known, 0].astype(np.float64) ** 2
@@ -75,6 +82,10 @@ def true_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> Tr
     radial, across = (along * variance).sum(axis=1), (along[:, ::-1] * variance).sum(axis=1)
     distance = length + across / (2 * length)
     return TrueDistance(float(distance.mean()), float(distance.var() + radial.mean()))
+
+
+def _log_likelihood(smoothed: Tracks) -> float:
+    return float(smoothed.attributes["filter"]["fitted"]["vector"]["log_likelihood"])
 
 
 def _vector_tracks(raw: Tracks, rejected: Array | None, node_a: str, node_b: str, exponent: float | None) -> Tracks:

@@ -21,8 +21,8 @@ _BAND_FRACTION = 0.1
 """The band ends where the power of an octave falls below this fraction of its peak."""
 _PEAK_OVER_FLOOR = 4.0
 """A movement's peak stands out of the white noise by at least this factor."""
-_ABOVE_BAND = 1.5
-"""Noise is looked at from the band's upper end times this."""
+_NOISE_FROM = 2 / 3
+"""From this part of the highest frequency on there is nothing but noise: a lick's harmonics lie below."""
 _MINIMUM_KNOWN = 0.5
 """Fraction of frames that must be known on both sides."""
 
@@ -38,7 +38,8 @@ class MovementKept:
     power_kept : float or None
         Power in the band over that of the unfiltered distance: 1 keeps all, 0 none. Above 1: spikes were left in.
     noise_kept : float or None
-        The same above the band, where there is nothing but noise; None where the band reaches up too far.
+        The same in the upper third of all frequencies, where there is nothing but noise; None where the band reaches
+        into it.
     lag_s : float or None
         How much later the movement comes (s); negative: earlier.
     bout_amplitude_kept : float or None
@@ -102,14 +103,14 @@ def movement_kept(
     if band is None:
         return NOTHING_MOVES
     inside = (frequency >= band[0]) & (frequency <= band[1])
-    above = (frequency >= _ABOVE_BAND * band[1]) & (frequency < frequency[-1])
+    above = _noise_frequencies(frequency)
     moving = _band_pass(pair, band, fps)
     bout_amplitude, n_bouts = _bout_amplitude_kept(moving, band, fps)
     return MovementKept(
         band_low_hz=float(band[0]),
         band_high_hz=float(band[1]),
         power_kept=_ratio(power[:, inside]),
-        noise_kept=_ratio(power[:, above]) if np.count_nonzero(above) > 1 else None,
+        noise_kept=_ratio(power[:, above]) if band[1] < frequency[above][0] else None,
         lag_s=_lag_s(moving, band, fps),
         bout_amplitude_kept=bout_amplitude,
         n_bouts=n_bouts,
@@ -143,9 +144,9 @@ def movement_band_hz(distance: Array, *, fps: float) -> tuple[float, float] | No
 
 
 def _find_band(frequency: Array, power: Array) -> tuple[float, float] | None:
-    floor = np.median(power[(frequency > 2 / 3 * frequency[-1]) & (frequency < frequency[-1])])
+    floor = np.median(power[_noise_frequencies(frequency)])
     octave = np.where(frequency >= _SLOWEST_HZ, frequency * (power - floor), 0)
-    octave[frequency > 2 / 3 * frequency[-1]] = 0
+    octave[_noise_frequencies(frequency)] = 0
     peak = int(np.argmax(octave))
     if power[peak] <= _PEAK_OVER_FLOOR * floor or octave[peak] <= 0:
         return None
@@ -153,6 +154,10 @@ def _find_band(frequency: Array, power: Array) -> tuple[float, float] | None:
     low = peak - int(np.argmin(strong[peak::-1])) + 1
     high = peak + int(np.argmin(strong[peak:])) - 1
     return float(frequency[low]), float(frequency[max(high, low + 1)])
+
+
+def _noise_frequencies(frequency: Array) -> Array:
+    return np.asarray(frequency > _NOISE_FROM * frequency[-1])
 
 
 def _bridged(reference: Array, filtered: Array) -> Array | None:

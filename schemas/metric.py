@@ -82,7 +82,7 @@ class FilterComparison(dj.Computed):
     band_low_hz=null : float64  # (Hz) band of a moving pair; null: rigid, or no movement stands out of the noise
     band_high_hz=null : float64  # (Hz)
     power_kept=null : float64  # power in the band, of the unfiltered track's without spikes
-    noise_kept=null : float64  # power above the band, of the same
+    noise_kept=null : float64  # power in the upper third of frequencies, of the same
     lag_s=null : float64  # (s) how much later the movement comes
     bout_amplitude_kept=null : float64  # amplitude of the median bout, of the unfiltered one's; null: no bout
     n_bouts : int32
@@ -93,18 +93,20 @@ class FilterComparison(dj.Computed):
         nodes = (key["node_a"], key["node_b"])
         pair = (NodePair & key).fetch1()
         filtered = fetch_tracks(key, nodes)
-        real = true_distance(estimated_tracks(key, nodes), filtered, *nodes)
-        kept = NOTHING_MOVES
+        real, kept, length_px = None, NOTHING_MOVES, None
+        if filtered.sd is not None:
+            real = true_distance(estimated_tracks(key, nodes), filtered, *nodes)
         if pair["pair_kind"] == "moving":
             kept = pair_movement_kept(_despiked(key), filtered, *nodes, band_hz=_band(pair))
-        px_per_mm = (Video & key).fetch1("px_per_mm")
-        known_length = pair["length_mm"] is not None and px_per_mm is not None
+        if pair["length_mm"] is not None:
+            px_per_mm = (Video & key).fetch1("px_per_mm")
+            length_px = None if px_per_mm is None else pair["length_mm"] * px_per_mm
         self.insert1(
             {
                 **key,
                 "corrected_mean_px": None if real is None else real.mean_px,
                 "corrected_variance_px2": None if real is None else real.variance_px2,
-                "length_px": pair["length_mm"] * px_per_mm if known_length else None,
+                "length_px": length_px,
                 **asdict(kept),
             }
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +94,9 @@ def _explanation(comparison: ModelComparison) -> str:
     labels = next((one.labels for one in comparison.filters if one.labels), None)
     lines = [
         "rigid var.: variance of rigid distances, of the raw tracks': small is little noise.",
-        "movement, bouts, noise kept: of moving pairs, in the movement's band and above it, of the raw tracks without"
-        " spikes:",
-        "  the best filter keeps 1, 1 and 0. lag: how much later the movement comes.",
+        "movement, bouts: of moving pairs, power in the movement's band and amplitude of bouts; noise: power in the",
+        "  upper third of frequencies; all of the raw tracks' without spikes. The best filter keeps 1, 1 and 0.",
+        "lag: how much later the movement comes.",
     ]
     if labels is None:
         lines.append("label err.: no labeled frame that was held out from training is of an ingested video.")
@@ -113,33 +113,51 @@ def _explanation(comparison: ModelComparison) -> str:
 def _print_pairs(comparison: ModelComparison) -> None:
     rigid = [one for one in comparison.pairs if one.kind == "rigid"]
     moving = [one for one in comparison.pairs if one.kind == "moving"]
-    columns = ("variance_px2", "corrected_variance_px2", "mean_px", "length_px")
-    _print_by_pair(rigid, columns, ["variance\npx²", "corrected\npx²", "mean\npx", "true\npx"], "rigid pairs")
+    columns = {
+        "variance_px2": ("var. px²", 3),
+        "corrected_variance_px2": ("corrected px²", 3),
+        "mean_px": ("mean px", 2),
+    }
+    _print_by_pair(rigid, columns | {"length_px": ("true px", 2)}, "rigid pairs, mice in training and held out")
     console.print(
         "corrected: variance of the real distance, noise and smoothing taken out by the posterior variance (Kalman).\n",
         style="dim",
     )
-    movement = ("variance_px2", "power_kept", "bout_amplitude_kept", "noise_kept", "lag_s")
-    heads = ["variance\npx²", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\ns"]
-    _print_by_pair(moving, movement, heads, "moving pairs", with_band=True)
+    movement = {"power_kept": ("movement", 2), "bout_amplitude_kept": ("bouts", 2), "noise_kept": ("noise", 2)}
+    _print_by_pair(
+        moving,
+        {"variance_px2": ("var. px²", 1), **movement, "lag_s": ("lag s", 3)},
+        "moving pairs, mice in training and held out",
+    )
 
 
-def _print_by_pair(
-    pairs: list[Any], columns: Sequence[str], heads: list[str], title: str, *, with_band: bool = False
-) -> None:
+def _print_by_pair(pairs: list[Any], columns: dict[str, tuple[str, int]], title: str) -> None:
+    """Print a line for each pair and filter, with both groups of mice side by side."""
     if not pairs:
-        console.print(f"no {title}; add some with 'orofacial pairs add'\n")
+        console.print(f"no {title.split(',')[0]}; add some with 'orofacial pairs add'\n", markup=False)
         return
-    rows, before = [], ""
+    by_line: dict[tuple[str, str], dict[str, Any]] = {}
     for one in pairs:
-        name = one.pair.replace("_snout_tip", "").replace("_tip", "")
-        if with_band:
-            name += " (no movement)" if one.band_hz is None else f" ({one.band_hz[0]:.1f}-{one.band_hz[1]:.1f} Hz)"
-        group = "held" if one.group == "held out" else "train"
-        numbers = [_number(getattr(one, column), 3) for column in columns]
-        rows.append([name if name != before else "", one.filter_method, group, *numbers])
-        before = name
-    print_table(["pair", "filter", "mice", *heads], rows, title=title)
+        by_line.setdefault((one.pair, one.filter_method), {})[one.group] = one
+    rows = []
+    for (pair, method), groups in by_line.items():
+        numbers = [
+            _number(getattr(groups.get(group), column, None), digits)
+            for column, (_, digits) in columns.items()
+            for group in ("in training", "held out")
+        ]
+        rows.append([_pair_name(pair, groups) if method == "raw" else "", method, *numbers])
+    heads = [text for label, _ in columns.values() for text in (f"{label}\ntrain", "\nheld")]
+    print_table(["pair", "filter", *heads], rows, title=title)
+
+
+def _pair_name(pair: str, groups: dict[str, Any]) -> str:
+    """Short name of a pair, with the band of its movement where it moves."""
+    name = pair.replace("_snout_tip", "").replace("_tip", "")
+    bands = [one.band_hz for one in groups.values() if one.band_hz is not None]
+    if bands:
+        name += f"\n{min(low for low, _ in bands):.1f}-{max(high for _, high in bands):.1f} Hz"
+    return name
 
 
 def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
@@ -150,7 +168,7 @@ def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"filter_method": method, "is_new": is_new, "criterion": CRITERION, "nodes": choices})
         return
-    console.print(CRITERION, style="dim")
+    console.print(textwrap.fill(CRITERION, 100) + "\n", style="dim")
     rows = [
         [one.node, one.filter, _changed(one), one.n_videos]
         + [_number(value, 3) for value in (one.chosen_on_px, one.error_px, one.lines_px, one.kalman_px)]
@@ -159,8 +177,8 @@ def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
     heads = ["node", "filter", "parameters", "videos", "chosen on\npx", "other part\npx", "lines\npx", "kalman\npx"]
     print_table(heads, rows, title="filter of each node, and error at hidden points")
     console.print(
-        "chosen on: even blocks of 10 s (or sixths of a short video); all other errors: the odd blocks."
-        " lines, kalman: straight lines, and the Kalman smoother as it is by default.\n",
+        "chosen on: even blocks of 10 s (or sixths of a short video); all other errors: the odd blocks.\n"
+        "lines, kalman: straight lines, and the Kalman smoother as it is by default.\n",
         style="dim",
     )
     console.print(f"filter method {method} {'written' if is_new else 'was there already'}", markup=False)
@@ -171,15 +189,28 @@ def _changed(choice: Any) -> str:
     """The parameters that were chosen among others."""
     from compute.filters import default_parameters
 
-    shown = {name: choice.parameters[name] for name in default_parameters(choice.filter) if name in _TRIED}
-    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in shown.items()) or "-"
+    texts = []
+    for name in default_parameters(choice.filter):
+        if name in _TRIED:
+            text, unit = _TRIED[name]
+            value = choice.parameters[name]
+            texts.append(f"{text} {'none' if value is None else value}{unit if value is not None else ''}")
+    return ", ".join(texts) or "-"
 
 
-_TRIED = ("minimum_bandwidth_hz", "sigma_s", "window_s", "polynomial_order", "minimum_cutoff_hz", "beta_per_px")
+_TRIED = {
+    "minimum_bandwidth_hz": ("bandwidth from", " Hz"),
+    "sigma_s": ("sigma", " s"),
+    "window_s": ("window", " s"),
+    "polynomial_order": ("order", ""),
+    "minimum_cutoff_hz": ("cutoff", " Hz"),
+    "beta_per_px": ("beta", " /px"),
+}
+"""Parameters that differ between the candidates, and how they are shown."""
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before 0
 
 
 def _interval(interval: Interval, digits: int) -> str:
