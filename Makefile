@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo test test-real lint types clean
+.PHONY: help install demo test test-real peers lint types clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -30,6 +30,13 @@ test: install ## Run the tests
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP
 
+peers: .venv-peers/.installed ## Make .venv-peers with the libraries that benchmarks/filters.py compares with
+
+.venv-peers/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 lint: install ## Check format and style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -38,4 +45,4 @@ types: install ## Check types
 	$(BIN)/mypy
 
 clean: ## Remove .venv and the demo
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) .venv-peers demo

@@ -114,3 +114,45 @@ def _checked_scale(px_per_mm: float) -> float:
     if not np.isfinite(px_per_mm) or px_per_mm <= 0:
         raise TracksError(f"px_per_mm is {px_per_mm}, expected a number above 0 (pixels per mm)")
     return float(px_per_mm)
+
+
+def variance_without_noise_px2(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> float | None:
+    """Variance of the true distance of two nodes, which neither the points' noise adds to nor the filter takes from.
+
+    The variance of a filtered distance still holds the part of the noise that the filter let pass, which can be a
+    multiple of what a rigid distance really does. The covariance of the raw with the filtered distance holds the noise
+    once, by the weight that a point has in its own filtered value; and that weight times the point's variance is the
+    filter's posterior variance. So the covariance less the mean posterior variance along the line of the two nodes is
+    left, whatever the filter's strength, as long as the distance itself changes slowly for the filter (it is a
+    covariance penalty, Efron 2004, doi:10.1198/016214504000000692, equation 2.9). Noise is taken to be white: noise
+    that lasts for frames counts as movement.
+
+    Parameters
+    ----------
+    raw, filtered : Tracks
+        Of one video; `filtered` is the output of a filter that gives ``sd`` (the Kalman smoother).
+    node_a, node_b : str
+        The pair.
+
+    Returns
+    -------
+    float or None
+        In px²; it can be a little below 0 for a distance that does not change. None without ``sd``, or with fewer than
+        two frames in which the filter used both points.
+    """
+    if filtered.sd is None:
+        return None
+    pair = [filtered.node_index(node_a), filtered.node_index(node_b)]
+    used = raw.found[:, pair] & filtered.found[:, pair]
+    for left_out in (filtered.rejected, filtered.filled):
+        used &= True if left_out is None else ~left_out[:, pair]
+    frames = used.all(axis=1)
+    if np.count_nonzero(frames) < 2:
+        return None
+    ends = filtered.position[frames][:, pair].astype(np.float64)
+    across = ends[:, 1] - ends[:, 0]
+    length = np.hypot(across[:, 0], across[:, 1])
+    direction = across / np.maximum(length, np.finfo(float).tiny)[:, None]
+    spread = (filtered.sd[frames][:, pair].astype(np.float64) ** 2).sum(axis=1)
+    points = distance_px(raw, node_a, node_b)[frames]
+    return float(np.cov(points, length)[0, 1] - (direction**2 * spread).sum(axis=1).mean())

@@ -24,7 +24,7 @@ CRITERION = (
 _LINES = ("interpolate", {"minimum_score": None})
 CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
     _LINES,
-    *(("kalman", {"minimum_bandwidth_hz": bandwidth}) for bandwidth in (None, 2.5, 5.0, 10.0)),
+    *(("kalman", {"minimum_bandwidth_hz": bandwidth}) for bandwidth in (0.5, 2.5, 5.0, 10.0)),
     *(("gaussian", {"sigma_s": sigma}) for sigma in (0.005, 0.01, 0.015, 0.02, 0.03, 0.05)),
     *(
         ("savitzky_golay", {"window_s": window, "polynomial_order": order})

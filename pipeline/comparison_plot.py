@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from compute.bootstrap import Interval
+from pipeline.export.portable import ExportError
 from pipeline.filter_comparison import FilterSummary, ModelComparison
 from pipeline.plots import FILTER_COLORS
 
@@ -102,3 +104,23 @@ def _bars(interval: Interval) -> Any:
 
 def _color(method: str) -> str:
     return _COLORS.get(method, "#000000")
+
+
+def write_figure(figure: Figure, output: Path) -> None:
+    """Write a picture, whole or not at all; the suffix says how.
+
+    Raises
+    ------
+    ExportError
+        If the suffix is none of .png, .svg and .pdf, or the file cannot be written.
+    """
+    if output.suffix not in (".png", ".svg", ".pdf"):
+        raise ExportError(f"{output}: suffix {output.suffix!r}; expected .png, .svg or .pdf")
+    temporary = output.with_name(f".{output.name}.part")
+    try:
+        figure.savefig(temporary, format=output.suffix[1:])
+        temporary.replace(output)
+    except OSError as error:
+        raise ExportError(f"{output} cannot be written: {error}; nothing was kept of it") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from compute.filters.gate import gated
 from compute.label_errors import label_error_px
 from compute.movement import NOTHING_MOVES
 from compute.tracks import Tracks
+from schemas import provenance
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.model import Model, ModelEvaluation, Training
 from schemas.pose import PoseEstimation
@@ -54,6 +55,7 @@ class DistanceMetrics(dj.Computed):
     mean_mm=null : float64  # (mm) null: no scale known
     variance_mm2=null : float64  # (mm^2)
     fraction_missing : float64  # of all frames: one of the nodes has no position
+    distance_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     @property
@@ -63,10 +65,11 @@ class DistanceMetrics(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the two nodes, measure, insert."""
-        tracks = fetch_tracks(key, (key["node_a"], key["node_b"]))
-        px_per_mm = (Video & key).fetch1("px_per_mm")
-        summary = summarize(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
-        self.insert1({**key, **asdict(summary)})
+        with provenance.recording() as record:
+            tracks = fetch_tracks(key, (key["node_a"], key["node_b"]))
+            px_per_mm = (Video & key).fetch1("px_per_mm")
+            summary = summarize(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
+        self.insert1({**key, **asdict(summary), "distance_provenance": record})
 
 
 @schema
@@ -86,21 +89,23 @@ class FilterComparison(dj.Computed):
     lag_s=null : float64  # (s) how much later the movement comes
     bout_amplitude_kept=null : float64  # amplitude of the median bout, of the unfiltered one's; null: no bout
     n_bouts : int32
+    comparison_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks of both sides, compare, insert."""
         nodes = (key["node_a"], key["node_b"])
         pair = (NodePair & key).fetch1()
-        filtered = fetch_tracks(key, nodes)
         real, kept, length_px = None, NOTHING_MOVES, None
-        if filtered.sd is not None:
-            real = true_distance(estimated_tracks(key, nodes), filtered, *nodes)
-        if pair["pair_kind"] == "moving":
-            kept = pair_movement_kept(_despiked(key), filtered, *nodes, band_hz=_band(pair))
-        if pair["length_mm"] is not None:
-            px_per_mm = (Video & key).fetch1("px_per_mm")
-            length_px = None if px_per_mm is None else pair["length_mm"] * px_per_mm
+        with provenance.recording() as record:
+            filtered = fetch_tracks(key, nodes)
+            if filtered.sd is not None:
+                real = true_distance(estimated_tracks(key, nodes), filtered, *nodes)
+            if pair["pair_kind"] == "moving":
+                kept = pair_movement_kept(_despiked(key), filtered, *nodes, band_hz=_band(pair))
+            if pair["length_mm"] is not None:
+                px_per_mm = (Video & key).fetch1("px_per_mm")
+                length_px = None if px_per_mm is None else pair["length_mm"] * px_per_mm
         self.insert1(
             {
                 **key,
@@ -108,6 +113,7 @@ class FilterComparison(dj.Computed):
                 "corrected_variance_px2": None if real is None else real.variance_px2,
                 "length_px": length_px,
                 **asdict(kept),
+                "comparison_provenance": record,
             }
         )
 
@@ -145,6 +151,7 @@ class LabelError(dj.Computed):
     error_p50_px=null : float64  # (px) null: n_points is 0
     error_p90_px=null : float64  # (px)
     error_px : <blob>  # (px) shape (labeled frame, node), node in the labels' order; inf: missed; NaN: not placed
+    label_error_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     @property
@@ -159,10 +166,11 @@ class LabelError(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the placed points of this video and the tracks, measure, insert."""
-        frames = _held_out_frames(key)
-        nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
-        placed = np.array([frame["placed_px"] for frame in frames]).reshape(-1, len(nodes), 2)
-        error = label_error_px(fetch_tracks(key), [frame["frame_index"] for frame in frames], placed, nodes)
+        with provenance.recording() as record:
+            frames = _held_out_frames(key)
+            nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
+            placed = np.array([frame["placed_px"] for frame in frames]).reshape(-1, len(nodes), 2)
+            error = label_error_px(fetch_tracks(key), [frame["frame_index"] for frame in frames], placed, nodes)
         found = error[np.isfinite(error)]
         p50, p90 = np.quantile(found, [0.5, 0.9]).tolist() if found.size else (None, None)
         self.insert1(
@@ -174,6 +182,7 @@ class LabelError(dj.Computed):
                 "error_p50_px": p50,
                 "error_p90_px": p90,
                 "error_px": error,
+                "label_error_provenance": record,
             }
         )
 

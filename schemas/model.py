@@ -15,7 +15,7 @@ import datajoint as dj
 from compute import estimators
 from compute.errors import ModelError
 from compute.labels import Source, load_package, positions_of, save_package, sources_of, split
-from schemas import progress
+from schemas import progress, provenance
 from schemas.codecs import local_copy, published_or_removed
 from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
@@ -170,6 +170,7 @@ class Training(dj.Computed):
     -> Model
     training_history : json  # losses of each epoch; null: the epoch has none
     training_duration_s : float64
+    training_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any], float]:
@@ -179,24 +180,26 @@ class Training(dj.Computed):
 
     def make_compute(
         self, key: dict[str, Any], estimator: str, parameters: dict[str, Any], fraction_held_out: float
-    ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], set[Source], float]:
+    ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], set[Source], float, dict[str, Any]]:
         """Train on the frames that are not held out."""
-        started = time.monotonic()
-        module = estimators.by_name(estimator)
         folder = tempfile.TemporaryDirectory(prefix="orofacial-")  # removed with the last reference to it
-        package = Path(folder.name) / "training.pkg.slp"
-        with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
-            training, _ = split(load_package(labels_path), fraction_held_out, key["seed"])
-            save_package(training, package)
-        trained = module.train(
-            package,
-            module.TrainingConfig(**parameters),
-            seed=key["seed"],
-            bundle_folder=Path(folder.name) / "bundle",
-            progress=progress.report,
-        )
+        with provenance.recording() as record:
+            started = time.monotonic()
+            module = estimators.by_name(estimator)
+            package = Path(folder.name) / "training.pkg.slp"
+            with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
+                training, _ = split(load_package(labels_path), fraction_held_out, key["seed"])
+                save_package(training, package)
+            trained = module.train(
+                package,
+                module.TrainingConfig(**parameters),
+                seed=key["seed"],
+                bundle_folder=Path(folder.name) / "bundle",
+                progress=progress.report,
+            )
+            duration_s = time.monotonic() - started
         history = [{name: _null_if_nan(value) for name, value in asdict(epoch).items()} for epoch in trained.history]
-        return folder, history, set(sources_of(training)), time.monotonic() - started
+        return folder, history, set(sources_of(training)), duration_s, record
 
     def make_insert(
         self,
@@ -205,6 +208,7 @@ class Training(dj.Computed):
         history: list[dict[str, Any]],
         training_sources: set[Source],
         duration_s: float,
+        record: dict[str, Any],
     ) -> None:
         """Insert the model, who was in its training set, and how the training went."""
         labels = (LabeledFrames & key).fetch1()
@@ -217,7 +221,8 @@ class Training(dj.Computed):
                 name=f"{key['training_config']} on {labels['labels_name']}",
                 mice=_mice_of(key, training_sources),
             )
-            self.insert1({**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s})
+            row = {**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s}
+            self.insert1({**row, "training_provenance": record})
 
 
 def _mice_of(key: dict[str, Any], sources: set[Source]) -> set[str]:
@@ -242,6 +247,7 @@ class ModelEvaluation(dj.Computed):
     error_p90_px=null : float64  # (px)
     error_mean_px=null : float64  # (px)
     score_exponent=null : float64  # precision of a point goes as score to this power; null: too few points to say
+    evaluation_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     class HeldOutFrame(dj.Part):
@@ -274,9 +280,9 @@ class ModelEvaluation(dj.Computed):
 
     def make_compute(
         self, key: dict[str, Any], model_id: str, fraction_held_out: float
-    ) -> tuple[estimators.Evaluation, list[dict[str, Any]]]:
+    ) -> tuple[estimators.Evaluation, list[dict[str, Any]], dict[str, Any]]:
         """Compare the model with the people."""
-        with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
+        with provenance.recording() as record, tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
             package = Path(folder) / "held_out.pkg.slp"
             with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
                 labels = load_package(labels_path)
@@ -288,14 +294,21 @@ class ModelEvaluation(dj.Computed):
                     for index, (source, placed) in enumerate(zip(sources_of(labels), positions_of(labels), strict=True))
                     if source in kept
                 ]
-            return load_model(model_id).evaluate(package), frames
+            evaluation = load_model(model_id).evaluate(package)
+        return evaluation, frames, record
 
-    def make_insert(self, key: dict[str, Any], evaluation: estimators.Evaluation, frames: list[dict[str, Any]]) -> None:
+    def make_insert(
+        self,
+        key: dict[str, Any],
+        evaluation: estimators.Evaluation,
+        frames: list[dict[str, Any]],
+        record: dict[str, Any],
+    ) -> None:
         """Insert the errors."""
         overall = _error_row(evaluation.overall)
         del overall["n_points"], overall["n_missed"]
         row = {"n_held_out_frames": evaluation.n_frames, "score_exponent": evaluation.score_exponent}
-        self.insert1({**key, **row, **overall})
+        self.insert1({**key, **row, **overall, "evaluation_provenance": record})
         self.Node.insert([{**key, "node": node, **_error_row(error)} for node, error in evaluation.nodes.items()])
         self.HeldOutFrame.insert([{**key, **frame} for frame in frames])
 

@@ -9,7 +9,7 @@ import datajoint as dj
 
 from compute.errors import ModelError, VideoError
 from compute.tracks import Tracks
-from schemas import progress
+from schemas import progress, provenance
 from schemas.codecs import published_or_removed
 from schemas.model import DeployedModel, Model, load_model
 from schemas.session import Video
@@ -28,6 +28,7 @@ class PoseEstimation(dj.Computed):
     tracks : <tracks@tracks>  # one row a frame of the video
     device : varchar(64)  # what the network ran on
     estimation_duration_s : float64
+    estimation_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     @property
@@ -41,7 +42,7 @@ class PoseEstimation(dj.Computed):
 
     def make_compute(
         self, key: dict[str, Any], video_file: str, n_frames: int, width_px: int, height_px: int
-    ) -> tuple[Tracks, str, float]:
+    ) -> tuple[Tracks, str, float, dict[str, Any]]:
         """Run the model over the video."""
         model = (Model & key).fetch1()
         if model["width_px"] is not None and (width_px, height_px) != (model["width_px"], model["height_px"]):
@@ -51,17 +52,22 @@ class PoseEstimation(dj.Computed):
                 " or record with the size that the model knows"
             )
         times = Video.frame_times((Video & key).fetch1())
-        started = time.monotonic()
-        estimator = load_model(key["model_id"])
-        tracks = estimator.estimate(video_file, time=times, progress=progress.report)
+        with provenance.recording() as record:
+            started = time.monotonic()
+            estimator = load_model(key["model_id"])
+            tracks = estimator.estimate(video_file, time=times, progress=progress.report)
+            duration_s = time.monotonic() - started
         if tracks.n_frames != n_frames:
             raise VideoError(
                 f"{video_file} gave poses for {tracks.n_frames} frames, it was ingested with {n_frames};"
                 " the file has changed since: restore it"
             )
-        return tracks, estimator.device, time.monotonic() - started
+        return tracks, estimator.device, duration_s, record
 
-    def make_insert(self, key: dict[str, Any], tracks: Tracks, device: str, duration_s: float) -> None:
+    def make_insert(
+        self, key: dict[str, Any], tracks: Tracks, device: str, duration_s: float, record: dict[str, Any]
+    ) -> None:
         """Insert the tracks."""
         with published_or_removed():
-            self.insert1({**key, "tracks": tracks, "device": device, "estimation_duration_s": duration_s})
+            row = {**key, "tracks": tracks, "device": device, "estimation_duration_s": duration_s}
+            self.insert1({**row, "estimation_provenance": record})

@@ -12,6 +12,7 @@ from compute.filters import apply_filter, default_parameters
 from compute.filters.gate import SCORE_EXPONENT_ATTRIBUTE
 from compute.quality import track_quality
 from compute.tracks import Tracks
+from schemas import provenance
 from schemas.codecs import TracksReference, published_or_removed
 from schemas.model import ModelEvaluation, Training, score_exponent
 from schemas.pose import PoseEstimation
@@ -55,6 +56,7 @@ class FilteredTrack(dj.Computed):
     -> FilterMethod
     ---
     tracks=null : <tracks@tracks>  # null: the filter is raw, the tracks are PoseEstimation's
+    filter_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     @property
@@ -69,16 +71,18 @@ class FilteredTrack(dj.Computed):
 
     def make_compute(
         self, key: dict[str, Any], filter_name: str, filter_parameters: dict[str, Any]
-    ) -> tuple[Tracks | None]:
+    ) -> tuple[Tracks | None, dict[str, Any]]:
         """Filter the tracks."""
-        if filter_name == "raw":
-            return (None,)
-        return (apply_filter(estimated_tracks(key), filter_name, filter_parameters),)
+        with provenance.recording() as record:
+            tracks = None
+            if filter_name != "raw":
+                tracks = apply_filter(estimated_tracks(key), filter_name, filter_parameters)
+        return tracks, record
 
-    def make_insert(self, key: dict[str, Any], tracks: Tracks | None) -> None:
+    def make_insert(self, key: dict[str, Any], tracks: Tracks | None, record: dict[str, Any]) -> None:
         """Insert the filtered tracks."""
         with published_or_removed():
-            self.insert1({**key, "tracks": tracks})
+            self.insert1({**key, "tracks": tracks, "filter_provenance": record})
 
 
 def estimated_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
@@ -120,6 +124,8 @@ class TrackQuality(dj.Computed):
 
     definition = """
     -> PoseEstimation
+    ---
+    quality_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
     class Node(dj.Part):
@@ -141,8 +147,9 @@ class TrackQuality(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks, measure, insert."""
-        tracks = (PoseEstimation & key).fetch1("tracks").tracks()
-        width_px, height_px = (Video & key).fetch1("width_px", "height_px")
-        qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
-        self.insert1(key)
+        with provenance.recording() as record:
+            tracks = (PoseEstimation & key).fetch1("tracks").tracks()
+            width_px, height_px = (Video & key).fetch1("width_px", "height_px")
+            qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
+        self.insert1({**key, "quality_provenance": record})
         self.Node.insert([{**key, **asdict(quality)} for quality in qualities])

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from compute.tracks import Tracks
 from compute.video import write_video
 from pipeline.database import connect, disconnect
 from pipeline.settings import Settings
+from schemas.provenance import recording
 
 # No test is timed: a shared machine is slow at times.
 hypothesis.settings.register_profile("orofacial", deadline=None)
@@ -76,3 +82,145 @@ def make_session(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@dataclass(frozen=True)
+class SmallLab:
+    """Three mice in a real database, with simulated tracks in place of a network's: made in seconds."""
+
+    settings: Settings
+    raw_folder: Path
+    model_ids: dict[str, str]
+    """Model of each camera, trained on mouse01 and mouse02."""
+
+
+@pytest.fixture(scope="module")
+def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> SmallLab:
+    """Ingested sessions, labels and models, with poses of the simulated mouse; everything after them is computed.
+
+    The side camera of mouse01 has irregular timestamps; nothing is known about mouse03 but its name.
+    """
+    from ingest.pairs import add_node_pair
+    from ingest.sessions import ingest
+    from pipeline.populate import populate
+
+    folder = tmp_path_factory.mktemp("small_lab")
+    raw_folder = folder / "raw"
+    mice = ("mouse01", "mouse02", "mouse03")
+    for seed, mouse in enumerate(mice):
+        write_small_session(raw_folder / mouse / "2026-03-02_1", seed)
+    times = np.arange(SMALL_N_FRAMES) / 100 + np.random.default_rng(0).uniform(0, 4e-3, SMALL_N_FRAMES)
+    lines = "\n".join(map(repr, times.tolist()))
+    (raw_folder / "mouse01" / "2026-03-02_1" / "side.timestamps.csv").write_text(lines)
+    for mouse, sex in (("mouse01", "female"), ("mouse02", "male")):
+        (raw_folder / mouse / "2026-03-02_1" / "session.toml").write_text(
+            'start = 2026-03-02T10:30:00\nrig = "rig 1"\nexperimenter = "Doe, Jane"\nnotes = "calm"\n'
+            f'[mouse]\nsex = "{sex}"\ndate_of_birth = 2026-01-01\ngenotype = "wild type"\n'
+            "[px_per_mm]\nside = 10.0\nlower = 10.0\n"
+        )
+    assert {outcome.status for outcome in ingest(raw_folder, stable_after_s=0)} == {"ingested"}
+    model_ids = {camera: insert_small_model(camera, folder) for camera in ("side", "lower")}
+    insert_small_poses(model_ids)
+    add_node_pair("left_snout_tip", "right_snout_tip", kind="rigid")
+    assert not populate().failed
+    return SmallLab(database, raw_folder, model_ids)
+
+
+@pytest.fixture(scope="module")
+def orofacial(small_lab: SmallLab) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command on the small lab's database, as a process of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "OROFACIAL_DATA_FOLDER": str(small_lab.settings.data_folder),
+        "OROFACIAL_SCHEMA_PREFIX": small_lab.settings.schema_prefix,
+    }
+
+    def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipeline.cli", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **options)
+
+    return run
+
+
+SMALL_N_FRAMES = 200
+
+
+def write_small_session(folder: Path, seed: int) -> None:
+    """Write a session's folder with two short videos."""
+    folder.mkdir(parents=True)
+    for index, camera in enumerate(("side", "lower")):
+        write_video(folder / f"{camera}.mp4", blob_frames(SMALL_N_FRAMES, 2 * seed + index + 1), 100)
+
+
+def insert_small_model(camera: str, folder: Path) -> str:
+    """Insert labels, a finished training with its evaluation, and the deployed model that came out of it."""
+    from compute.labels import Source, write_package
+    from compute.simulation import EDGES, NODES
+    from ingest.labels import import_labels
+    from ingest.models import deploy
+    from schemas import model
+
+    package = folder / f"{camera}.pkg.slp"
+    images = np.stack(list(blob_frames(4, seed=len(camera))))
+    positions = np.random.default_rng(len(camera)).uniform(5, 40, (4, len(NODES), 2))
+    sources = [Source(f"raw/mouse0{1 + index % 2}/2026-03-02_1/{camera}.mp4", index) for index in range(4)]
+    write_package(package, images, positions, NODES, EDGES, sources)
+    labels = import_labels(package, camera=camera)
+    bundle = folder / f"bundle_{camera}"
+    bundle.mkdir()
+    (bundle / "weights").write_text(camera)
+    key = {"labels_id": labels.labels_id, "training_config": "small", "seed": 1}
+    config = {"training_config": "small", "estimator": "sleap", "training_parameters": {"epochs": 2}}
+    model.TrainingConfig.insert1(config, skip_duplicates=True)
+    model.TrainingTask.insert1(key)
+    model_id = model.hash_bundle(bundle)
+    skeleton_id = (model.LabeledFrames & {"labels_id": labels.labels_id}).fetch1("skeleton_id")
+    row = {"model_id": model_id, "camera": camera, "skeleton_id": skeleton_id, "estimator": "sleap"}
+    model.Model.insert1({**row, "model_name": f"small {camera}", "n_training_frames": 3, "bundle": bundle})
+    model.Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in ("mouse01", "mouse02")])
+    with recording() as record:
+        made = {**key, "model_id": model_id, "training_history": [], "training_duration_s": 1.0}
+    model.Training.insert1({**made, "training_provenance": record}, allow_direct_insert=True)
+    errors = {"error_p50_px": 1.5, "error_p90_px": 3.0, "error_mean_px": 2.0}
+    model.ModelEvaluation.insert1({**key, "n_held_out_frames": 1, **errors}, allow_direct_insert=True)
+    model.ModelEvaluation.Node.insert(
+        [{**key, "node": node, "n_points": 1, "n_missed": 0, **errors} for node in NODES], allow_direct_insert=True
+    )
+    deploy(model_id)
+    return model_id
+
+
+def insert_small_poses(model_ids: dict[str, str]) -> None:
+    """Insert poses for every video that has none: the simulated truth with noise, gaps and a point by a person."""
+    from schemas.pose import PoseEstimation
+    from schemas.session import Video
+
+    keys = (Video - PoseEstimation).keys()
+    for key in keys:
+        time = Video.frame_times((Video & key).fetch1())
+        tracks = small_tracks(time, key["camera"], int(key["mouse_id"][-1]))
+        with recording() as record:
+            made = {
+                **key,
+                "model_id": model_ids[key["camera"]],
+                "tracks": tracks,
+                "device": "cpu",
+                "estimation_duration_s": 1.0,
+            }
+        PoseEstimation.insert1({**made, "estimation_provenance": record}, allow_direct_insert=True)
+
+
+def small_tracks(time: NDArray[np.float64], camera: str, seed: int) -> Tracks:
+    """What a network might give for a simulated mouse."""
+    from compute.simulation import NODES, simulate_mouse, simulate_session
+
+    rng = np.random.default_rng(seed)
+    session = simulate_session(simulate_mouse(seed), seed=seed, n_frames=time.size)
+    position = session.position_px[camera] + rng.normal(0, 0.5, session.position_px[camera].shape)
+    score = rng.uniform(0.3, 1.1, position.shape[:2])
+    lost = rng.random(position.shape[:2]) < 0.03
+    position[lost], score[lost] = np.nan, 0
+    position[7, 2], score[7, 2] = [50.25, 60.5], np.nan  # placed by a person
+    attributes = {"estimator": "sleap-nn", "minimum_score": 0.2, "versions": {"sleap-nn": "0.3.5"}}
+    return Tracks(position, score, time, NODES, attributes=attributes)

@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import FilterError
-from compute.filters.kalman_fit import Noise, first_noise, fit_noise, noise_of_bandwidth
+from compute.filters.kalman_fit import Noise, NoiseFit, segment_frames_of
 from compute.filters.kalman_points import Points
-from compute.filters.result import filtered, require_positive, within_gap_limit
+from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
 from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
 from compute.tracks import Tracks
 
-_FIT_FRAMES, _FIT_PIECES = 8192, 32
-"""Noise is fitted on this many frames, in pieces spread over the video: more would not make it better."""
+_FITS, _FITS_OF_ONE_NOISE = 3, 12
+"""Steps towards the likeliest noise: few where each window has one of its own, which starts near it."""
 
-_MAXIMAL_FITS, _MAXIMAL_ROUNDS = 4, 6
-_STABLE_FRACTION = 1e-5
+_MAXIMAL_ROUNDS = 4
+_STABLE_FRACTION = 1e-4
 """A gate has come to rest when fewer than this fraction of all points change their state."""
+
+MOTIONS = ("constant_velocity", "constant_acceleration")
 
 Array = NDArray[Any]
 
@@ -30,11 +32,14 @@ def kalman(
     *,
     process_noise_px2_per_s3: float | None = None,
     measurement_sd_px: float | None = None,
-    minimum_bandwidth_hz: float | None = 2.5,
+    noise_window_s: float | None = 0.3,
+    minimum_bandwidth_hz: float = 2.5,
+    maximum_bandwidth_hz: float = 25.0,
     max_gap_s: float | None = 0.1,
     score_exponent: float | None = None,
     gate_probability: float | None = 1e-3,
     rigid_groups: Sequence[Sequence[str]] | None = None,
+    motion: str = "constant_velocity",
 ) -> Tracks:
     """Posterior mean of each node's path, given all points that are no wrong placements.
 
@@ -52,12 +57,17 @@ def kalman(
         Tracks with NaN where a node was not found; frames may be at irregular times.
     process_noise_px2_per_s3 : float or None
         Density of the noise that drives the velocity (px²/s³). None: by maximum likelihood, for each coordinate of
-        each node.
+        each node and each window of the video.
     measurement_sd_px : float or None
-        Standard deviation (px) of a point with score 1. None: by maximum likelihood.
-    minimum_bandwidth_hz : float or None
-        Movement up to this frequency is kept however small it is: a lower limit of the fitted process noise. Without
-        it (None) the likelihood takes a rhythm that stays below the noise, such as breathing, for noise.
+        Standard deviation (px) of a point with score 1. None: by maximum likelihood, one for the whole video.
+    noise_window_s : float or None
+        Length in seconds of the windows that have a process noise each, so that bouts of movement are followed and
+        rest is smoothed. None: one process noise for the whole video.
+    minimum_bandwidth_hz, maximum_bandwidth_hz : float
+        Limits of the fitted process noise. Movement up to the first frequency is kept however small it is: without it
+        the likelihood takes a rhythm that stays below the noise, such as breathing, for noise. Movement above the
+        second (or above a quarter of the frame rate) is never followed, which would make a wrong placement look like
+        one.
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any. After a longer one the filter
         starts afresh. The two ends are never extrapolated.
@@ -69,12 +79,16 @@ def kalman(
     rigid_groups : sequence of sequence of str, or None
         Groups of three or more nodes that keep their distances. A node far from where the others of its group say it
         should be is a wrong placement however long it stays there.
+    motion : {"constant_velocity", "constant_acceleration"}
+        What a node does when nothing drives it. Constant acceleration, driven by white jerk, turns more smoothly; its
+        process noise has another unit (px²/s⁵), is always fitted, and takes half as much time again.
 
     Returns
     -------
     Tracks
         With ``sd`` (px) of the posterior, ``rejected`` where there was a wrong placement, ``filled`` where no point
-        was used, and in ``attributes["filter"]["fitted"]`` of each node both noises (x, y) and the log likelihood.
+        was used, and in ``attributes["filter"]["fitted"]`` of each node, x and y, the measurement noise, the process
+        noise (quantiles over the windows), and the log likelihood.
         NaN before the first used point, after the last, and in gaps longer than `max_gap_s`.
 
     Raises
@@ -82,22 +96,37 @@ def kalman(
     FilterError
         If a parameter is outside its range, or a group names an unknown node or fewer than three.
     """
-    given = {
+    given: dict[str, Any] = {
         "process_noise_px2_per_s3": process_noise_px2_per_s3,
         "measurement_sd_px": measurement_sd_px,
+        "noise_window_s": noise_window_s,
         "minimum_bandwidth_hz": minimum_bandwidth_hz,
+        "maximum_bandwidth_hz": maximum_bandwidth_hz,
         "max_gap_s": max_gap_s,
         "gate_probability": gate_probability,
     }
     require_positive("kalman", **given)
+    if motion not in MOTIONS:
+        raise FilterError(f"kalman: motion is {motion!r}, expected {' or '.join(MOTIONS)}")
+    if process_noise_px2_per_s3 is not None and motion != MOTIONS[0]:
+        raise FilterError(f"kalman: process_noise_px2_per_s3 goes with {MOTIONS[0]}, that of {motion} is always fitted")
     exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
     groups = [list(group) for group in rigid_groups or ()]
-    given |= {"score_exponent": exponent, "rigid_groups": groups or None}  # type: ignore[dict-item]
+    given |= {"score_exponent": exponent, "rigid_groups": groups or None, "motion": motion}
     points = Points.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_probability=gate_probability)
     for group in groups:
         points.bar_misplaced(_indices(tracks, group))
-    noise = _fit(points, process_noise_px2_per_s3, measurement_sd_px, minimum_bandwidth_hz or 0.0)
-    mean, variance, log_likelihood = _smooth_until_stable(points, noise)
+    interval_s = frame_interval_s(tracks)
+    fit = NoiseFit(
+        process_noise_px2_per_s3=process_noise_px2_per_s3,
+        measurement_sd_px=measurement_sd_px,
+        bandwidth_hz=(minimum_bandwidth_hz, max(minimum_bandwidth_hz, min(maximum_bandwidth_hz, 0.25 / interval_s))),
+        segment_frames=segment_frames_of(noise_window_s or 1.0, interval_s),
+        windowed=noise_window_s is not None,
+        interval_s=interval_s,
+        of_acceleration=motion == "constant_acceleration",
+    )
+    mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
     used = points.used
     allowed = within_gap_limit(used, tracks.time, max_gap_s)
     if not allowed.all():
@@ -107,7 +136,7 @@ def kalman(
         tracks,
         "kalman",
         given,
-        _describe(tracks, noise, log_likelihood),
+        _describe(points, tracks.nodes, noise, log_likelihood, fit.of_acceleration),
         position=mean.reshape(tracks.position.shape),
         sd=np.sqrt(variance, out=variance).reshape(tracks.position.shape),
         rejected=points.rejected,
@@ -124,55 +153,45 @@ def _indices(tracks: Tracks, group: list[str]) -> NDArray[np.int_]:
     return np.array([tracks.node_index(node) for node in group])
 
 
-def _fit(
-    points: Points, process_noise: float | None, measurement_sd: float | None, minimum_bandwidth_hz: float
-) -> Noise:
-    """Noise of each channel, given or by maximum likelihood on pieces of the video, which are gated on the way."""
-    sample = points.take(_frames_to_fit(points.n_frames))
-    noise = first_noise(sample.position, sample.used, sample.effective_weight(), sample.dt)
-    if process_noise is not None:
-        noise = Noise(np.full_like(noise.q, process_noise), noise.r)
-    if measurement_sd is not None:
-        noise = Noise(noise.q, np.full_like(noise.r, measurement_sd**2))
-    free = (process_noise is None, measurement_sd is None)
-    if not any(free) or not sample.used.any():
-        return noise
-    for _ in range(_MAXIMAL_FITS):
-        noise = fit_noise(sample.position, sample.effective_weight(), sample.dt, noise, free=free)
-        if free[0]:
-            interval = float(np.median(sample.dt[1:])) if sample.n_frames > 1 else 1.0
-            noise = Noise(np.maximum(noise.q, noise_of_bandwidth(minimum_bandwidth_hz, noise.r, interval)), noise.r)
-        sample.smooth(noise)
-        if sample.judge(noise) <= _STABLE_FRACTION * sample.state.size:
+def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, Array, Noise]:
+    """Smooth, judge the points and improve the noise, until neither changes much.
+
+    Mean, variance and log likelihood are of the points that are used and the noise that is returned.
+    """
+    if not points.used.any():
+        nothing = np.full_like(points.position, np.nan)
+        n_channels = points.position.shape[1]
+        return nothing, nothing.copy(), np.zeros(n_channels), Noise(np.ones((1, n_channels)), np.ones(n_channels))
+    noise = fit.first(points.position, points.effective_weight())
+    n_fits = 0 if fit.is_given else _FITS if fit.windowed else _FITS_OF_ONE_NOISE
+    mean, variance = np.empty_like(points.position), np.empty_like(points.position)
+    for step in range(n_fits + _MAXIMAL_ROUNDS):
+        sums, slopes = points.smooth(noise, fit.prior, fit.segment_frames, mean, variance)
+        judged_before = points.state.copy()
+        n_changed = points.judge(noise.r, mean, variance)
+        if step >= n_fits and n_changed <= _STABLE_FRACTION * points.state.size:
             break
-    return noise
+        if step < n_fits:
+            noise = fit.better(noise, sums, slopes)
+    points.state = judged_before
+    return mean, variance, sums[0], noise
 
 
-def _frames_to_fit(n_frames: int) -> NDArray[np.int_]:
-    """All frames of a short video, else pieces spread evenly over it."""
-    if n_frames <= 2 * _FIT_FRAMES:
-        return np.arange(n_frames)
-    length = _FIT_FRAMES // _FIT_PIECES
-    starts = np.linspace(0, n_frames - length, _FIT_PIECES).astype(np.int_)
-    return (starts[:, None] + np.arange(length)).ravel()
-
-
-def _smooth_until_stable(points: Points, noise: Noise) -> tuple[Array, Array, Array]:
-    """Smooth and judge until no point changes sides (or a few times); mean, variance, log likelihood of the last."""
-    for _ in range(_MAXIMAL_ROUNDS):
-        mean, variance, log_likelihood = points.smooth(noise)
-        if points.judge(noise) <= _STABLE_FRACTION * points.state.size:
-            break
-    return mean, variance, log_likelihood
-
-
-def _describe(tracks: Tracks, noise: Noise, log_likelihood: Array) -> dict[str, Any]:
-    """What was found out about each node, as JSON can hold it."""
-    return {
-        node: {
-            "process_noise_px2_per_s3": noise.q[2 * index : 2 * index + 2].tolist(),
-            "measurement_sd_px": np.sqrt(noise.r[2 * index : 2 * index + 2]).tolist(),
-            "log_likelihood": float(log_likelihood[2 * index : 2 * index + 2].sum()),
-        }
-        for index, node in enumerate(tracks.nodes)
-    }
+def _describe(
+    points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array, of_acceleration: bool
+) -> dict[str, Any]:
+    """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
+    found = np.asarray(points.used.any(axis=0))
+    process_noise = f"process_noise_px2_per_s{5 if of_acceleration else 3}"
+    fitted: dict[str, Any] = {}
+    for index, node in enumerate(nodes):
+        channels = slice(2 * index, 2 * index + 2)
+        quantiles = np.percentile(noise.q[:, channels], (10, 50, 90), axis=0)
+        fitted[node] = None
+        if found[index]:
+            fitted[node] = {
+                process_noise: dict(zip(("p10", "p50", "p90"), quantiles.tolist(), strict=True)),
+                "measurement_sd_px": np.sqrt(noise.r[channels]).tolist(),
+                "log_likelihood": float(log_likelihood[channels].sum()),
+            }
+    return fitted

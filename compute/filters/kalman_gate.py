@@ -14,9 +14,10 @@ Array = NDArray[Any]
 MISSING, REJECTED, BARRED, USED, TAKEN_BACK, PERSON = range(6)
 """State of a point; from `USED` on it is used. A rejected one may be taken back once, a barred one never."""
 
-_MEDIAN_SAMPLES = 25
+_MEDIAN_SAMPLES = 15
 """Points that a wide median looks at; of more in the window, evenly spaced ones."""
 
+_SD_SAMPLES = 2048
 _TIME_TOLERANCE_S = 1e-6
 _MAD_TO_SD = 1.4826
 
@@ -83,12 +84,15 @@ def judge(
             if kind != USED and kind != REJECTED and kind != TAKEN_BACK:
                 continue
             sign = 1.0 if kind == REJECTED else -1.0
-            distance = 0.0
-            for channel in range(2 * node, 2 * node + 2):
-                residual = position[frame, channel] - mean[frame, channel]
-                own = r[channel] / weight[level[frame, node]]
-                distance += residual * residual / max(own + sign * variance[frame, channel], 1e-6 * own)
-            far = distance > threshold[level[frame, node]]
+            share = 1.0 / weight[level[frame, node]]
+            x, y = 2 * node, 2 * node + 1
+            own_x, own_y = r[x] * share, r[y] * share
+            variance_x = max(own_x + sign * variance[frame, x], 1e-6 * own_x)
+            variance_y = max(own_y + sign * variance[frame, y], 1e-6 * own_y)
+            residual_x, residual_y = position[frame, x] - mean[frame, x], position[frame, y] - mean[frame, y]
+            # Both distances over their variances, multiplied out: divisions would take half the time.
+            distance = residual_x * residual_x * variance_y + residual_y * residual_y * variance_x
+            far = distance > threshold[level[frame, node]] * variance_x * variance_y
             if kind != REJECTED and far:
                 # A second time is for good: two that disturb each other would go in and out for ever.
                 state[frame, node] = REJECTED if kind == USED else BARRED
@@ -113,26 +117,60 @@ def _sorted_median(values: Array, n: int) -> float:
 
 
 @njit(cache=True)
-def _wide_median(position: Array, state: Array, channel: int, half: int, anchors: Array) -> bool:
-    """Median of the used points around every half-th frame; false where there is none at all."""
-    n_frames, node = position.shape[0], channel // 2
-    buffer = np.empty(2 * _MEDIAN_SAMPLES)
-    previous = np.nan
-    for anchor in range(anchors.size):
+def _wide_medians(position: Array, state: Array, half: int) -> Array:
+    """Median of the used points around every half-th frame, shape (anchor, channel); NaN for a node without any.
+
+    Where there is none around a frame, the one before it stands, or the first one.
+    """
+    n_frames, n_channels = position.shape
+    anchors = np.full(((n_frames - 1) // half + 2, n_channels), np.nan)
+    buffer = np.empty(_MEDIAN_SAMPLES)
+    for anchor in range(anchors.shape[0]):
         start, stop = max(0, (anchor - 1) * half), min(n_frames, (anchor + 1) * half + 1)
         step = max(1, (stop - start + _MEDIAN_SAMPLES - 1) // _MEDIAN_SAMPLES)
+        for channel in range(n_channels):
+            n = 0
+            for frame in range(start, stop, step):
+                if state[frame, channel // 2] >= USED:
+                    buffer[n] = position[frame, channel]
+                    n += 1
+            if n > 0:
+                anchors[anchor, channel] = _sorted_median(buffer, n)
+            elif anchor > 0:
+                anchors[anchor, channel] = anchors[anchor - 1, channel]
+    for anchor in range(anchors.shape[0] - 2, -1, -1):
+        for channel in range(n_channels):
+            if math.isnan(anchors[anchor, channel]):
+                anchors[anchor, channel] = anchors[anchor + 1, channel]
+    return anchors
+
+
+@njit(cache=True)
+def _from_median(position: Array, anchors: Array, half: int, frame: int, channel: int) -> float:
+    """Distance (px) of a point from the medians on both sides of it, interpolated."""
+    left = frame // half
+    share = (frame - left * half) / half
+    middle = anchors[left, channel] + share * (anchors[left + 1, channel] - anchors[left, channel])
+    return abs(position[frame, channel] - middle)
+
+
+@njit(cache=True)
+def _robust_sd(position: Array, state: Array, anchors: Array, half: int) -> Array:
+    """Standard deviation (px) of each channel's used points around the median, from some frames; wide for bouts."""
+    n_frames, n_channels = position.shape
+    step = max(1, n_frames // _SD_SAMPLES)
+    sd = np.ones(n_channels)
+    buffer = np.empty((n_frames + step - 1) // step)
+    for channel in range(n_channels):
         n = 0
-        for frame in range(start, stop, step):
-            if state[frame, node] >= USED:
-                buffer[n] = position[frame, channel]
+        for frame in range(0, n_frames, step):
+            if state[frame, channel // 2] >= USED:
+                buffer[n] = _from_median(position, anchors, half, frame, channel)
                 n += 1
         if n > 0:
-            previous = _sorted_median(buffer, n)
-        anchors[anchor] = previous
-    for anchor in range(anchors.size - 2, -1, -1):
-        if math.isnan(anchors[anchor]):
-            anchors[anchor] = anchors[anchor + 1]
-    return not math.isnan(previous)
+            sample = buffer[:n].copy()
+            sd[channel] = max(np.quantile(sample, 0.9) / 1.645, _MAD_TO_SD * np.median(sample), 1e-3)
+    return sd
 
 
 @njit(cache=True)
@@ -153,30 +191,15 @@ def wide_deviation(position: Array, state: Array, half: int, deviation: Array) -
     deviation : array, shape (frame, node), float32
         Is given the result; 0 where there is no point.
     """
-    n_frames, n_nodes = state.shape
-    anchors = np.empty((n_frames - 1) // half + 2)
-    distance = np.empty(n_frames, np.float32)
-    deviation[:] = 0
-    for channel in range(2 * n_nodes):
-        node = channel // 2
-        if not _wide_median(position, state, channel, half, anchors):
-            continue
-        n = 0
-        for frame in range(n_frames):
+    anchors = _wide_medians(position, state, half)
+    sd = _robust_sd(position, state, anchors, half)
+    for frame in range(state.shape[0]):
+        for node in range(state.shape[1]):
+            deviation[frame, node] = 0.0
             if state[frame, node] >= USED:
-                left = frame // half
-                share = (frame - left * half) / half
-                middle = anchors[left] + share * (anchors[left + 1] - anchors[left])
-                distance[n] = abs(position[frame, channel] - middle)
-                n += 1
-        sample = distance[0 : n : max(1, n // 2048)].copy()
-        sd = max(np.quantile(sample, 0.9) / 1.645, _MAD_TO_SD * np.median(sample), 1e-3)
-        n = 0
-        for frame in range(n_frames):
-            if state[frame, node] >= USED:
-                scaled = distance[n] / sd
-                deviation[frame, node] += scaled * scaled
-                n += 1
+                for channel in range(2 * node, 2 * node + 2):
+                    scaled = _from_median(position, anchors, half, frame, channel) / sd[channel]
+                    deviation[frame, node] += scaled * scaled
 
 
 @njit(cache=True)

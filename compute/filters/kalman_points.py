@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from compute.filters import kalman_gate
-from compute.filters.kalman_fit import PRIOR, Noise
+from compute.filters.kalman_fit import Noise
 from compute.filters.kalman_gate import BARRED, MISSING, PERSON, REJECTED, USED
 from compute.filters.kalman_kernels import smooth
 from compute.filters.score_noise import PERSON_LEVEL, level_weight, score_level
@@ -72,7 +72,7 @@ class Points:
         state = np.where(level == PERSON_LEVEL, np.uint8(PERSON), np.uint8(USED))
         state[~tracks.found] = MISSING
         points = cls(
-            position=np.ascontiguousarray(tracks.position).reshape(tracks.n_frames, -1),
+            position=np.ascontiguousarray(tracks.position).reshape(tracks.n_frames, 2 * len(tracks.nodes)),
             level=level,
             state=state,
             time=tracks.time,
@@ -80,7 +80,7 @@ class Points:
             threshold=np.full(PERSON_LEVEL + 1, np.inf, np.float32),
             max_gap_s=math.inf if max_gap_s is None else max_gap_s,
         )
-        if gate_probability is not None:
+        if gate_probability is not None and points.used.any():
             points._reject_far(-2 * math.log(gate_probability))
         return points
 
@@ -104,46 +104,26 @@ class Points:
         """Wrong placements, shape (frame, node)."""
         return (self.state == REJECTED) | (self.state == BARRED)
 
-    def take(self, frames: Array) -> Points:
-        """A copy of some frames."""
-        return Points(
-            self.position[frames],
-            self.level[frames],
-            self.state[frames],
-            self.time[frames],
-            self.weight,
-            self.threshold,
-            self.max_gap_s,
-        )
-
     def effective_weight(self) -> Array:
         """Weights as `kalman_kernels.smooth` takes them."""
         effective = np.empty(self.state.shape, np.float32)
         kalman_gate.effective_weight(self.state, self.level, self.weight, self.time, self.max_gap_s, effective)
         return effective
 
-    def smooth(self, noise: Noise) -> tuple[Array, Array, Array]:
-        """Smoothed position (px) and its variance, shape (frame, channel), and the log likelihood of each channel."""
-        self.mean, self.variance = np.empty_like(self.position), np.empty_like(self.position)
-        sums = smooth(
-            self.position, self.effective_weight(), self.dt, noise.q, noise.r, PRIOR, self.mean, self.variance
+    def smooth(
+        self, noise: Noise, prior: Array, segment_frames: int, mean: Array, variance: Array
+    ) -> tuple[Array, Array]:
+        """Fill in smoothed position (px) and its variance, shape (frame, channel); return the kernel's sums."""
+        weight = self.effective_weight()
+        result: tuple[Array, Array] = smooth(
+            self.position, weight, self.dt, noise.q, noise.r, prior, segment_frames, mean, variance
         )
-        return self.mean, self.variance, sums[0]
+        return result
 
-    def judge(self, noise: Noise) -> int:
-        """Hold each point against the last smoothing; how many changed sides."""
-        return int(
-            kalman_gate.judge(
-                self.position,
-                self.level,
-                self.weight,
-                self.threshold,
-                noise.r,
-                self.mean,
-                self.variance,
-                self.state,
-            )
-        )
+    def judge(self, r: Array, mean: Array, variance: Array) -> int:
+        """Hold each point against a smoothing with the measurement variances r; how many changed sides."""
+        arrays = (self.position, self.level, self.weight, self.threshold, r, mean, variance, self.state)
+        return int(kalman_gate.judge(*arrays))
 
     def bar_misplaced(self, group: Array) -> None:
         """Never use points that are far from where the others of their rigid group say they should be."""

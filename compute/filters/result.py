@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from compute.errors import FilterError
@@ -84,17 +85,22 @@ def within_gap_limit(used: NDArray[np.bool_], time: NDArray[np.float64], max_gap
     -------
     array, shape (frame, node), bool
     """
-    n_frames = time.size
-    if n_frames == 0:
-        return used.copy()
-    index = np.arange(n_frames)[:, None]
-    before = np.maximum.accumulate(np.where(used, index, -1), axis=0)
-    after = np.minimum.accumulate(np.where(used, index, n_frames)[::-1], axis=0)[::-1]
-    inside = (before >= 0) & (after < n_frames)
-    if max_gap_s is None:
-        return inside
-    length_s = time[np.minimum(after, n_frames - 1)] - time[np.maximum(before, 0)]
-    return inside & (used | (length_s <= max_gap_s + _TIME_TOLERANCE_S))
+    limit_s = np.inf if max_gap_s is None else max_gap_s + _TIME_TOLERANCE_S
+    return _within_gap_limit(np.ascontiguousarray(used), time, limit_s)
+
+
+@njit(cache=True)
+def _within_gap_limit(used: NDArray[np.bool_], time: NDArray[np.float64], limit_s: float) -> NDArray[np.bool_]:
+    n_frames, n_nodes = used.shape
+    allowed = used.copy()
+    last = np.full(n_nodes, -1)
+    for frame in range(n_frames):
+        for node in range(n_nodes):
+            if used[frame, node]:
+                if 0 <= last[node] < frame - 1 and time[frame] - time[last[node]] <= limit_s:
+                    allowed[last[node] : frame, node] = True
+                last[node] = frame
+    return allowed
 
 
 def across_gaps(position: NDArray[Any], allowed: NDArray[np.bool_], time: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,7 +25,12 @@ COMMANDS = {
     "status": ("sessions", "Sessions x stages: done, to do, failed, and why."),
     "tracks": ("results", "Tracks across animals, as CSV or Parquet."),
     "compare": ("compare", "Filters side by side: noise left, movement kept; choose one for each node."),
+    "export": ("export", "Tracks as files of NWB, SLEAP, DeepLabCut, Parquet, CSV."),
+    "convert": ("export", "One file of tracks into another format."),
+    "why": ("why", "The chain that made a number: video, labels, model, filter."),
     "report": ("results", "Pictures and the table of distances, as one HTML file."),
+    "delete": ("delete", "Delete a session or a model, and all that was made from it."),
+    "collect": ("delete", "Remove files that no row points at."),
     "demo": ("demo", "A simulated lab of six mice, from video to report."),
 }
 """Name of each command: the module of this package that holds it, and its line in the help."""

@@ -67,6 +67,27 @@ def connect(context: click.Context) -> Any:
     return settings
 
 
+def session_key(text: str, settings: Any) -> dict[str, Any]:
+    """Key of the session that a person named: `mouse01/2026-03-02_1`, or the path of its folder.
+
+    Raises
+    ------
+    SessionError
+        If the text names no session, or there is no such session.
+    """
+    from compute.errors import SessionError
+    from ingest.folders import parse_name
+    from schemas.session import Session
+
+    path = text.rstrip("/")
+    name = parse_name(path) or parse_name(path, settings.session_pattern)
+    if name is None:
+        raise SessionError(f"{text!r} names no session; expected <mouse>/<date>_<number>, such as mouse01/2026-03-02_1")
+    if not Session & name.key:
+        raise SessionError(f"no session {name} in the database; 'orofacial status' lists those there are")
+    return name.key
+
+
 def print_json(value: Any) -> None:
     """Print one JSON object: dates as text, paths as text, NaN as null."""
     print(json.dumps(_plain(value), indent=2, allow_nan=False))

@@ -50,8 +50,7 @@ def compare(
 
     comparisons = compare_filters(camera=camera, model=model)
     if output is not None:
-        from pipeline.comparison_plot import plot_comparison
-        from pipeline.export import write_figure
+        from pipeline.comparison_plot import plot_comparison, write_figure
 
         write_figure(plot_comparison(comparisons), output)
     if as_json:
@@ -113,22 +112,17 @@ def _explanation(comparison: ModelComparison) -> str:
 def _print_pairs(comparison: ModelComparison) -> None:
     rigid = [one for one in comparison.pairs if one.kind == "rigid"]
     moving = [one for one in comparison.pairs if one.kind == "moving"]
-    columns = {
-        "variance_px2": ("var. px²", 3),
-        "corrected_variance_px2": ("corrected px²", 3),
-        "mean_px": ("mean px", 2),
-    }
-    _print_by_pair(rigid, columns | {"length_px": ("true px", 2)}, "rigid pairs, mice in training and held out")
+    columns = {"variance_px2": ("var. px²", 3), "corrected_variance_px2": ("corr. px²", 3), "mean_px": ("mean px", 2)}
+    if any(one.length_px is not None for one in rigid):
+        columns["length_px"] = ("true px", 2)
+    _print_by_pair(rigid, columns, "rigid pairs, mice in training and held out")
     console.print(
-        "corrected: variance of the real distance, noise and smoothing taken out by the posterior variance (Kalman).\n",
+        "corr.: variance of the real distance, noise and smoothing taken out by the posterior variance (Kalman).\n",
         style="dim",
     )
     movement = {"power_kept": ("movement", 2), "bout_amplitude_kept": ("bouts", 2), "noise_kept": ("noise", 2)}
-    _print_by_pair(
-        moving,
-        {"variance_px2": ("var. px²", 1), **movement, "lag_s": ("lag s", 3)},
-        "moving pairs, mice in training and held out",
-    )
+    movement |= {"lag_s": ("lag s", 3), "variance_px2": ("var. px²", 1)}
+    _print_by_pair(moving, movement, "moving pairs, mice in training and held out")
 
 
 def _print_by_pair(pairs: list[Any], columns: dict[str, tuple[str, int]], title: str) -> None:
@@ -156,7 +150,7 @@ def _pair_name(pair: str, groups: dict[str, Any]) -> str:
     name = pair.replace("_snout_tip", "").replace("_tip", "")
     bands = [one.band_hz for one in groups.values() if one.band_hz is not None]
     if bands:
-        name += f"\n{min(low for low, _ in bands):.1f}-{max(high for _, high in bands):.1f} Hz"
+        name += f" {min(low for low, _ in bands):.1f}-{max(high for _, high in bands):.1f} Hz"
     return name
 
 

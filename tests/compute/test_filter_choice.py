@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from simulated_tracks import simulate_tracks
 
-from benchmarks.simulated_tracks import simulate_tracks
 from compute.errors import FilterError
 from compute.filter_choice import CANDIDATES, choose, filters_of
 from compute.filters import apply_filter

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from simulated_tracks import NODES, SimulatedTracks, simulate_tracks
 
-from benchmarks.simulated_tracks import NODES, SimulatedTracks, simulate_tracks
 from pipeline.settings import Settings
 
 MICE = ("mouse01", "mouse02", "mouse03", "mouse04")

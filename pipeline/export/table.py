@@ -1,4 +1,4 @@
-"""Tracks and pictures as files for other tools."""
+"""Tracks of a whole question as one table, a line a frame and node."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from matplotlib.figure import Figure
 
-from compute.errors import OrofacialError
+from pipeline.export.portable import ExportError
 from pipeline.query import TrackSelection
-
-
-class ExportError(OrofacialError):
-    """A file that cannot be written."""
 
 
 def write_selection(selection: TrackSelection, output: Path) -> int:
@@ -47,23 +42,3 @@ def write_selection(selection: TrackSelection, output: Path) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return n_rows
-
-
-def write_figure(figure: Figure, output: Path) -> None:
-    """Write a picture, whole or not at all; the suffix says how.
-
-    Raises
-    ------
-    ExportError
-        If the suffix is none of .png, .svg and .pdf, or the file cannot be written.
-    """
-    if output.suffix not in (".png", ".svg", ".pdf"):
-        raise ExportError(f"{output}: suffix {output.suffix!r}; expected .png, .svg or .pdf")
-    temporary = output.with_name(f".{output.name}.part")
-    try:
-        figure.savefig(temporary, format=output.suffix[1:])
-        temporary.replace(output)
-    except OSError as error:
-        raise ExportError(f"{output} cannot be written: {error}; nothing was kept of it") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,254 @@
+"""Garbage collection: remove files of the stores that no row points at, and never one that a row points at.
+
+A worker writes its file first and commits the row afterwards, so that for a while a good file has no row. Whether such
+a file is garbage is decided in an order that makes it certain, also while workers write:
+
+1. List the files, with the time at which each was written. For a local store that is the later one of mtime and ctime:
+   copying a folder keeps its files' mtime, but nobody can set a ctime back.
+2. Ask the database when the oldest transaction began that is still open. Files are written inside the transaction that
+   inserts their row, so that a file written before that moment (less the grace age, which covers clocks that
+   disagree and inserts outside a transaction) belongs to a transaction that has ended: its row is there, or never
+   will be, since names are random and never used twice.
+3. Read what rows point at. Only now: every row of a transaction that had ended at step 2 is seen.
+4. A file is garbage if it is old enough by 2 and no row of 3 points at it.
+5. Right before files are removed, in small batches, read what rows point at once more: a row that was brought back
+   meanwhile (a restored backup) keeps its file.
+
+Where the server does not show other users' transactions, a grace age of a day stands in for step 2.
+
+DataJoint's own ``dj.gc`` is not used: it reads the rows before it lists the files (a file written and committed between
+counts as garbage), knows no age, and goes on after a table that it could not read, whose files then all count as
+garbage. Folders are left, also empty ones: removing one could take it from under a worker that is about to write there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import datajoint as dj
+from datajoint.hash_registry import get_store_backend
+from datajoint.storage import StorageBackend
+
+import schemas
+from compute.errors import OrofacialError
+
+STORES = ("tracks", "models")
+"""The stores that are collected. The labels store is not: what people labelled is never removed."""
+
+GRACE_S = 3600.0
+"""A file is left alone for this long after it was written (s)."""
+
+UNSEEN_GRACE_S = 86400.0
+"""The same where other users' transactions cannot be seen (s)."""
+
+_MINIMUM_GRACE_S = 1.0
+"""File times come from a coarser clock than the database's (4 ms on Linux)."""
+
+_BATCH = 500
+
+
+class CollectionError(OrofacialError):
+    """Garbage that cannot be told from files that are needed."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a store."""
+
+    store: str
+    path: str
+    size_bytes: int
+    written_at: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was found, and removed.
+
+    Attributes
+    ----------
+    n_files : int
+        Files in the stores.
+    garbage : list of StoredFile
+        No row points at them, and they are old enough.
+    young : list of StoredFile
+        No row points at them yet; somebody may be about to insert it.
+    removed : list of StoredFile
+        Garbage that is gone now; empty for a dry run.
+    """
+
+    n_files: int
+    garbage: list[StoredFile]
+    young: list[StoredFile]
+    removed: list[StoredFile] = field(default_factory=list)
+
+
+def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool = False) -> Collected:
+    """Remove files of the stores that no row points at.
+
+    Parameters
+    ----------
+    dry_run : bool
+        Only say what would be removed.
+    grace_s : float
+        Leave files alone that are younger (s).
+    even_most : bool
+        Go on even if more than half of all files are garbage.
+
+    Raises
+    ------
+    CollectionError
+        If the grace age is under a second, or most files are garbage: then the store probably belongs to another
+        database too, whose rows are not seen here. Nothing is removed.
+    DataJointError, OSError
+        If a table or a store cannot be read. Nothing is removed.
+    """
+    if grace_s < _MINIMUM_GRACE_S:
+        raise CollectionError(f"the grace age is {grace_s} s, expected at least {_MINIMUM_GRACE_S:.0f} s")
+    files = [file for store in STORES for file in _stored_files(store)]
+    cutoff = _cutoff(grace_s)
+    referenced = references()
+    loose = [file for file in files if not is_referenced(file.store, file.path, referenced)]
+    garbage = [file for file in loose if file.written_at < cutoff]
+    young = [file for file in loose if file.written_at >= cutoff]
+    if len(garbage) > len(files) / 2 and not (dry_run or even_most):
+        raise CollectionError(
+            f"{len(garbage)} of {len(files)} files in the stores are pointed at by no row of this database; nothing was"
+            " removed. If another database uses the same stores its files would be lost. If none does, say so with"
+            " --even-most"
+        )
+    removed = [] if dry_run else remove(garbage)
+    return Collected(len(files), garbage, young, removed)
+
+
+def remove(files: Sequence[StoredFile]) -> list[StoredFile]:
+    """Remove files, unless a row points at them at this moment; return those that were removed."""
+    removed = []
+    for start in range(0, len(files), _BATCH):
+        referenced = references()
+        for file in files[start : start + _BATCH]:
+            if not is_referenced(file.store, file.path, referenced) and _remove_one(file):
+                removed.append(file)
+    return removed
+
+
+def _remove_one(file: StoredFile) -> bool:
+    backend = _backend(file.store)
+    try:
+        backend.fs.rm(backend._full_path(file.path))
+    except FileNotFoundError:  # the worker whose insert failed removed it itself
+        return False
+    return True
+
+
+def is_referenced(store: str, path: str, referenced: set[tuple[str, str]]) -> bool:
+    """Whether a row points at a file, at a folder that holds it, or at the folder that it is the manifest of."""
+    path = path.removesuffix(".manifest.json")
+    while path:
+        if (store, path) in referenced:
+            return True
+        path = path.rpartition("/")[0]
+    return False
+
+
+def references() -> set[tuple[str, str]]:
+    """Store and path of everything that a row points at.
+
+    All tables that the database has are read, also those that this version of the code does not know. A table that
+    cannot be read is an error, never an empty table.
+    """
+    return {
+        reference
+        for schema in active_schemas()
+        for name in schema.list_tables()
+        for reference in references_of(schema.get_table(name))
+    }
+
+
+def references_of(table: Any) -> Iterator[tuple[str, str]]:
+    """Store and path of what the rows of one table (restricted or not) point at."""
+    for name in table.heading.schema_objects:
+        codec = table.heading.attributes[name].codec
+        for row in table.proj(name).cursor(as_dict=True):
+            for path, store in codec.referenced_paths(row[name]):
+                yield store or dj.config.stores["default"], path
+
+
+def computed_tables() -> list[type[dj.Computed]]:
+    """The tables that workers fill."""
+    modules = [module for module in vars(schemas).values() if isinstance(getattr(module, "schema", None), dj.Schema)]
+    found = {name: value for module in modules for name, value in vars(module).items()}
+    return [value for value in found.values() if isinstance(value, type) and issubclass(value, dj.Computed)]
+
+
+def active_schemas() -> list[dj.Schema]:
+    """The schemas of all of this project's tables, in the connected database."""
+    found = [getattr(module, "schema", None) for module in vars(schemas).values()]
+    return [schema for schema in found if isinstance(schema, dj.Schema)]
+
+
+def files_of(references: Iterable[tuple[str, str]]) -> list[StoredFile]:
+    """The files behind what rows point at; a folder is all files in it, and its manifest."""
+    files = []
+    for store, path in references:
+        backend = _backend(store)
+        for one in (path, f"{path}.manifest.json"):
+            found = backend.fs.find(backend._full_path(one), detail=True)
+            files += [_stored_file(store, backend, info) for info in found.values()]
+    return files
+
+
+def _stored_files(store: str) -> list[StoredFile]:
+    """The files of a store that lie where rows of the connected schemas would point."""
+    backend = _backend(store)
+    prefix = dj.config.get_store_spec(store)["schema_prefix"].strip("/")
+    files = []
+    for schema in active_schemas():
+        folder = backend._full_path(f"{prefix}/{schema.database}" if prefix else schema.database)
+        backend.fs.invalidate_cache()
+        found = backend.fs.find(folder, detail=True)
+        files += [_stored_file(store, backend, info) for info in found.values()]
+    return files
+
+
+def _stored_file(store: str, backend: StorageBackend, info: dict[str, Any]) -> StoredFile:
+    path = info["name"][len(backend._full_path("").rstrip("/")) :].lstrip("/")
+    # Local: mtime and created (which is ctime) in seconds; object stores: the date of the upload.
+    times = [info[name] for name in ("mtime", "created", "LastModified", "last_modified") if info.get(name) is not None]
+    seconds = [value.timestamp() if hasattr(value, "timestamp") else float(value) for value in times]
+    return StoredFile(store, path, int(info["size"]), max(seconds, default=time.time()))
+
+
+def _backend(store: str) -> StorageBackend:
+    return get_store_backend(store, config=dj.config)
+
+
+def _cutoff(grace_s: float) -> float:
+    """Files written before this moment (seconds since 1970) belong to no transaction that is still open."""
+    began, all_seen = _oldest_transaction(dj.conn())
+    if not all_seen:
+        return min(time.time() - max(grace_s, UNSEEN_GRACE_S), began - grace_s)
+    return min(time.time(), began) - grace_s
+
+
+def _oldest_transaction(connection: Any) -> tuple[float, bool]:
+    """When the oldest open transaction of others began (infinite: there is none), and whether all could be seen."""
+    if connection.adapter.backend == "postgresql":
+        began, hidden = connection.query(
+            "SELECT extract(epoch FROM min(xact_start))::float8,"
+            " count(*) FILTER (WHERE query = '<insufficient privilege>')"
+            " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchone()
+        return (float("inf") if began is None else float(began)), not hidden
+    try:
+        (began,) = connection.query(
+            "SELECT unix_timestamp(min(trx_started)) FROM information_schema.innodb_trx"
+            " WHERE trx_mysql_thread_id <> connection_id()"
+        ).fetchone()
+    except dj.errors.AccessError:  # without the privilege PROCESS
+        return float("inf"), False
+    return (float("inf") if began is None else float(began)), True

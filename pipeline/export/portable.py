@@ -1,0 +1,191 @@
+"""What goes into a file for another tool, and what of it the tool's own format cannot hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import h5py  # type: ignore[import-untyped]
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import OrofacialError, TracksError
+from compute.tracks import Tracks
+
+GROUP = "orofacial"
+"""HDF5 group, which other tools ignore, for what their format has no place for."""
+
+_OPTIONAL = ("sd", "rejected", "filled")
+
+
+class ExportError(OrofacialError):
+    """A file that cannot be written, or read back."""
+
+
+@dataclass(frozen=True)
+class PortableTrack:
+    """Tracks with what a file for another tool says beside them.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        The tracks of one video.
+    edges : tuple of (str, str)
+        Pairs of nodes that are drawn connected.
+    video_file : str
+        Path of the video; empty if it is not known.
+    size_px : tuple of int, optional
+        Width and height of the video's frames.
+    provenance : mapping
+        What made the tracks (`pipeline.why.chain`), as JSON can hold it.
+    """
+
+    tracks: Tracks
+    edges: tuple[tuple[str, str], ...] = ()
+    video_file: str = ""
+    size_px: tuple[int, int] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def about(self) -> str:
+        """Everything but the arrays, as JSON; `with_about` is the inverse."""
+        return json.dumps(
+            {
+                "written_by": "orofacial",
+                "n_frames": self.tracks.n_frames,
+                "nodes": list(self.tracks.nodes),
+                "edges": [list(edge) for edge in self.edges],
+                "video_file": self.video_file,
+                "size_px": self.size_px,
+                "attributes": dict(self.tracks.attributes),
+                "provenance": dict(self.provenance),
+            },
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def with_about(cls, path: Path, tracks: Tracks, about: str | bytes | None) -> PortableTrack:
+        """Put the tracks of a file together with the JSON of `about`; without it nothing more is known.
+
+        Raises
+        ------
+        ExportError
+            If the file has another number of frames than it was written with.
+        """
+        if about is None:
+            return cls(tracks)
+        said = json.loads(about)
+        if said["n_frames"] != tracks.n_frames:
+            raise ExportError(
+                f"{path} holds {tracks.n_frames} frames, it was written with {said['n_frames']}; export it again"
+            )
+        return cls(
+            replace(tracks, attributes=said["attributes"]),
+            edges=tuple((source, target) for source, target in said["edges"]),
+            video_file=said["video_file"],
+            size_px=None if said["size_px"] is None else tuple(said["size_px"]),
+            provenance=said["provenance"],
+        )
+
+
+def write_group(path: Path, track: PortableTrack) -> None:
+    """Add times, filter columns and provenance to an HDF5 file of another tool, in a group of their own."""
+    with h5py.File(path, "a") as file:
+        group = file.create_group(GROUP)
+        group["time_s"] = track.tracks.time
+        group["about"] = track.about()
+        for name in _OPTIONAL:
+            if getattr(track.tracks, name) is not None:
+                group.create_dataset(name, data=getattr(track.tracks, name), compression="gzip", shuffle=True)
+
+
+def read_group(
+    path: Path, nodes: tuple[str, ...], position: NDArray[Any], score: NDArray[Any], fps: float | None
+) -> PortableTrack:
+    """Put a tool's arrays together with what `write_group` added, if it did.
+
+    Parameters
+    ----------
+    path : Path
+        The HDF5 file.
+    nodes : tuple of str
+        Names of the nodes.
+    position : array, shape (frame, node, 2)
+        In px, NaN where not found.
+    score : array, shape (frame, node)
+        NaN where a person placed the point.
+    fps : float, optional
+        Frames a second, for a file that holds no times.
+
+    Raises
+    ------
+    ExportError
+        If there are no times, or for another number of frames.
+    """
+    with h5py.File(path, "r") as file:
+        if GROUP not in file:
+            time = times_of(path, len(position), fps)
+            return PortableTrack(checked(path, position=position, score=score, time=time, nodes=nodes))
+        group = file[GROUP]
+        time, about = group["time_s"][:], group["about"][()]
+        optional = {name: group[name][:] for name in _OPTIONAL if name in group}
+    if len(time) != len(position):
+        raise ExportError(
+            f"{path} holds {len(position)} frames and {len(time)} times; another program altered it. Export it again"
+        )
+    tracks = checked(path, position=position, score=score, time=time, nodes=nodes, **optional)
+    return PortableTrack.with_about(path, tracks, about)
+
+
+def times_of(path: Path, n_frames: int, fps: float | None) -> NDArray[np.float64]:
+    """Times of a file that holds none, from the frame rate.
+
+    Raises
+    ------
+    ExportError
+        If no frame rate was given.
+    """
+    if fps is None:
+        raise ExportError(f"{path} holds no times of its frames; give the frame rate with --fps")
+    return np.arange(n_frames) / fps
+
+
+def checked(path: Path, **arrays: Any) -> Tracks:
+    """Tracks of arrays that were read from a file; an error names the file."""
+    try:
+        return Tracks(**arrays)
+    except TracksError as error:
+        raise ExportError(f"{path} holds no usable tracks: {error}") from error
+
+
+def sidecar_path(path: Path) -> Path:
+    """The JSON beside a file whose format has no place for times or provenance."""
+    return path.with_name(path.name + ".json")
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """What `write_sidecar` wrote for a file, or None.
+
+    Raises
+    ------
+    ExportError
+        If it is no JSON.
+    """
+    sidecar = sidecar_path(path)
+    if not sidecar.exists():
+        return None
+    try:
+        said: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExportError(f"{sidecar} is no valid JSON ({error}); export {path.name} again") from error
+    return said
+
+
+def write_sidecar(path: Path, track: PortableTrack, **more: Any) -> None:
+    """Write `PortableTrack.about`, and more, beside a file; whole or not at all."""
+    sidecar = sidecar_path(path)
+    temporary = sidecar.with_name(f".{sidecar.name}.part")
+    temporary.write_text(json.dumps({**json.loads(track.about()), **more}, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(sidecar)

@@ -1,0 +1,146 @@
+"""Why a number is what it is: the chain of rows that made it, from the video to the filter."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from compute.tracks import Tracks
+from schemas.labels import LabeledFrames
+from schemas.model import Model, ModelEvaluation, Training, TrainingConfig, TrainingTask
+from schemas.pose import PoseEstimation
+from schemas.session import Session, Video
+from schemas.subject import Mouse
+from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
+
+
+def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None = None) -> dict[str, Any]:
+    """Everything that made one track, as JSON can hold it.
+
+    Parameters
+    ----------
+    key : dict
+        Primary key of a row of `FilteredTrack`.
+    node : str, optional
+        Only what concerns this node.
+    tracks : Tracks, optional
+        The row's tracks, if they have been read already.
+
+    Returns
+    -------
+    dict
+        ``session``, ``camera``, ``nodes``, ``fraction_found`` (of each node), then the steps ``video``, ``labels``
+        (None for a model that was trained elsewhere), ``model``, ``estimation`` and ``filter``. What is not known is
+        None: also the provenance of rows that were computed before it was recorded.
+
+    Raises
+    ------
+    DatabaseError, TracksError
+        If the tracks cannot be read, or do not have the node.
+    """
+    key = {name: key[name] for name in FilteredTrack.primary_key}
+    if tracks is None:
+        tracks = fetch_tracks(key, None if node is None else (node,))
+    nodes = tracks.nodes if node is None else (node,)
+    result = {
+        "session": f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}",
+        "camera": key["camera"],
+        "nodes": list(nodes),
+        "fraction_found": {name: _fraction_found(tracks, name) for name in nodes},
+        "mouse": (Mouse & key).fetch1(),
+        "recording": (Session & key).proj("session_start", "rig", "experimenter", "session_notes").fetch1(),
+        "video": _video(key),
+        **_labels_and_model(key, nodes),
+        "estimation": _estimation(key, tracks),
+        "filter": _filter(key, tracks, nodes),
+    }
+    return {name: _plain(value) for name, value in result.items()}
+
+
+def _fraction_found(tracks: Tracks, node: str) -> float | None:
+    found = tracks.found[:, tracks.node_index(node)]
+    return float(found.mean()) if found.size else None
+
+
+def _video(key: dict[str, Any]) -> dict[str, Any]:
+    row = (Video & key).fetch1()
+    return {
+        **{name: row[name] for name in ("video_file", "content_hash", "file_size_bytes", "n_frames")},
+        "fps": f"{row['fps_numerator']}/{row['fps_denominator']}",
+        **{name: row[name] for name in ("width_px", "height_px", "px_per_mm")},
+        "times": "frame index / fps" if row["timestamps"] is None else "timestamps of the camera",
+    }
+
+
+def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any]:
+    """The model, what it was trained on and how, and how good it is."""
+    model_key = {"model_id": key["model_id"]}
+    model = (Model & key).proj("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at").fetch1()
+    mice = [str(mouse) for mouse in (Model.Mouse & model_key).to_arrays("mouse_id", order_by="mouse_id")]
+    model |= {"training_mice": mice, "held_out": key["mouse_id"] not in mice}
+    trainings = (Training & model_key).to_dicts(limit=1)
+    if not trainings:
+        return {"labels": None, "model": {**model, "training": None, "error": None}}
+    training = trainings[0]
+    key = {name: training[name] for name in Training.primary_key}
+    labels = (LabeledFrames & key).proj("labels_name", "camera", "n_labeled_frames", "imported_at").fetch1()
+    labelled = {mouse for mouse in (LabeledFrames.Source & key).to_arrays("mouse_id") if mouse}
+    model["training"] = {
+        **{name: training[name] for name in ("training_config", "seed", "training_duration_s")},
+        "provenance": training["training_provenance"],
+        "fraction_held_out": (TrainingTask & key).fetch1("fraction_held_out"),
+        "parameters": (TrainingConfig & key).fetch1("training_parameters"),
+    }
+    model["error"] = _error(key, nodes)
+    return {"labels": {**labels, "mice": sorted(labelled)}, "model": model}
+
+
+def _error(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any] | None:
+    """Error on the labeled frames that were held out, in px; None if it has not been measured."""
+    rows = (ModelEvaluation & key).to_dicts()
+    if not rows:
+        return None
+    names = ("n_held_out_frames", "error_p50_px", "error_p90_px", "error_mean_px")
+    by_node = {row["node"]: row for row in (ModelEvaluation.Node & key).to_dicts()}
+    columns = ("n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")
+    return {
+        **{name: rows[0][name] for name in names},
+        "provenance": rows[0]["evaluation_provenance"],
+        "nodes": {node: {name: by_node[node][name] for name in columns} for node in nodes if node in by_node},
+    }
+
+
+def _estimation(key: dict[str, Any], tracks: Tracks) -> dict[str, Any]:
+    row = (PoseEstimation & key).proj("device", "estimation_duration_s", "estimation_provenance").fetch1()
+    said = {name: value for name, value in tracks.attributes.items() if name != "filter"}
+    made = {"duration_s": row["estimation_duration_s"], "provenance": row["estimation_provenance"]}
+    return {"device": row["device"], **made, **said}
+
+
+def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict[str, Any]:
+    """The filter's row, the parameters that it really used, and what it fitted to each node."""
+    row = (FilterMethod & key).fetch1()
+    used = tracks.attributes.get("filter", {})
+    fitted = used.get("fitted") or {}
+    return {
+        "filter_method": row["filter_method"],
+        "filter_name": row["filter_name"],
+        "parameters": used.get("parameters", row["filter_parameters"]),
+        "fitted": {node: fitted[node] for node in nodes if node in fitted} or None,
+        "provenance": (FilteredTrack & key).fetch1("filter_provenance"),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: dates as text, NaN as None."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, date) else value

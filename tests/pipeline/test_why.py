@@ -1,0 +1,125 @@
+"""`orofacial why`: every step of the chain is there, and it is what the tables say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compute.video import content_hash
+from schemas.provenance import PACKAGES, code_version, environment, recording
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_chain_is_what_the_rows_say(small_lab: object) -> None:
+    from pipeline import query
+    from pipeline.why import chain
+    from schemas.track import FilteredTrack
+
+    (row,) = query.tracks(mouse="mouse03", camera="lower", filter="kalman").rows
+    found = chain(row, "jaw_tip")
+    video = small_lab.raw_folder / "mouse03" / "2026-03-02_1" / "lower.mp4"  # type: ignore[attr-defined]
+    assert found["video"]["content_hash"] == content_hash(video)
+    assert found["model"]["held_out"]
+    assert found["model"]["training_mice"] == ["mouse01", "mouse02"]
+    assert found["model"]["training"]["parameters"] == {"epochs": 2}
+    assert found["model"]["error"]["nodes"]["jaw_tip"]["error_p50_px"] == 1.5
+    assert found["labels"]["mice"] == ["mouse01", "mouse02"]
+    assert found["estimation"]["device"] == "cpu"
+    assert found["filter"]["parameters"]["max_gap_s"] == 0.1
+    assert found["filter"]["fitted"].keys() == {"jaw_tip"}
+    stored = (FilteredTrack & row).fetch1("filter_provenance")
+    assert found["filter"]["provenance"] == stored
+    assert stored["packages"].keys() <= set(PACKAGES)
+    assert stored["code_version"] == code_version()
+    json.dumps(found, allow_nan=False)
+
+
+def test_every_computed_table_records_what_made_its_rows(small_lab: object) -> None:
+    from schemas.metric import DistanceMetrics, FilterComparison, LabelError
+    from schemas.track import FilteredTrack, TrackQuality
+
+    for table, column in (
+        (FilteredTrack, "filter"),
+        (TrackQuality, "quality"),
+        (DistanceMetrics, "distance"),
+        (FilterComparison, "comparison"),
+        (LabelError, "label_error"),
+    ):
+        for record in table.to_arrays(f"{column}_provenance"):
+            assert record["host"] == environment()["host"]
+            assert record["duration_s"] >= 0
+
+
+def test_rows_from_before_say_that_it_is_not_known(small_lab: object) -> None:
+    from pipeline import query
+    from pipeline.cli.why import describe
+    from pipeline.why import chain
+    from schemas.track import FilteredTrack
+
+    (row,) = query.tracks(mouse="mouse02", camera="side", filter="median").rows
+    key = {name: row[name] for name in FilteredTrack.primary_key}
+    before = (FilteredTrack & key).fetch1("filter_provenance")
+    FilteredTrack.update1({**key, "filter_provenance": None})
+    try:
+        assert "was not recorded" in "\n".join(describe(chain(row)))
+    finally:
+        FilteredTrack.update1({**key, "filter_provenance": before})
+
+
+def test_a_recording_says_how_long_it_took_even_when_it_is_short() -> None:
+    with recording() as record:
+        assert "duration_s" not in record
+    assert 0 <= record["duration_s"] < 60
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_the_code_version_is_that_of_the_checkout_wherever_the_worker_starts(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from schemas.provenance import code_version; print(code_version())"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    described = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if described.returncode == 0:
+        assert done.stdout.strip().endswith(described.stdout.strip())
+    assert done.stdout.startswith("0.1.0")
+
+
+def test_the_command_prints_the_chain_as_text_and_as_json(orofacial: Run) -> None:
+    session = "mouse01/2026-03-02_1"
+    result = orofacial("why", session, "--node", "jaw_tip", "--filter", "kalman", "--camera", "lower")
+    assert result.returncode == 0, result.stderr
+    for said in ("sha256", "small lower", "held out: median 1.5 px", "fitted to jaw_tip", "on cpu", "by orofacial"):
+        assert said in result.stdout
+    result = orofacial("why", session, "--json")
+    assert {chain["camera"] for chain in json.loads(result.stdout)["chains"]} == {"side", "lower"}
+    for words, said in [
+        (("mouse01",), "names no session"),
+        (("mouse09/2026-03-02_1",), "no session mouse09"),
+        ((session, "--node", "tongue"), "no skeleton has"),
+    ]:
+        result = orofacial("why", *words)
+        assert result.returncode == 1
+        assert said in result.stderr
+
+
+@pytest.mark.parametrize("package", ["sleap-nn", "numpy", "datajoint"])
+def test_versions_are_the_installed_ones(package: str) -> None:
+    from importlib.metadata import version
+
+    assert environment()["packages"][package] == version(package)
