@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from compute.errors import LabelsError
 from schemas.labels import Skeleton
-from schemas.metric import NodePair
+from schemas.metric import FilterComparison, NodePair
 
 
-def add_node_pair(node_a: str, node_b: str, *, kind: Literal["rigid", "moving"], length_mm: float | None = None) -> int:
+def add_node_pair(
+    node_a: str,
+    node_b: str,
+    *,
+    kind: Literal["rigid", "moving"],
+    length_mm: float | None = None,
+    band_hz: tuple[float, float] | None = None,
+) -> int:
     """Measure the distance between two nodes in every skeleton that has both; return how many have.
 
-    A pair that is there already gets the new kind and length.
+    A pair that is there already gets the new kind, length and band; its comparisons of filters, which depend on them,
+    are computed anew by the next populate.
+
+    Parameters
+    ----------
+    node_a, node_b : str
+        The pair.
+    kind : {"rigid", "moving"}
+        Whether the distance is constant in the mouse.
+    length_mm : float, optional
+        True length, where it is the same in all mice and known.
+    band_hz : (float, float), optional
+        Band of a moving pair's movement (Hz); without it, it is found in each video.
 
     Raises
     ------
     LabelsError
-        If no skeleton has both nodes, or they are one node.
+        If no skeleton has both nodes, they are one node, or the band does not rise from above 0.
     """
     if node_a == node_b:
         raise LabelsError(f"a pair needs two nodes, got {node_a} twice")
+    if band_hz is not None and not 0 < band_hz[0] < band_hz[1] < math.inf:
+        raise LabelsError(f"the band is {band_hz[0]:g} to {band_hz[1]:g} Hz, expected a rising one above 0")
     nodes: dict[str, set[str]] = {}
     for row in Skeleton.Node.to_dicts():
         nodes.setdefault(row["skeleton_id"], set()).add(row["node"])
@@ -32,9 +54,12 @@ def add_node_pair(node_a: str, node_b: str, *, kind: Literal["rigid", "moving"],
         # One row a pair, whichever node is named first.
         reverse = {"skeleton_id": skeleton, "node_a": node_b, "node_b": node_a}
         key = reverse if NodePair & reverse else {"skeleton_id": skeleton, "node_a": node_a, "node_b": node_b}
-        row = {**key, "pair_kind": kind, "length_mm": length_mm}
+        low_hz, high_hz = band_hz or (None, None)
+        row = {**key, "pair_kind": kind, "length_mm": length_mm, "band_low_hz": low_hz, "band_high_hz": high_hz}
         if NodePair & key:
-            NodePair.update1(row)
+            if (NodePair & key).fetch1() != row:
+                (FilterComparison & key).delete(prompt=False)
+                NodePair.update1(row)
         else:
             NodePair.insert1(row)
     return len(skeletons)

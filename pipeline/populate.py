@@ -15,7 +15,7 @@ from datajoint.errors import LostConnectionError
 
 from compute.errors import DatabaseError
 from schemas import progress
-from schemas.metric import DistanceMetrics
+from schemas.metric import DistanceMetrics, FilterComparison, LabelError
 from schemas.model import ModelEvaluation, Training
 from schemas.pose import PoseEstimation
 from schemas.track import FilteredTrack, TrackQuality
@@ -27,6 +27,8 @@ TABLES: tuple[type[dj.Computed], ...] = (
     TrackQuality,
     FilteredTrack,
     DistanceMetrics,
+    FilterComparison,
+    LabelError,
 )
 """Computed tables, each after those that it needs."""
 

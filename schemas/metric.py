@@ -1,18 +1,27 @@
-"""Distances between nodes: constant across the rigid snout, changing where the mouse moves."""
+"""Distances of node pairs, what filters do to them, and errors on labeled frames."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Any
 
 import datajoint as dj
+import numpy as np
 
 from compute.distances import distance_px, summarize
+from compute.filter_comparison import pair_movement_kept, true_distance
+from compute.filters.gate import gated
+from compute.label_errors import label_error_px
+from compute.movement import NOTHING_MOVES
+from compute.tracks import Tracks
 from schemas import provenance
-from schemas.labels import Skeleton  # noqa: F401  (named in the definitions)
-from schemas.model import Model
+from schemas.labels import LabeledFrames, Skeleton
+from schemas.model import Model, ModelEvaluation, Training
+from schemas.pose import PoseEstimation
 from schemas.session import Video
-from schemas.track import FilteredTrack, fetch_tracks
+from schemas.track import FilteredTrack, estimated_tracks, fetch_tracks
 
 schema = dj.Schema()
 
@@ -28,6 +37,8 @@ class NodePair(dj.Manual):
     ---
     pair_kind='moving' : enum('rigid', 'moving')  # rigid: the distance cannot really change
     length_mm=null : float64  # (mm) true length, where it is the same in all mice and known
+    band_low_hz=null : float64  # (Hz) band of the pair's movement; null: found in each video
+    band_high_hz=null : float64  # (Hz)
     """
 
 
@@ -59,3 +70,133 @@ class DistanceMetrics(dj.Computed):
             px_per_mm = (Video & key).fetch1("px_per_mm")
             summary = summarize(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
         self.insert1({**key, **asdict(summary), "distance_provenance": record})
+
+
+@schema
+class FilterComparison(dj.Computed):
+    """What a filter leaves of the noise and of the movement of a pair's distance, beside `DistanceMetrics`."""
+
+    definition = """
+    -> DistanceMetrics
+    ---
+    corrected_mean_px=null : float64  # (px) of the real distance; null: the filter gives no posterior variance
+    corrected_variance_px2=null : float64  # (px^2) of the real distance, noise and smoothing taken out
+    length_px=null : float64  # (px) true length; null: not known
+    band_low_hz=null : float64  # (Hz) band of a moving pair; null: rigid, or no movement stands out of the noise
+    band_high_hz=null : float64  # (Hz)
+    power_kept=null : float64  # power in the band, of the unfiltered track's without spikes
+    noise_kept=null : float64  # power in the upper third of frequencies, of the same
+    lag_s=null : float64  # (s) how much later the movement comes
+    bout_amplitude_kept=null : float64  # amplitude of the median bout, of the unfiltered one's; null: no bout
+    n_bouts : int32
+    comparison_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    """
+
+    def make(self, key: dict[str, Any]) -> None:
+        """Fetch the tracks of both sides, compare, insert."""
+        nodes = (key["node_a"], key["node_b"])
+        pair = (NodePair & key).fetch1()
+        real, kept, length_px = None, NOTHING_MOVES, None
+        with provenance.recording() as record:
+            filtered = fetch_tracks(key, nodes)
+            if filtered.sd is not None:
+                real = true_distance(estimated_tracks(key, nodes), filtered, *nodes)
+            if pair["pair_kind"] == "moving":
+                kept = pair_movement_kept(_despiked(key), filtered, *nodes, band_hz=_band(pair))
+            if pair["length_mm"] is not None:
+                px_per_mm = (Video & key).fetch1("px_per_mm")
+                length_px = None if px_per_mm is None else pair["length_mm"] * px_per_mm
+        self.insert1(
+            {
+                **key,
+                "corrected_mean_px": None if real is None else real.mean_px,
+                "corrected_variance_px2": None if real is None else real.variance_px2,
+                "length_px": length_px,
+                **asdict(kept),
+                "comparison_provenance": record,
+            }
+        )
+
+
+def _band(pair: dict[str, Any]) -> tuple[float, float] | None:
+    return None if pair["band_low_hz"] is None else (pair["band_low_hz"], pair["band_high_hz"])
+
+
+def _despiked(key: dict[str, Any]) -> Tracks:
+    """The estimator's tracks without wrong placements; those of the last video are kept for its other filters."""
+    path = (PoseEstimation & key).fetch1("tracks").path
+    return _gated_tracks(path, tuple((name, key[name]) for name in PoseEstimation.primary_key))
+
+
+@lru_cache(maxsize=1)
+def _gated_tracks(path: str, key: tuple[tuple[str, Any], ...]) -> Tracks:
+    """Gated tracks by the path of their file, which is another one whenever they are computed anew."""
+    return gated(estimated_tracks(dict(key)))
+
+
+@schema
+class LabelError(dj.Computed):
+    """Distance of filtered tracks from labeled frames of their video that were held out from the model's training.
+
+    A labeled frame is the video's if mouse, camera, session folder and file name are the same.
+    """
+
+    definition = """
+    -> FilteredTrack
+    -> ModelEvaluation
+    ---
+    n_frames : int32  # held-out labeled frames of this video, often none
+    n_points : int32  # placed by a person and found
+    n_missed : int32  # placed by a person, without a position after the filter
+    error_p50_px=null : float64  # (px) null: n_points is 0
+    error_p90_px=null : float64  # (px)
+    error_px : <blob>  # (px) shape (labeled frame, node), node in the labels' order; inf: missed; NaN: not placed
+    label_error_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    """
+
+    @property
+    def key_source(self) -> dj.expression.QueryExpression:
+        """Tracks with the evaluations of their own model, where the mouse is in a held-out frame of the camera."""
+        evaluations = (ModelEvaluation * Training.proj("model_id") * LabeledFrames.proj("camera")).proj(
+            "model_id", "camera"
+        )
+        mice = (ModelEvaluation.HeldOutFrame * LabeledFrames.Source.proj("mouse_id")).proj("mouse_id")
+        labelled = dj.U("mouse_id", "camera", "model_id", *ModelEvaluation.primary_key) & (evaluations * mice)
+        return FilteredTrack.proj() * labelled
+
+    def make(self, key: dict[str, Any]) -> None:
+        """Fetch the placed points of this video and the tracks, measure, insert."""
+        with provenance.recording() as record:
+            frames = _held_out_frames(key)
+            nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
+            placed = np.array([frame["placed_px"] for frame in frames]).reshape(-1, len(nodes), 2)
+            error = label_error_px(fetch_tracks(key), [frame["frame_index"] for frame in frames], placed, nodes)
+        found = error[np.isfinite(error)]
+        p50, p90 = np.quantile(found, [0.5, 0.9]).tolist() if found.size else (None, None)
+        self.insert1(
+            {
+                **key,
+                "n_frames": len(frames),
+                "n_points": int(found.size),
+                "n_missed": int(np.isinf(error).sum()),
+                "error_p50_px": p50,
+                "error_p90_px": p90,
+                "error_px": error,
+                "label_error_provenance": record,
+            }
+        )
+
+
+def _held_out_frames(key: dict[str, Any]) -> list[dict[str, Any]]:
+    """The evaluation's held-out frames that are of this video."""
+    same_mouse = LabeledFrames.Source & {"labels_id": key["labels_id"], "mouse_id": key["mouse_id"]}
+    rows = (
+        ModelEvaluation.HeldOutFrame * same_mouse & {name: key[name] for name in ModelEvaluation.primary_key}
+    ).to_dicts(order_by="labeled_frame_index")
+    video = _folder_and_name((Video & key).fetch1("video_file"))
+    return [row for row in rows if _folder_and_name(row["original_file"]) == video]
+
+
+def _folder_and_name(path: str) -> tuple[str, ...]:
+    """The session's folder and the video's name: labels may have been made where the lab's disk has another path."""
+    return PurePosixPath(path.replace("\\", "/")).parts[-2:]

@@ -14,7 +14,7 @@ import datajoint as dj
 
 from compute import estimators
 from compute.errors import ModelError
-from compute.labels import Source, load_package, save_package, sources_of, split
+from compute.labels import Source, load_package, positions_of, save_package, sources_of, split
 from schemas import progress, provenance
 from schemas.codecs import local_copy, published_or_removed
 from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
@@ -246,8 +246,19 @@ class ModelEvaluation(dj.Computed):
     error_p50_px=null : float64  # (px) over all nodes; null: nothing was found
     error_p90_px=null : float64  # (px)
     error_mean_px=null : float64  # (px)
+    score_exponent=null : float64  # precision of a point goes as score to this power; null: too few points to say
     evaluation_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
+
+    class HeldOutFrame(dj.Part):
+        """A labeled frame that was held out, and where the person placed the nodes."""
+
+        definition = """
+        -> master
+        -> LabeledFrames.Source
+        ---
+        placed_px : <blob>  # (px) shape (node, 2), in the skeleton's order; NaN: not placed
+        """
 
     class Node(dj.Part):
         """Error of one node."""
@@ -269,22 +280,48 @@ class ModelEvaluation(dj.Computed):
 
     def make_compute(
         self, key: dict[str, Any], model_id: str, fraction_held_out: float
-    ) -> tuple[estimators.Evaluation, dict[str, Any]]:
+    ) -> tuple[estimators.Evaluation, list[dict[str, Any]], dict[str, Any]]:
         """Compare the model with the people."""
         with provenance.recording() as record, tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
             package = Path(folder) / "held_out.pkg.slp"
             with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
-                _, held_out = split(load_package(labels_path), fraction_held_out, key["seed"])
+                labels = load_package(labels_path)
+                _, held_out = split(labels, fraction_held_out, key["seed"])
                 save_package(held_out, package)
+                kept = set(sources_of(held_out))
+                frames = [
+                    {"labeled_frame_index": index, "placed_px": placed}
+                    for index, (source, placed) in enumerate(zip(sources_of(labels), positions_of(labels), strict=True))
+                    if source in kept
+                ]
             evaluation = load_model(model_id).evaluate(package)
-        return evaluation, record
+        return evaluation, frames, record
 
-    def make_insert(self, key: dict[str, Any], evaluation: estimators.Evaluation, record: dict[str, Any]) -> None:
+    def make_insert(
+        self,
+        key: dict[str, Any],
+        evaluation: estimators.Evaluation,
+        frames: list[dict[str, Any]],
+        record: dict[str, Any],
+    ) -> None:
         """Insert the errors."""
         overall = _error_row(evaluation.overall)
         del overall["n_points"], overall["n_missed"]
-        self.insert1({**key, "n_held_out_frames": evaluation.n_frames, **overall, "evaluation_provenance": record})
+        row = {"n_held_out_frames": evaluation.n_frames, "score_exponent": evaluation.score_exponent}
+        self.insert1({**key, **row, **overall, "evaluation_provenance": record})
         self.Node.insert([{**key, "node": node, **_error_row(error)} for node, error in evaluation.nodes.items()])
+        self.HeldOutFrame.insert([{**key, **frame} for frame in frames])
+
+
+def score_exponent(model_id: str) -> float | None:
+    """What the held-out labeled frames say of a model's scores, see `compute.filters.score_noise`.
+
+    None for a model trained elsewhere, and where there were too few points to say. Of several trainings that ended
+    in the same model the first counts.
+    """
+    evaluations = ModelEvaluation & (Training & {"model_id": model_id}).proj()
+    known = evaluations.to_arrays("score_exponent", order_by="labels_id, training_config, seed")
+    return None if not len(known) or known[0] is None or math.isnan(known[0]) else float(known[0])
 
 
 def _error_row(error: estimators.NodeError) -> dict[str, Any]:

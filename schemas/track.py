@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import datajoint as dj
 
 from compute.filters import apply_filter, default_parameters
+from compute.filters.gate import SCORE_EXPONENT_ATTRIBUTE
 from compute.quality import track_quality
 from compute.tracks import Tracks
 from schemas import provenance
 from schemas.codecs import TracksReference, published_or_removed
+from schemas.model import ModelEvaluation, Training, score_exponent
 from schemas.pose import PoseEstimation
 from schemas.session import Video
 
@@ -31,8 +33,17 @@ class FilterMethod(dj.Lookup):
     """
     # A row keeps the parameters that were the defaults when the row was made.
     contents = tuple(
-        {"filter_method": name, "filter_name": name, "filter_parameters": default_parameters(name)}
-        for name in ("raw", "gaussian", "median", "kalman")
+        {"filter_method": method, "filter_name": name, "filter_parameters": {**default_parameters(name), **changed}}
+        for method, name, changed in (
+            ("raw", "raw", {}),
+            ("gaussian", "gaussian", {}),
+            ("gaussian_gated", "gaussian", {"gated": True}),
+            ("interpolate", "interpolate", {}),
+            ("kalman", "kalman", {}),
+            ("median", "median", {}),
+            ("one_euro", "one_euro", {}),
+            ("savitzky_golay", "savitzky_golay", {}),
+        )
     )
 
 
@@ -48,6 +59,12 @@ class FilteredTrack(dj.Computed):
     filter_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
+    @property
+    def key_source(self) -> dj.expression.QueryExpression:
+        """Tracks with all filters, once the model's held-out labeled frames have said what its scores mean."""
+        unevaluated = (Training - ModelEvaluation).proj("model_id")
+        return (PoseEstimation.proj() - unevaluated) * FilterMethod.proj()
+
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Fetch the filter's name and parameters."""
         return (FilterMethod & key).fetch1("filter_name", "filter_parameters")
@@ -59,14 +76,30 @@ class FilteredTrack(dj.Computed):
         with provenance.recording() as record:
             tracks = None
             if filter_name != "raw":
-                raw = (PoseEstimation & key).fetch1("tracks").tracks()
-                tracks = apply_filter(raw, filter_name, filter_parameters)
+                tracks = apply_filter(estimated_tracks(key), filter_name, filter_parameters)
         return tracks, record
 
     def make_insert(self, key: dict[str, Any], tracks: Tracks | None, record: dict[str, Any]) -> None:
         """Insert the filtered tracks."""
         with published_or_removed():
             self.insert1({**key, "tracks": tracks, "filter_provenance": record})
+
+
+def estimated_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
+    """Read the estimator's tracks, with the attribute ``score_exponent`` where the model's labeled frames gave one.
+
+    Parameters
+    ----------
+    key : dict
+        Holds the primary key of a row of `PoseEstimation`.
+    nodes : sequence of str, optional
+        Read only these nodes.
+    """
+    tracks: Tracks = (PoseEstimation & key).fetch1("tracks").tracks(nodes)
+    exponent = score_exponent(key["model_id"])
+    if exponent is None:
+        return tracks
+    return replace(tracks, attributes={**tracks.attributes, SCORE_EXPONENT_ATTRIBUTE: exponent})
 
 
 def fetch_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:

@@ -96,11 +96,14 @@ class Evaluation:
         Over all points of all nodes.
     nodes : dict of str to NodeError
         For each node of the labels.
+    score_exponent : float or None
+        How the precision of a point goes with its score, see `compute.filters.score_noise`; None: too few points.
     """
 
     n_frames: int
     overall: NodeError
     nodes: dict[str, NodeError]
+    score_exponent: float | None = None
 
 
 class Estimator(Protocol):

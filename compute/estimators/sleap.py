@@ -20,6 +20,7 @@ from compute.estimators import Evaluation, NodeError, Progress
 from compute.estimators.sleap_bundle import Bundle, import_bundle, read_bundle
 from compute.estimators.sleap_runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
 from compute.estimators.sleap_training import TrainingConfig, train
+from compute.filters.score_noise import fit_score_exponent
 from compute.labels import images_of, load_package, positions_of, skeleton_of
 from compute.tracks import Tracks
 from compute.video import read_header, read_luma
@@ -172,6 +173,7 @@ class SleapEstimator:
             n_frames=len(images),
             overall=_node_error(distance, missed),
             nodes={node: _node_error(distance[:, i], missed[:, i]) for i, node in enumerate(self.nodes)},
+            score_exponent=fit_score_exponent(score[~missed], distance[~missed]),
         )
 
     def _minimum_score(self, wish: float | None) -> float:

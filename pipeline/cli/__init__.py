@@ -24,6 +24,7 @@ COMMANDS = {
     "populate": ("sessions", "Compute everything that can be computed, here, now."),
     "status": ("sessions", "Sessions x stages: done, to do, failed, and why."),
     "tracks": ("results", "Tracks across animals, as CSV or Parquet."),
+    "compare": ("compare", "Filters side by side: noise left, movement kept; choose one for each node."),
     "export": ("export", "Tracks as files of NWB, SLEAP, DeepLabCut, Parquet, CSV."),
     "convert": ("export", "One file of tracks into another format."),
     "why": ("why", "The chain that made a number: video, labels, model, filter."),

@@ -126,7 +126,7 @@ def print_table(columns: list[str], rows: list[list[Any]], title: str | None = N
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
-        return value == "-" or value.replace(".", "", 1).isdigit()
+        return value == "-" or value.removeprefix("-").replace(".", "", 1).isdigit()
     return value is None or isinstance(value, (int, float))
 
 

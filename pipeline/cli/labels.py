@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import rich_click as click
 
@@ -69,17 +70,31 @@ def pairs() -> None:
 @click.argument("node_b")
 @click.option("--rigid/--moving", required=True, help="Whether the distance is constant in the mouse.")
 @click.option("--length-mm", type=float, help="True length, where it is the same in all mice and known.")
+@click.option(
+    "--band",
+    "band_hz",
+    type=(float, float),
+    metavar="LOW HIGH",
+    help="Band of the pair's movement in Hz.  [default: found in each video]",
+)
 @json_option
 @click.pass_context
 @says_errors
 def add_pair(
-    context: click.Context, node_a: str, node_b: str, rigid: bool, length_mm: float | None, as_json: bool
+    context: click.Context,
+    node_a: str,
+    node_b: str,
+    rigid: bool,
+    length_mm: float | None,
+    band_hz: tuple[float, float] | None,
+    as_json: bool,
 ) -> None:
     """Measure the distance between NODE_A and NODE_B, in every skeleton that has both."""
     connect(context)
     from ingest.pairs import add_node_pair
 
-    n_skeletons = add_node_pair(node_a, node_b, kind="rigid" if rigid else "moving", length_mm=length_mm)
+    kind: Literal["rigid", "moving"] = "rigid" if rigid else "moving"
+    n_skeletons = add_node_pair(node_a, node_b, kind=kind, length_mm=length_mm, band_hz=band_hz)
     if as_json:
         print_json({"node_a": node_a, "node_b": node_b, "n_skeletons": n_skeletons})
         return
@@ -102,4 +117,7 @@ def list_pairs(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_table(["skeleton", "node a", "node b", "kind", "length mm"], [list(row.values()) for row in rows])
+        print_table(
+            ["skeleton", "node a", "node b", "kind", "length mm", "from Hz", "to Hz"],
+            [list(row.values()) for row in rows],
+        )

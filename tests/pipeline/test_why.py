@@ -42,10 +42,16 @@ def test_the_chain_is_what_the_rows_say(small_lab: object) -> None:
 
 
 def test_every_computed_table_records_what_made_its_rows(small_lab: object) -> None:
-    from schemas.metric import DistanceMetrics
+    from schemas.metric import DistanceMetrics, FilterComparison, LabelError
     from schemas.track import FilteredTrack, TrackQuality
 
-    for table, column in ((FilteredTrack, "filter"), (TrackQuality, "quality"), (DistanceMetrics, "distance")):
+    for table, column in (
+        (FilteredTrack, "filter"),
+        (TrackQuality, "quality"),
+        (DistanceMetrics, "distance"),
+        (FilterComparison, "comparison"),
+        (LabelError, "label_error"),
+    ):
         for record in table.to_arrays(f"{column}_provenance"):
             assert record["host"] == environment()["host"]
             assert record["duration_s"] >= 0

@@ -1,0 +1,190 @@
+"""Choose a filter and its parameters for each node, from tracks whose truth nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import FilterError
+from compute.filters import apply_filter, default_parameters
+from compute.filters.gate import gated, without
+from compute.tracks import Tracks
+
+Array = NDArray[Any]
+
+CRITERION = (
+    "Some points that the gate kept are hidden, a tenth at a time; each filter says from the others where they are."
+    " The root mean square of its error is what counts: noise left in and movement taken out both make it larger."
+)
+
+_LINES = ("interpolate", {"minimum_score": None})
+CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
+    _LINES,
+    *(("kalman", {"minimum_bandwidth_hz": bandwidth}) for bandwidth in (0.5, 2.5, 5.0, 10.0)),
+    *(("gaussian", {"sigma_s": sigma}) for sigma in (0.005, 0.01, 0.015, 0.02, 0.03, 0.05)),
+    *(
+        ("savitzky_golay", {"window_s": window, "polynomial_order": order})
+        for window, order in ((0.05, 2), (0.09, 3), (0.15, 3), (0.21, 3))
+    ),
+    *(("median", {"window_s": window}) for window in (0.03, 0.05, 0.09)),
+    *(("one_euro", {"minimum_cutoff_hz": cutoff, "beta_per_px": beta}) for cutoff, beta in ((4.0, 0.1), (8.0, 0.2))),
+)
+"""Filters and parameters that are tried, all on gated points. The first is what the others are measured by."""
+
+_BLOCK_S, _LONGEST_S = 10.0, 240.0
+_HIDDEN, _ROUNDS = 0.1, 3
+_MINIMUM_POINTS = 30
+
+
+@dataclass(frozen=True)
+class NodeChoice:
+    """The filter chosen for one node.
+
+    Parameters
+    ----------
+    node : str
+        The node.
+    filter : str
+        The filter.
+    parameters : dict
+        All its parameters.
+    n_videos : int
+        Videos that had a say.
+    chosen_on_px, error_px : float
+        Its error at hidden points, in the part of the videos that it was chosen on and in the other part.
+    lines_px, kalman_px : float
+        Error in the other part of straight lines between the points, and of the Kalman smoother as it is by default.
+    """
+
+    node: str
+    filter: str
+    parameters: dict[str, Any]
+    n_videos: int
+    chosen_on_px: float
+    error_px: float
+    lines_px: float
+    kalman_px: float
+
+
+def choose(videos: Iterable[Tracks]) -> list[NodeChoice]:
+    """For each node the candidate with the smallest error at hidden points.
+
+    The middle four minutes of a video (all of a shorter one) are cut into blocks of 10 s, or six where it is short.
+    Filters are chosen on the even blocks, and their errors reported on the odd ones. A video has a say by the
+    logarithm of a candidate's error over that of straight lines, so that a video with large errors counts no more
+    than others.
+
+    Parameters
+    ----------
+    videos : iterable of Tracks
+        The estimator's tracks; a node may be in several of them.
+
+    Returns
+    -------
+    list of NodeChoice
+        In the order in which the nodes first appear.
+
+    Raises
+    ------
+    FilterError
+        If no node has 30 points to hide in both parts of any video.
+    """
+    errors: dict[str, list[Array]] = {}
+    for tracks in videos:
+        good = gated(_middle(tracks))
+        even = _even_blocks(good.time)
+        parts = [prediction_error_px(without(good, good.found & ~part[:, None])) for part in (even, ~even)]
+        for index, node in enumerate(tracks.nodes):
+            found = np.stack([part[:, index] for part in parts])
+            if np.isfinite(found).all() and (found > 0).all():
+                errors.setdefault(node, []).append(found)
+    if not errors:
+        raise FilterError(
+            f"no node has {_MINIMUM_POINTS} points to hide in both halves of any video; choose on longer videos"
+        )
+    return [_best(node, np.stack(found)) for node, found in errors.items()]
+
+
+def filters_of(choices: Iterable[NodeChoice]) -> dict[str, Mapping[str, Any]]:
+    """The choices as `compute.filters.per_node` takes them."""
+    return {choice.node: {"filter": choice.filter, "parameters": choice.parameters} for choice in choices}
+
+
+def prediction_error_px(tracks: Tracks) -> Array:
+    """Error of each candidate at points that it did not see.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Gated tracks.
+
+    Returns
+    -------
+    array, shape (candidate, node)
+        Root mean square of the distance (px) between hidden points and where each candidate puts them, over points
+        for which all candidates have a position; NaN with fewer than 30.
+    """
+    rng = np.random.default_rng(0)
+    total = np.zeros((len(CANDIDATES), len(tracks.nodes)))
+    count = np.zeros(len(tracks.nodes), np.int64)
+    for _ in range(_ROUNDS):
+        hidden = tracks.found & (rng.random(tracks.found.shape) < _HIDDEN)
+        rest = without(tracks, hidden)
+        squared = np.stack(
+            [
+                ((apply_filter(rest, name, parameters).position - tracks.position).astype(np.float64) ** 2).sum(-1)
+                for name, parameters in CANDIDATES
+            ]
+        )
+        counted = hidden & ~np.isnan(squared).any(axis=0)
+        total += np.where(counted, squared, 0).sum(axis=1)
+        count += counted.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count >= _MINIMUM_POINTS, np.sqrt(total / count), np.nan)
+
+
+def _middle(tracks: Tracks) -> Tracks:
+    """The middle of a long video."""
+    if not tracks.n_frames or tracks.time[-1] - tracks.time[0] <= _LONGEST_S:
+        return tracks
+    center = (tracks.time[0] + tracks.time[-1]) / 2
+    kept = np.abs(tracks.time - center) <= _LONGEST_S / 2
+    return Tracks(
+        tracks.position[kept], tracks.score[kept], tracks.time[kept], tracks.nodes, attributes=tracks.attributes
+    )
+
+
+def _even_blocks(time: Array) -> Array:
+    """True in every second block, shape (frame,)."""
+    if time.size < 2:
+        return np.ones(time.size, np.bool_)
+    block_s = min(_BLOCK_S, (time[-1] - time[0]) / 6)
+    return np.asarray(((time - time[0]) // block_s) % 2 == 0)
+
+
+def _best(node: str, errors: Array) -> NodeChoice:
+    """The best candidate of one node, from errors of shape (video, part, candidate)."""
+    relative = np.log(errors / errors[:, :, :1]).mean(axis=0)
+    best = int(np.argmin(relative[0]))
+    name, parameters = CANDIDATES[best]
+    whole = {**default_parameters(name), **parameters}
+    if "gated" in whole:
+        whole["gated"] = True
+    typical = np.exp(np.log(errors).mean(axis=0))  # (part, candidate)
+    kalman = CANDIDATES.index(
+        ("kalman", {"minimum_bandwidth_hz": default_parameters("kalman")["minimum_bandwidth_hz"]})
+    )
+    return NodeChoice(
+        node=node,
+        filter=name,
+        parameters=whole,
+        n_videos=len(errors),
+        chosen_on_px=float(typical[0, best]),
+        error_px=float(typical[1, best]),
+        lines_px=float(typical[1, 0]),
+        kalman_px=float(typical[1, kalman]),
+    )

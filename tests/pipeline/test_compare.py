@@ -1,0 +1,153 @@
+"""The comparison of filters on tracks whose truth is known, from the tables to the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compute.filters import apply_filter
+from compute.filters.kalman import kalman
+from compute.label_errors import label_error_px
+
+METHODS = 8
+
+
+@pytest.fixture(scope="module")
+def compared(simulated_database: Any) -> Any:
+    """Everything is computed."""
+    from pipeline.populate import populate
+
+    summary = populate()
+    assert not summary.failed
+    assert summary.computed == {
+        "TrackQuality": 4,
+        "FilteredTrack": 4 * METHODS,
+        "DistanceMetrics": 2 * 4 * METHODS,
+        "FilterComparison": 2 * 4 * METHODS,
+        "LabelError": 2 * METHODS,
+    }
+    return simulated_database
+
+
+def run(database: Any, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command on the test's own tables."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "100"}
+    environment["OROFACIAL_SCHEMA_PREFIX"] = database.settings.schema_prefix
+    command = [sys.executable, "-m", "pipeline.cli", "--data-folder", database.settings.data_folder, *arguments]
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment, check=False)
+
+
+def test_filters_use_the_score_exponent_of_the_models_labeled_frames(compared: Any) -> None:
+    from pipeline import query
+
+    for method in ("kalman", "gaussian_gated"):
+        for row, tracks in query.tracks(filter=method):
+            raw = compared.simulated[row["mouse_id"]].tracks
+            expected = kalman(raw, score_exponent=compared.score_exponent)
+            np.testing.assert_array_equal(tracks.rejected, expected.rejected)
+            if method == "kalman":
+                np.testing.assert_array_equal(tracks.position, expected.position)
+
+
+def test_labeled_frames_are_those_held_out_in_this_video(compared: Any) -> None:
+    from schemas.metric import LabelError
+
+    rows = (LabelError & {"filter_method": "median"}).to_dicts()
+    assert {row["mouse_id"] for row in rows} == set(compared.in_training)
+    for row in rows:
+        simulated = compared.simulated[row["mouse_id"]]
+        tracks = apply_filter(simulated.tracks, "median", {})
+        frames = compared.held_out_frames
+        expected = label_error_px(tracks, frames, simulated.truth[list(frames)], tracks.nodes)
+        np.testing.assert_allclose(row["error_px"], expected, atol=1e-5)
+        assert (row["n_frames"], row["n_points"] + row["n_missed"]) == (2, 14)
+
+
+def test_the_comparison_is_as_the_truth_says(compared: Any) -> None:
+    from pipeline.filter_comparison import compare_filters
+
+    (comparison,) = compare_filters()
+    assert comparison.n_mice == {"in training": 2, "held out": 2}
+    by_name = {one.filter_method: one for one in comparison.filters}
+    raw, kalman_, gaussian = by_name["raw"], by_name["kalman"], by_name["gaussian_gated"]
+    assert raw.rigid_variance.value == 1
+    assert kalman_.rigid_variance.value < 0.02  # spikes of 40 px are out
+    # At 6 Hz a Gaussian of 20 ms keeps 75 % of the amplitude; the smoother keeps what moves.
+    assert gaussian.bout_amplitude_kept.value == pytest.approx(0.75, abs=0.08)
+    assert kalman_.power_kept.value > 0.85 > gaussian.power_kept.value
+    assert by_name["one_euro"].lag_s.value > 0.004 > abs(kalman_.lag_s.value)
+    assert kalman_.labels is not None and raw.labels is not None
+    assert kalman_.labels.n_points == 28
+    assert kalman_.labels.p50_px < raw.labels.p50_px
+    # Held-out mice were given 1.5 times the noise: 2.25 times the variance, as far as it is noise.
+    ratio = by_name["interpolate"].held_out_over_training
+    assert ratio.low <= ratio.value <= ratio.high
+    rigid = {(one.filter_method, one.group): one for one in comparison.pairs if one.kind == "rigid"}
+    assert rigid["kalman", "held out"].length_px == pytest.approx(26)
+    assert rigid["gaussian", "held out"].corrected_variance_px2 is None
+    assert rigid["kalman", "in training"].corrected_variance_px2 == pytest.approx(0.2, abs=0.1)
+
+
+def test_changing_a_pair_has_its_comparison_computed_again(compared: Any) -> None:
+    from ingest.pairs import add_node_pair
+    from pipeline.populate import populate
+    from schemas.metric import FilterComparison
+
+    pair = {"node_a": compared.moving[0], "node_b": compared.moving[1]}
+    add_node_pair(*compared.moving, kind="moving")
+    assert populate().computed == {}
+    add_node_pair(*compared.moving, kind="moving", band_hz=(3.0, 9.0))
+    assert populate().computed == {"FilterComparison": 4 * METHODS}
+    assert set((FilterComparison & pair).to_arrays("band_low_hz")) == {3.0}
+    add_node_pair(*compared.moving, kind="moving")
+    populate()
+
+
+def test_the_terminal_says_what_json_says_and_draws(compared: Any, tmp_path: Path) -> None:
+    said = run(compared, "compare", "--pairs", "-o", tmp_path / "compare.png")
+    assert said.returncode == 0, said.stderr
+    assert max(map(len, said.stdout.splitlines())) <= 120
+    for text in ("camera side", "kalman", "savitzky_golay", "28 points in 4 labeled frames", "mice: 2 in training"):
+        assert text in said.stdout
+    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+    written = json.loads(run(compared, "compare", "--json").stdout)["models"][0]
+    kalman_ = next(one for one in written["filters"] if one["filter_method"] == "kalman")
+    line = next(line for line in said.stdout.splitlines() if line.strip().startswith("kalman"))
+    assert f"{kalman_['power_kept']['value']:.2f}" in line
+    for arguments, message in [
+        (("compare", "-o", tmp_path / "compare.doc"), "expected .png, .svg or .pdf"),
+        (("compare", "--camera", "top"), "no filters have been compared for camera top"),
+    ]:
+        failed = run(compared, *arguments)
+        assert failed.returncode == 1 and message in failed.stderr.replace("\n", " ")
+
+
+def test_a_choice_becomes_a_filter_method_once(compared: Any) -> None:
+    from pipeline import query
+    from pipeline.populate import populate
+    from schemas.track import FilterMethod
+
+    first = run(compared, "compare", "--choose")
+    assert first.returncode == 0, first.stderr
+    assert "hidden" in first.stdout and "written" in first.stdout
+    again = json.loads(run(compared, "compare", "--choose", "--json").stdout)
+    assert not again["is_new"] and len(again["nodes"]) == 7
+    row = (FilterMethod & {"filter_method": again["filter_method"]}).fetch1()
+    assert row["filter_name"] == "per_node"
+    assert set(row["filter_parameters"]["filters"]) == {one["node"] for one in again["nodes"]}
+    assert populate().computed["FilteredTrack"] == 4
+    for one in query.tracks(filter=again["filter_method"]):
+        truth = compared.truth(one[0]["mouse_id"])
+        raw_error, error = (np.nanmean((t.position - truth) ** 2) for t in (_raw(compared, one[0]), one[1]))
+        assert error < raw_error / 10
+
+
+def _raw(compared: Any, row: dict[str, Any]) -> Any:
+    return compared.simulated[row["mouse_id"]].tracks
