@@ -51,11 +51,17 @@ def why(
             console.print(line, markup=False)
 
 
+_WITH = "with Python "
+
+
 def describe(chain: dict[str, Any]) -> list[str]:
     """The chain as lines of text, from the video to the number."""
     lines = [f"{chain['session']}, camera {chain['camera']}, filter {chain['filter']['filter_method']}"]
     for step in ("video", "labels", "model", "estimation", "filter"):
-        lines += ["", step, *(f"    {line}" for line in _STEPS[step](chain))]
+        said = _STEPS[step](chain)
+        if said[-1].startswith(_WITH) and f"    {said[-1]}" in lines:
+            said[-1] = "with the same versions"
+        lines += ["", step, *(f"    {line}" for line in said)]
     lines += ["", "found, fraction of all frames"]
     lines += [f"    {node}: {_number(fraction)}" for node, fraction in chain["fraction_found"].items()]
     return [*lines, ""]
@@ -146,12 +152,12 @@ def _made(record: dict[str, Any] | None) -> list[str]:
     return [
         f"by orofacial {record['code_version']} on {record['host']}, {record['started_at']},"
         f" in {_number(record['duration_s'])} s",
-        f"with Python {record['python']}, {_pairs(record['packages'])}",
+        f"{_WITH}{record['python']}, {_pairs(record['packages'])}",
     ]
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_number(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {'none' if value is None else _number(value)}" for name, value in values.items())
 
 
 def _number(value: Any) -> str:

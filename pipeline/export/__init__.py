@@ -21,12 +21,11 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py  # type: ignore[import-untyped]
 
 from pipeline.export.portable import ExportError, PortableTrack, sidecar_path
-from pipeline.export.table import write_selection
 
 __all__ = [
     "FORMATS",
@@ -40,6 +39,16 @@ __all__ = [
     "write_selection",
     "write_whole",
 ]
+
+if TYPE_CHECKING:
+    from pipeline.export.table import write_selection
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs the tables only when it is used: reading and writing files needs no database."""
+    if name == "write_selection":
+        return importlib.import_module("pipeline.export.table").write_selection
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True)

@@ -331,5 +331,6 @@ def read(path: Path, *, name: str | None = None, fps: float | None = None) -> Po
     if name is None and len(tracks) == 1:
         return next(iter(tracks.values()))
     if name not in tracks:
-        raise ExportError(f"{path} holds {', '.join(sorted(tracks))}; name one of them, got {name!r}")
+        found = f"no {name!r}" if name is not None else "several"
+        raise ExportError(f"{path} holds {found}; choose one with --name: {', '.join(sorted(tracks))}")
     return tracks[name]
