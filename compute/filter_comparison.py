@@ -49,8 +49,9 @@ def true_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> Tr
     posterior variance. Smoothing each node by itself does not fit the distance: two nodes of a moving head share a
     movement, and need a bandwidth, that their distance does not have. So the vector from one node to the other, of
     points that the gate kept on both sides, is smoothed as one node with noises of its own, and the law is applied to
-    its length; a posterior across the vector makes a length longer by variance / (2 x length). On simulated tracks with noise of 1 px the result is within 2 % of the truth for a jaw, and
-    within 0.03 px² for a snout whose distance varies by 0.22 px², a tenth of the noise.
+    its length; a posterior across the vector makes a length longer by variance / (2 x length). On simulated tracks
+    with noise of 1 px the result is within 2 % of the truth for a jaw, and within 0.03 px² for a snout whose distance
+    varies by 0.22 px², a tenth of the noise.
 
     Parameters
     ----------
