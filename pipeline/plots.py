@@ -60,7 +60,9 @@ def plot_traces(
     truth : array, shape (frame, 2), optional
         True position in px.
     """
-    raw, reference = tracks["raw"], tracks.get("median", tracks["raw"])
+    raw = tracks["raw"]
+    # What a filter rejected itself, else what is far from the median.
+    reference = next((one for one in tracks.values() if one.rejected is not None), tracks.get("median", raw))
     index = raw.node_index(node)
     wrong = wrong_placements(raw, reference)[:, index]
     span = interesting_span(wrong, n_shown)

@@ -121,29 +121,37 @@ def test_the_terminal_says_what_json_says_and_draws(compared: Any, tmp_path: Pat
     kalman_ = next(one for one in written["filters"] if one["filter_method"] == "kalman")
     line = next(line for line in said.stdout.splitlines() if line.strip().startswith("kalman"))
     assert f"{kalman_['power_kept']['value']:.2f}" in line
-    for arguments, message in [
-        (("compare", "-o", tmp_path / "compare.doc"), "expected .png, .svg or .pdf"),
-        (("compare", "--camera", "top"), "no filters have been compared for camera top"),
-    ]:
-        failed = run(compared, *arguments)
-        assert failed.returncode == 1 and message in failed.stderr.replace("\n", " ")
+
+
+def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path) -> None:
+    from pipeline.comparison_plot import plot_comparison, write_figure
+    from pipeline.export import ExportError
+    from pipeline.filter_comparison import ComparisonError, compare_filters
+
+    with pytest.raises(ComparisonError, match="no filters have been compared for camera top"):
+        compare_filters(camera="top")
+    for name, message in (("compare.doc", "expected .png, .svg or .pdf"), ("no/compare.png", "cannot be written")):
+        with pytest.raises(ExportError, match=message):
+            write_figure(plot_comparison(compare_filters()), tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_choice_becomes_a_filter_method_once(compared: Any) -> None:
     from pipeline import query
+    from pipeline.choice import choose_filters
     from pipeline.populate import populate
     from schemas.track import FilterMethod
 
     first = run(compared, "compare", "--choose")
     assert first.returncode == 0, first.stderr
     assert "hidden" in first.stdout and "written" in first.stdout
-    again = json.loads(run(compared, "compare", "--choose", "--json").stdout)
-    assert not again["is_new"] and len(again["nodes"]) == 7
-    row = (FilterMethod & {"filter_method": again["filter_method"]}).fetch1()
+    method, is_new, choices = choose_filters()
+    assert not is_new and len(choices) == 7 and f"{method} written" in first.stdout
+    row = (FilterMethod & {"filter_method": method}).fetch1()
     assert row["filter_name"] == "per_node"
-    assert set(row["filter_parameters"]["filters"]) == {one["node"] for one in again["nodes"]}
+    assert set(row["filter_parameters"]["filters"]) == {choice.node for choice in choices}
     assert populate().computed["FilteredTrack"] == 4
-    for one in query.tracks(filter=again["filter_method"]):
+    for one in query.tracks(filter=method):
         truth = compared.truth(one[0]["mouse_id"])
         raw_error, error = (np.nanmean((t.position - truth) ** 2) for t in (_raw(compared, one[0]), one[1]))
         assert error < raw_error / 10
