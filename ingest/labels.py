@@ -139,7 +139,7 @@ def skeleton_id(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> s
     Examples
     --------
     >>> skeleton_id(("nose", "jaw_tip"), (("nose", "jaw_tip"),))
-    '20b3e4c81df75ec2'
+    'cc8fdf983f453d9e'
     """
     return hashlib.sha256(repr((nodes, edges)).encode()).hexdigest()[:16]
 

@@ -101,6 +101,7 @@ def write_whole(path: Path, write_to: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".part.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # of an export that was killed
         write_to(temporary)
         if sidecar_path(temporary).exists():  # first, so that the file never stands there without it
             sidecar_path(temporary).replace(sidecar_path(path))

@@ -238,6 +238,16 @@ def test_a_truncated_file_is_named_and_gives_no_half_result(format_name: str, tm
         read(path)
 
 
+@pytest.mark.parametrize("format_name", list(FORMATS))
+def test_an_export_that_was_killed_is_simply_done_again(format_name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"file{FORMATS[format_name].ending}"
+    write(format_name, path, example())
+    path.rename(path.with_name(f".part.{path.name}"))  # as far as it had come
+    write(format_name, path, example())
+    assert_same(read(path), example())
+    assert not list(tmp_path.glob(".part*"))
+
+
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(ExportError, match="taken"):
