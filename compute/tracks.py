@@ -220,7 +220,8 @@ class Tracks:
 
         Columns are ``time_s`` and, for each node, ``<node>_x``, ``<node>_y`` (px) and ``<node>_score``, then
         ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them.
-        A suffix holds no second underscore, so that no two nodes can claim one column. NaN stays NaN.
+        A suffix holds no second underscore, so that no two nodes can claim one column. NaN becomes null, which SQL and
+        data frames take for missing.
         The schema's metadata explains the file by itself: nodes, units, fps, number of frames, format version,
         attributes, and the key of the row that it belongs to, if one is given.
         """
@@ -248,7 +249,7 @@ class Tracks:
             "attributes": dict(self.attributes),
             "key": {name: value if isinstance(value, int) else str(value) for name, value in (key or {}).items()},
         }
-        arrays = [pa.array(np.ascontiguousarray(column)) for column in columns.values()]
+        arrays = [pa.array(np.ascontiguousarray(column), from_pandas=True) for column in columns.values()]
         return pa.table(arrays, names=list(columns)).replace_schema_metadata({"orofacial": json.dumps(metadata)})
 
     @classmethod

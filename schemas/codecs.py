@@ -17,6 +17,7 @@ import numpy as np
 from datajoint.builtin_codecs import NpyCodec, ObjectCodec, SchemaCodec
 from datajoint.objectref import ObjectRef
 from datajoint.storage import StorageBackend
+from fsspec import AbstractFileSystem
 from numpy.typing import NDArray
 
 from compute.errors import DatabaseError, TracksError
@@ -172,6 +173,17 @@ class TracksReference:
     def shape(self) -> tuple[int, int, int]:
         """Shape of the position array (frame, node, 2), known without reading."""
         return self.n_frames, len(self.nodes), 2
+
+    @property
+    def address(self) -> str:
+        """Where the file is: a path in a folder store, ``s3://bucket/key`` in S3."""
+        full_path: str = self._backend._full_path(self.path)
+        return full_path if self._backend.protocol == "file" else str(self._backend.get_url(self.path))
+
+    @property
+    def filesystem(self) -> AbstractFileSystem | None:
+        """How to reach `address`; None for a folder of this machine."""
+        return None if self._backend.protocol == "file" else self._backend.fs
 
     @property
     def time(self) -> NDArray[np.float64]:

@@ -1,0 +1,29 @@
+"""Ask across animals: tracks, distances and qualities of all sessions, in one call.
+
+>>> import inspect
+>>> [name for name in __all__ if inspect.isfunction(globals()[name])]
+['bouts', 'connect', 'distances', 'manifest', 'qualities', 'sql', 'tracks']
+
+Each of these takes the same question (see `Question`): by mouse, sex, genotype, date, camera, model, filter, held out
+or not, quality of the tracks, and anything else that is in the database.
+"""
+
+from pipeline.query.database import manifest, tracks
+from pipeline.query.duckdb_view import connect, sql
+from pipeline.query.question import QueryError, Question
+from pipeline.query.results import bouts, distances, qualities
+from pipeline.query.selection import LeftOut, TrackSelection
+
+__all__ = [
+    "LeftOut",
+    "QueryError",
+    "Question",
+    "TrackSelection",
+    "bouts",
+    "connect",
+    "distances",
+    "manifest",
+    "qualities",
+    "sql",
+    "tracks",
+]
