@@ -2,14 +2,14 @@
 
 >>> import inspect
 >>> [name for name in __all__ if inspect.isfunction(globals()[name])]
-['bouts', 'connect', 'distances', 'manifest', 'qualities', 'sql', 'tracks']
+['ask', 'bouts', 'connect', 'distances', 'manifest', 'qualities', 'sql', 'tracks', 'write_table']
 
 Each of these takes the same question (see `Question`): by mouse, sex, genotype, date, camera, model, filter, held out
 or not, quality of the tracks, and anything else that is in the database.
 """
 
 from pipeline.query.database import manifest, tracks
-from pipeline.query.duckdb_view import connect, sql
+from pipeline.query.duckdb_view import ask, connect, sql, write_table
 from pipeline.query.question import QueryError, Question
 from pipeline.query.results import bouts, distances, qualities
 from pipeline.query.selection import LeftOut, TrackSelection
@@ -19,6 +19,7 @@ __all__ = [
     "QueryError",
     "Question",
     "TrackSelection",
+    "ask",
     "bouts",
     "connect",
     "distances",
@@ -26,4 +27,5 @@ __all__ = [
     "qualities",
     "sql",
     "tracks",
+    "write_table",
 ]

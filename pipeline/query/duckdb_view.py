@@ -12,7 +12,10 @@ from pipeline.query.selection import TrackSelection
 from schemas.codecs import TracksReference
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
+    import pyarrow as pa
 
 _SUFFIXES = {"sd": ("xsd", "ysd"), "rejected": ("rejected",), "filled": ("filled",)}
 
@@ -68,6 +71,50 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     if relation is None:
         raise QueryError("the SQL gives no table; expected a select")
     return relation
+
+
+def ask(statement: str, **question: Any) -> pa.Table:
+    """The answer of `sql`, run once, in memory.
+
+    Raises
+    ------
+    QueryError
+        As `sql`, and if a file is gone or damaged, naming the row.
+    """
+    import duckdb
+
+    relation = sql(statement, **question)
+    try:
+        return relation.to_arrow_table()
+    except duckdb.Error as error:
+        # DuckDB names one file; whether it is the files' fault, and which rows', their footers say.
+        tracks(**{**question, "skip_broken": False}).readable()
+        raise QueryError(f"the SQL cannot be run: {error}") from error
+
+
+def write_table(table: pa.Table, output: Path) -> None:
+    """Write an answer to CSV or Parquet by the suffix; the file appears when it is complete.
+
+    Raises
+    ------
+    QueryError
+        If the suffix is neither .csv nor .parquet, or the file cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+    import pyarrow.parquet as pq
+
+    writers: dict[str, Any] = {".csv": pa_csv.write_csv, ".parquet": pq.write_table}
+    if output.suffix not in writers:
+        raise QueryError(f"{output}: suffix {output.suffix!r}; expected .csv or .parquet")
+    temporary = output.with_name(f".{output.name}.part")
+    try:
+        writers[output.suffix](table, temporary)
+        temporary.replace(output)
+    except (OSError, pa.ArrowException) as error:
+        raise QueryError(f"{output} cannot be written: {error}; nothing was kept of it") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def connect(selection: TrackSelection) -> duckdb.DuckDBPyConnection:
