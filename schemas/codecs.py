@@ -88,7 +88,12 @@ def local_copy(reference: ObjectRef) -> Iterator[Path]:
         yield Path(reference.full_path)
         return
     with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
-        yield Path(reference.download(folder))
+        if reference.is_dir:
+            # Not `reference.download`: it puts the folder below the one that it returns.
+            reference._backend.fs.get(reference._backend._full_path(reference.path) + "/", folder + "/", recursive=True)
+            yield Path(folder)
+        else:
+            yield Path(reference.download(folder))
 
 
 class _RecordedCodec(SchemaCodec, register=False):  # type: ignore[call-arg]

@@ -55,12 +55,14 @@ def tracks(
 
     Examples
     --------
-    In a lab's notebook, after connecting (see README)::
+    After connecting (see README), in a database with tracks:
 
-        selection = query.tracks(node="jaw_tip", filter="kalman", genotype="wt", held_out=True,
-                                 quality="jaw_tip.found > 0.95")
-        for row, dataset in selection.to_xarray():
-            print(row["mouse_id"], float(dataset.position.var()))
+    >>> from pipeline import query
+    >>> selection = query.tracks(node="jaw_tip", filter="median", held_out=True, quality="jaw_tip.found > 0.95")
+    >>> len(selection) > 0 and all(row["held_out"] for row in selection.rows)
+    True
+    >>> for row, dataset in selection.to_xarray():
+    ...     variance_px2 = dataset.position.sel(keypoints="jaw_tip", space="y").var()
     """
     asked = make_question(question)
     nodes = None if node is None else (node,) if isinstance(node, str) else tuple(node)

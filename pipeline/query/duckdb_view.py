@@ -51,9 +51,12 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
 
     Examples
     --------
-    In a lab's notebook, after connecting (see README)::
+    After connecting (see README), in a database with tracks:
 
-        query.sql("select mouse_id, var_samp(jaw_tip_y) from tracks group by 1", filter="kalman", held_out=True).df()
+    >>> from pipeline import query
+    >>> statement = "select mouse_id, var_samp(jaw_tip_y) as variance_px2 from tracks group by 1"
+    >>> query.sql(statement, filter="median", held_out=True).columns
+    ['mouse_id', 'variance_px2']
     """
     import duckdb
 

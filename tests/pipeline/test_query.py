@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import subprocess
 import sys
 import warnings
@@ -287,6 +289,12 @@ def test_a_broken_file_names_its_row_or_is_left_out(
     if how is not _newer:
         with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1"):
             query.ask("select sum(jaw_tip_x) from tracks", model=MODEL)
+
+
+@pytest.mark.parametrize("name", ["database", "duckdb_view", "question", "results", "selection"])
+def test_the_examples_in_the_docstrings_run(lab: Settings, name: str) -> None:
+    module = importlib.import_module(f"pipeline.query.{name}")
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
 def test_a_node_name_cannot_reach_the_sql(lab: Settings) -> None:
