@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +138,22 @@ def test_a_server_that_is_gone_is_said(table: type[dj.Manual], database: Setting
     away._backend._fs = S3FileSystem("test", "test", {"endpoint_url": "http://127.0.0.1:9"})
     with pytest.raises(DatabaseError, match="item=away"):
         away.tracks()
+
+
+def test_the_command_line_uses_a_configured_store(server: Any, tmp_path: Path) -> None:
+    stores = {name: server.store(f"cli/{name}") for name in ("tracks", "models", "labels")}
+
+    def run(stores: dict[str, Any]) -> dict[str, Any]:
+        environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), "DJ_STORES": json.dumps(stores)}
+        command = [sys.executable, "-m", "pipeline.cli", "--data-folder", str(tmp_path / "data"), "doctor", "--json"]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        checks: dict[str, Any] = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+        return checks["stores"]
+
+    works = run(stores)
+    assert works["ok"], works
+    assert "s3: lab/cli/tracks" in works["found"]
+    away = run({**stores, "tracks": {**stores["tracks"], "bucket": "nowhere"}})
+    assert not away["ok"]
+    assert "tracks" in away["found"]
+    assert "nowhere" in away["found"]
