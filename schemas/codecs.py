@@ -182,8 +182,9 @@ class TracksReference:
     @property
     def address(self) -> str:
         """Where the file is: a path in a folder store, ``s3://bucket/key`` in S3."""
-        full_path: str = self._backend._full_path(self.path)
-        return full_path if self._backend.protocol == "file" else str(self._backend.get_url(self.path))
+        if self._backend.protocol == "file":  # a thousand of these are asked for at once: no pathlib
+            return f"{str(self._backend.spec['location']).rstrip('/')}/{self.path}"
+        return str(self._backend.get_url(self.path))
 
     @property
     def filesystem(self) -> AbstractFileSystem | None:

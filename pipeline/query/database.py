@@ -66,10 +66,9 @@ def tracks(
     """
     asked = make_question(question)
     nodes = None if node is None else (node,) if isinstance(node, str) else tuple(node)
-    found = asked.expression().cursor(as_dict=True).fetchall()
+    found = sorted(run(asked.expression().proj(*DETAILS, "filtered_tracks", "raw_tracks")), key=_order)
     if not found:
         asked.check_known()
-    found = sorted((dict(row) for row in found), key=_order)
     trained = in_training(asked)
     rows, details, references = [], [], []
     backends: dict[str | None, Any] = {}
@@ -110,6 +109,12 @@ def make_question(question: Mapping[str, Any]) -> Question:
         known = ", ".join(Question.__dataclass_fields__)
         raise QueryError(f"unknown keyword {unknown[0]!r}; what can be asked for is {known}")
     return Question(**question)
+
+
+def run(expression: Any) -> list[dict[str, Any]]:
+    """Rows of an expression as the database gives them: one SQL query, and no codec opens anything."""
+    names = expression.heading.names
+    return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
 
 
 def _order(line: dict[str, Any]) -> tuple[Any, ...]:

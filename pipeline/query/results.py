@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compute.bouts import find_bouts
-from pipeline.query.database import DETAILS, in_training, make_question, tracks
+from pipeline.query.database import DETAILS, in_training, make_question, run, tracks
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import FilteredTrack, TrackQuality
 
@@ -111,7 +111,7 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
 
     asked = make_question(question)
     query = asked.expression().proj(*DETAILS) * table
-    found = query.cursor(as_dict=True).fetchall()
+    found = run(query)
     if not found:
         asked.check_known()
     trained = in_training(asked)
