@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo test test-real peers lint types clean
+.PHONY: help install s3-server demo test test-real peers lint types clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
 install: $(VENV)/.installed ## Make .venv and install everything
 
@@ -21,10 +21,18 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+s3-server: .venv-s3/.installed ## Make the environment of the local S3 server that tests and benchmarks start
+
+# An environment of its own: what moto needs (botocore) does not go with constraints.txt (python-dateutil).
+.venv-s3/.installed: tests/s3_requirements.txt
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/pip install --quiet --disable-pip-version-check --requirement tests/s3_requirements.txt
+	@touch $@
+
 demo: install ## Simulate a lab of six mice and run the whole pipeline on it
 	$(BIN)/orofacial demo demo
 
-test: install ## Run the tests
+test: install s3-server ## Run the tests
 	$(BIN)/pytest -n 2 --dist loadfile -m "not real"
 
 test-real: install ## Run the tests on the real recording in ../shared/data
@@ -45,4 +53,4 @@ types: install ## Check types
 	$(BIN)/mypy
 
 clean: ## Remove .venv and the demo
-	rm -rf $(VENV) .venv-peers demo
+	rm -rf $(VENV) .venv-peers .venv-s3 demo

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Version of the Arrow and Parquet layout written by `Tracks.to_arrow`."""
 
+FILTER_COLUMNS = ("sd", "rejected", "filled")
+"""What only some filters know of each point."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
@@ -111,6 +114,11 @@ class Tracks:
         return int(self.time.size)
 
     @property
+    def fps(self) -> float | None:
+        """Mean frame rate (Hz) by the times; None with less than two frames."""
+        return None if self.n_frames < 2 else float((self.n_frames - 1) / (self.time[-1] - self.time[0]))
+
+    @property
     def found(self) -> NDArray[np.bool_]:
         """True where there is a position, shape (frame, node)."""
         return ~np.isnan(self.position[..., 0])
@@ -167,7 +175,6 @@ class Tracks:
         for name in ("rejected", "filled"):
             if getattr(self, name) is not None:
                 variables[name] = (scalar, getattr(self, name)[..., None])
-        fps = None if self.n_frames < 2 else (self.n_frames - 1) / (self.time[-1] - self.time[0])
         return xr.Dataset(
             variables,
             coords={
@@ -180,7 +187,7 @@ class Tracks:
                 "ds_type": "poses",
                 "time_unit": "seconds",
                 "source_software": "SLEAP",
-                "fps": fps,
+                "fps": self.fps,
                 "attributes": json.dumps(dict(self.attributes)),
             },
         )
@@ -208,13 +215,15 @@ class Tracks:
             attributes=json.loads(dataset.attrs.get("attributes", "{}")),
         )
 
-    def to_arrow(self) -> pa.Table:
+    def to_arrow(self, key: Mapping[str, Any] | None = None) -> pa.Table:
         """As an Arrow table with one row a frame.
 
         Columns are ``time_s`` and, for each node, ``<node>_x``, ``<node>_y`` (px) and ``<node>_score``, then
         ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them.
-        A suffix holds no second underscore, so that no two nodes can claim one column. NaN stays NaN.
-        The schema's metadata explains the file by itself (nodes, units, format version, attributes).
+        A suffix holds no second underscore, so that no two nodes can claim one column. NaN becomes null, which SQL and
+        data frames take for missing.
+        The schema's metadata explains the file by itself: nodes, units, fps, number of frames, format version,
+        attributes, and the key of the row that it belongs to, if one is given.
         """
         import pyarrow as pa
 
@@ -235,10 +244,12 @@ class Tracks:
             "format_version": FORMAT_VERSION,
             "nodes": list(self.nodes),
             "n_frames": self.n_frames,
+            "fps": self.fps,
             "units": {"time_s": "s", "x": "px", "y": "px", "xsd": "px", "ysd": "px"},
             "attributes": dict(self.attributes),
+            "key": {name: value if isinstance(value, int) else str(value) for name, value in (key or {}).items()},
         }
-        arrays = [pa.array(np.ascontiguousarray(column)) for column in columns.values()]
+        arrays = [pa.array(np.ascontiguousarray(column), from_pandas=True) for column in columns.values()]
         return pa.table(arrays, names=list(columns)).replace_schema_metadata({"orofacial": json.dumps(metadata)})
 
     @classmethod
@@ -252,15 +263,7 @@ class Tracks:
         TracksError
             If the table is not one of `to_arrow`'s, or of a newer format version.
         """
-        raw = (table.schema.metadata or {}).get(b"orofacial")
-        if raw is None:
-            raise TracksError("the table has no 'orofacial' metadata: it was not written by orofacial")
-        metadata = json.loads(raw)
-        if metadata["format_version"] > FORMAT_VERSION:
-            raise TracksError(
-                f"the table has format version {metadata['format_version']},"
-                f" this orofacial reads up to {FORMAT_VERSION}; update orofacial"
-            )
+        metadata = read_metadata(table.schema)
         nodes = [node for node in metadata["nodes"] if f"{node}_x" in table.column_names]
 
         def stack(*suffixes: str) -> NDArray[Any] | None:
@@ -290,6 +293,27 @@ class Tracks:
             filled=stack("filled"),
             attributes=metadata["attributes"],
         )
+
+
+def read_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """What `Tracks.to_arrow` noted in a schema.
+
+    Raises
+    ------
+    TracksError
+        If the schema is not one of `to_arrow`'s, or of a newer format version.
+    """
+    raw = (schema.metadata or {}).get(b"orofacial")
+    try:
+        metadata: dict[str, Any] = json.loads(raw or b"")
+        version = metadata["format_version"]
+    except (ValueError, TypeError, KeyError):
+        raise TracksError("the table has no 'orofacial' metadata: it was not written by orofacial") from None
+    if version > FORMAT_VERSION:
+        raise TracksError(
+            f"the table has format version {version}, this orofacial reads up to {FORMAT_VERSION}; update orofacial"
+        )
+    return metadata
 
 
 def _frozen(values: ArrayLike, dtype: Any) -> NDArray[Any]:

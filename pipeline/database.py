@@ -240,6 +240,10 @@ def _configure_stores(dj: Any, settings: Settings) -> None:
         _make_private_folder(folder)
     own = {name: {"protocol": "file", "location": str(folder)} for name, folder in missing.items()}
     dj.config.stores = {"default": DEFAULT_STORE, **dj.config.stores, **own}
+    if any(isinstance(store, dict) and store.get("protocol") == "s3" for store in dj.config.stores.values()):
+        from schemas.object_store import register
+
+        register()
 
 
 def _make_private_folder(folder: Path) -> None:

@@ -6,7 +6,6 @@ write inside `published_or_removed()`.
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,14 +13,16 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 from datajoint.builtin_codecs import NpyCodec, ObjectCodec, SchemaCodec
 from datajoint.objectref import ObjectRef
 from datajoint.storage import StorageBackend
+from fsspec import AbstractFileSystem
+from numpy.typing import NDArray
 
 from compute.errors import DatabaseError, TracksError
-from compute.tracks import FORMAT_VERSION, Tracks
+from compute.tracks import FILTER_COLUMNS, FORMAT_VERSION, Tracks
+from compute.tracks_file import TracksFooter, read_footer, read_times, read_tracks, to_parquet
 
 _written: ContextVar[list[tuple[StorageBackend, str]] | None] = ContextVar("written", default=None)
 
@@ -87,7 +88,12 @@ def local_copy(reference: ObjectRef) -> Iterator[Path]:
         yield Path(reference.full_path)
         return
     with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
-        yield Path(reference.download(folder))
+        if reference.is_dir:
+            # Not `reference.download`: it puts the folder below the one that it returns.
+            reference._backend.fs.get(reference._backend._full_path(reference.path) + "/", folder + "/", recursive=True)
+            yield Path(folder)
+        else:
+            yield Path(reference.download(folder))
 
 
 class _RecordedCodec(SchemaCodec, register=False):  # type: ignore[call-arg]
@@ -114,10 +120,7 @@ class BundleCodec(_RecordedCodec, ObjectCodec):
 
 
 class TracksCodec(_RecordedCodec):
-    """`compute.tracks.Tracks` as a Parquet file that explains itself.
-
-    float32 columns are split by byte and compressed with zstd, which makes them smaller than `.npy`.
-    """
+    """`compute.tracks.Tracks` as a Parquet file that explains itself, see `compute.tracks_file`."""
 
     name = "tracks"
 
@@ -135,16 +138,13 @@ class TracksCodec(_RecordedCodec):
         path, _ = self._build_path(
             schema, table, field, primary_key, ext=".parquet", store_name=store_name, config=config
         )
-        content = to_parquet(value)
-        backend = self._get_backend(store_name, config=config)
-        backend.put_buffer(content, path)
-        if backend.size(path) != len(content):
-            raise DatabaseError(f"the store kept {backend.size(path)} of {len(content)} bytes of {path}")
+        _publish(self._get_backend(store_name, config=config), path, to_parquet(value, primary_key), value.n_frames)
         return {
             "path": path,
             "store": store_name,
             "n_frames": value.n_frames,
             "nodes": list(value.nodes),
+            "filter_columns": [name for name in FILTER_COLUMNS if getattr(value, name) is not None],
             "format_version": FORMAT_VERSION,
         }
 
@@ -161,63 +161,119 @@ class TracksReference:
     ----------
     n_frames : int
     nodes : tuple of str
+    filter_columns : tuple of str
+        What a filter added: ``sd``, ``rejected``, ``filled``.
+    path : str
+        Place in the store, which holds the row's key.
     """
 
     def __init__(self, stored: dict[str, Any], backend: StorageBackend) -> None:
         self.n_frames: int = stored["n_frames"]
         self.nodes: tuple[str, ...] = tuple(stored["nodes"])
+        self.filter_columns: tuple[str, ...] = tuple(stored.get("filter_columns", ()))
         self.path: str = stored["path"]
         self._backend = backend
 
-    def tracks(self, nodes: Sequence[str] | None = None) -> Tracks:
-        """Read the tracks, or only these nodes' columns.
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the position array (frame, node, 2), known without reading."""
+        return self.n_frames, len(self.nodes), 2
+
+    @property
+    def address(self) -> str:
+        """Where the file is: a path in a folder store, ``s3://bucket/key`` in S3."""
+        if self._backend.protocol == "file":  # a thousand of these are asked for at once: no pathlib
+            return f"{str(self._backend.spec['location']).rstrip('/')}/{self.path}"
+        return str(self._backend.get_url(self.path))
+
+    @property
+    def filesystem(self) -> AbstractFileSystem | None:
+        """How to reach `address`; None for a folder of this machine."""
+        return None if self._backend.protocol == "file" else self._backend.fs
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """Time of each frame (s), shape (frame,). Reads no position.
 
         Raises
         ------
         DatabaseError
             If the file is gone or damaged.
-        TracksError
-            If there is no such node, or the file is of a newer format version.
         """
-        wanted = self.nodes if nodes is None else tuple(nodes)
-        unknown = [node for node in wanted if node not in self.nodes]
+        with self._opened() as file:
+            return np.asarray(read_times(file))
+
+    def footer(self) -> TracksFooter:
+        """What the file says of itself. Reads no position.
+
+        Raises
+        ------
+        DatabaseError
+            If the file is gone, damaged, or not the one that the row was made with.
+        """
+        with self._opened() as file:
+            footer = read_footer(file)
+        if (footer.n_frames, footer.nodes) != (self.n_frames, self.nodes):
+            raise DatabaseError(
+                f"the tracks in {self.path} have {footer.n_frames} frames of {', '.join(footer.nodes)}, their row says"
+                f" {self.n_frames} frames of {', '.join(self.nodes)}; restore the file from a backup"
+            )
+        return footer
+
+    def tracks(self, nodes: Sequence[str] | None = None, time_span_s: tuple[float, float] | None = None) -> Tracks:
+        """Read the tracks, or only these nodes' columns and frames with start <= time < end.
+
+        Raises
+        ------
+        DatabaseError
+            If the file is gone or damaged, or of a newer format version.
+        TracksError
+            If there is no such node.
+        """
+        unknown = [node for node in nodes or () if node not in self.nodes]
         if unknown:
             raise TracksError(f"no node {unknown[0]!r} in {self.path}; there are {', '.join(self.nodes)}")
+        with self._opened() as file:
+            return read_tracks(file, nodes, time_span_s)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         try:
-            with self._backend.open(self.path) as file:
-                parquet = pq.ParquetFile(file)
-                names = parquet.schema_arrow.names
-                table = parquet.read([name for name in names if name == "time_s" or name.rpartition("_")[0] in wanted])
-        except (OSError, ValueError) as error:
+            # One request for each part that is asked for: a cache that reads ahead would fetch other nodes' columns.
+            with self._backend.fs.open(self._backend._full_path(self.path), "rb", cache_type="none") as file:
+                yield file
+        except (OSError, TracksError) as error:
             raise DatabaseError(
-                f"the tracks in {self.path} cannot be read ({error}); delete their row to compute them again"
+                f"the tracks in {self.path} cannot be read ({error}); restore the file from a backup,"
+                " or delete its row to compute it again"
             ) from error
-        return Tracks.from_arrow(table).select(wanted)
 
     def __repr__(self) -> str:
         return f"TracksReference(n_frames={self.n_frames}, nodes={list(self.nodes)}, path={self.path!r})"
 
 
-def to_parquet(tracks: Tracks) -> bytes:
-    """Tracks as the content of a Parquet file, its footer read back.
+def _publish(backend: StorageBackend, path: str, content: bytes, n_frames: int) -> None:
+    """Write a file of tracks so that nobody ever sees a part of it: its name appears once its footer was read back.
 
-    Raises
-    ------
-    TracksError
-        If the file does not hold as many rows as there are frames.
+    In a folder it is written under another name first; an object store shows an object when it is whole.
     """
-    table = tracks.to_arrow()
-    floats = [field.name for field in table.schema if field.type in (pa.float32(), pa.float64())]
-    buffer = io.BytesIO()
-    pq.write_table(
-        table,
-        buffer,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=False,
-        column_encoding={name: "BYTE_STREAM_SPLIT" for name in floats},
-    )
-    rows = pq.read_metadata(buffer).num_rows
-    if rows != tracks.n_frames:
-        raise TracksError(f"the Parquet file holds {rows} rows, expected {tracks.n_frames}")
-    return buffer.getvalue()
+    is_folder = backend.protocol == "file"
+    written = f"{path}.part" if is_folder else path
+    full_path = backend._full_path(path)
+    try:
+        if is_folder:
+            Path(full_path).parent.mkdir(parents=True, exist_ok=True)
+            Path(backend._full_path(written)).write_bytes(content)
+        else:
+            backend.put_buffer(content, written)
+        with backend.open(written) as file:
+            found = read_footer(file).n_frames, backend.size(written)
+        if found != (n_frames, len(content)):
+            raise DatabaseError(
+                f"the store kept {found[0]} frames, {found[1]} bytes of {path}; expected {n_frames} and {len(content)}"
+            )
+        if is_folder:
+            Path(backend._full_path(written)).replace(full_path)
+    except BaseException:
+        backend.remove(written)
+        raise

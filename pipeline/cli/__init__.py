@@ -23,7 +23,9 @@ COMMANDS = {
     "ingest": ("sessions", "Take in every session below a folder that is new."),
     "populate": ("sessions", "Compute everything that can be computed, here, now."),
     "status": ("sessions", "Sessions x stages: done, to do, failed, and why."),
-    "tracks": ("results", "Tracks across animals, as CSV or Parquet."),
+    "tracks": ("query", "Tracks across animals, as CSV or Parquet."),
+    "sql": ("query", "SQL over the tracks of all animals as one table."),
+    "migrate-tracks": ("migrate", "Tracks of arrays in a column of another table."),
     "compare": ("compare", "Filters side by side: noise left, movement kept; choose one for each node."),
     "export": ("export", "Tracks as files of NWB, SLEAP, DeepLabCut, Parquet, CSV."),
     "convert": ("export", "One file of tracks into another format."),
@@ -48,7 +50,7 @@ class _LazyGroup(click.RichGroup):
         if _only_listing():
             return click.Command(name, help=COMMANDS[name][1])
         module = importlib.import_module(f"pipeline.cli.{COMMANDS[name][0]}")
-        command: click.Command = getattr(module, name)
+        command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
 

@@ -1,0 +1,31 @@
+"""Ask across animals: tracks, distances and qualities of all sessions, in one call.
+
+>>> import inspect
+>>> [name for name in __all__ if inspect.isfunction(globals()[name])]
+['ask', 'bouts', 'connect', 'distances', 'manifest', 'qualities', 'sql', 'tracks', 'write_table']
+
+Each of these takes the same question (see `Question`): by mouse, sex, genotype, date, camera, model, filter, held out
+or not, quality of the tracks, and anything else that is in the database.
+"""
+
+from pipeline.query.database import manifest, tracks
+from pipeline.query.duckdb_view import ask, connect, sql, write_table
+from pipeline.query.question import QueryError, Question
+from pipeline.query.results import bouts, distances, qualities
+from pipeline.query.selection import LeftOut, TrackSelection
+
+__all__ = [
+    "LeftOut",
+    "QueryError",
+    "Question",
+    "TrackSelection",
+    "ask",
+    "bouts",
+    "connect",
+    "distances",
+    "manifest",
+    "qualities",
+    "sql",
+    "tracks",
+    "write_table",
+]

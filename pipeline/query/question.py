@@ -1,0 +1,163 @@
+"""What is asked, as one restriction of the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date as Date
+from typing import Any
+
+from compute.errors import OrofacialError
+from schemas.model import Model
+from schemas.pose import PoseEstimation
+from schemas.session import Camera, Session, Video
+from schemas.subject import Mouse
+from schemas.track import FilteredTrack, FilterMethod, TrackQuality
+
+
+class QueryError(OrofacialError):
+    """A question about something that the database does not hold, or tracks that cannot be read."""
+
+
+QUALITIES = {
+    "found": "fraction_found",
+    "jumps": "n_jumps",
+    "outside": "fraction_outside",
+    **{f"score_p{level}": f"score_p{level}" for level in ("05", "25", "50", "75", "95")},
+}
+"""What a condition on quality may name, and the column of `TrackQuality.Node` that it means."""
+
+_CONDITION = re.compile(r"\s*(?P<node>.+)\.(?P<name>\w+)\s*(?P<sign><=|>=|<|>|=)\s*(?P<value>[-+.\deE]+)\s*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Which filtered tracks are asked for. What is not given restricts nothing, except `filter`.
+
+    Attributes
+    ----------
+    mouse, camera, model, sex, genotype : str or sequence of str, optional
+        Only these; a model by its id.
+    filter : str or sequence of str
+        Rows of `FilterMethod`, such as ``raw``, ``gaussian``, ``median``, ``kalman``.
+    date : date, text such as ``2026-03-02``, or a pair of these, optional
+        Day of the session, or the first and last day.
+    held_out : bool, optional
+        True: only mice kept from the model's training. False: only mice in its training set.
+    quality : str or sequence of str, optional
+        Conditions on the raw tracks, such as ``"jaw_tip.found > 0.95"``. Names are those of `QUALITIES`.
+    restriction : optional
+        Anything that DataJoint takes as a restriction on mouse, session, video, model and track, such as
+        ``"rig='left' and px_per_mm > 10"``.
+    """
+
+    mouse: str | Sequence[str] | None = None
+    camera: str | Sequence[str] | None = None
+    model: str | Sequence[str] | None = None
+    sex: str | Sequence[str] | None = None
+    genotype: str | Sequence[str] | None = None
+    filter: str | Sequence[str] = "raw"
+    date: str | Date | Sequence[str | Date] | None = None
+    held_out: bool | None = None
+    quality: str | Sequence[str] | None = None
+    restriction: Any = None
+
+    def expression(self) -> Any:
+        """One DataJoint expression: the tracks that fit, with what is known of mouse, session, video and model.
+
+        Raises
+        ------
+        QueryError
+            If a date or condition cannot be understood.
+        """
+        query = (
+            FilteredTrack.proj(filtered_tracks="tracks")
+            * PoseEstimation.proj(raw_tracks="tracks")
+            * Video.proj("video_file", "n_frames", "fps_numerator", "fps_denominator", "px_per_mm")
+            * Session.proj("session_start", "rig", "experimenter")
+            * Mouse
+            * Model.proj("estimator", "model_name", "skeleton_id")
+        )
+        for column, values in self._values().items():
+            query = query & [{column: value} for value in values]
+        if self.date is not None:
+            first, last = _days(self.date)
+            query = query & f"session_date between '{first}' and '{last}'"
+        for condition in _texts(self.quality):
+            query = query & _quality(condition)
+        if self.held_out is not None:
+            query = query - Model.Mouse.proj() if self.held_out else query & Model.Mouse.proj()
+        return query if self.restriction is None else query & self.restriction
+
+    def is_held_out(self, row: Mapping[str, Any], in_training: set[tuple[str, str]]) -> bool:
+        """Whether a row's mouse was kept from its model's training, given model and mouse of every training set."""
+        return (row["model_id"], row["mouse_id"]) not in in_training if self.held_out is None else self.held_out
+
+    def check_known(self) -> None:
+        """Find out why nothing fits.
+
+        Raises
+        ------
+        QueryError
+            If it names a mouse, camera, model, filter, genotype or node that does not exist; the message lists those
+            that do.
+        """
+        tables: dict[str, Any] = {"mouse_id": Mouse, "camera": Camera, "model_id": Model, "filter_method": FilterMethod}
+        for column, values in self._values().items():
+            table = tables.get(column, Mouse)
+            known = sorted(set(table.to_arrays(column)))
+            for value in values:
+                if value not in known:
+                    listed = ", ".join(known) or "none yet"
+                    raise QueryError(f"no {column} {value!r} in the database; known are {listed}")
+        for condition in _texts(self.quality):
+            node = _parsed(condition)["node"]
+            known = sorted(set(TrackQuality.Node.to_arrays("node")))
+            if known and node not in known:
+                raise QueryError(f"no quality of a node {node!r} is known; nodes are {', '.join(known)}")
+
+    def _values(self) -> dict[str, tuple[str, ...]]:
+        asked = {
+            "mouse_id": self.mouse,
+            "camera": self.camera,
+            "model_id": self.model,
+            "sex": self.sex,
+            "genotype": self.genotype,
+            "filter_method": self.filter,
+        }
+        return {column: _texts(values) for column, values in asked.items() if values is not None}
+
+
+def _texts(values: str | Sequence[str] | None) -> tuple[str, ...]:
+    return () if values is None else (values,) if isinstance(values, str) else tuple(values)
+
+
+def _days(value: str | Date | Sequence[str | Date]) -> tuple[Date, Date]:
+    days = (value, value) if isinstance(value, (str, Date)) else tuple(value)
+    try:
+        first, last = (Date.fromisoformat(str(day)[:10]) for day in days)
+    except ValueError as error:
+        raise QueryError(f"date {value!r}: {error}; expected a day such as 2026-03-02, or two of them") from None
+    return first, last
+
+
+def _parsed(condition: str) -> re.Match[str]:
+    found = _CONDITION.fullmatch(condition)
+    if found is None or found["name"] not in QUALITIES:
+        raise QueryError(
+            f"quality {condition!r} cannot be understood; expected NODE.NAME > NUMBER such as 'jaw_tip.found > 0.95',"
+            f" where NAME is one of {', '.join(QUALITIES)} and the sign one of < <= > >= ="
+        )
+    return found
+
+
+def _quality(condition: str) -> Any:
+    """Tracks whose node fulfils the condition."""
+    found = _parsed(condition)
+    try:
+        value = float(found["value"])
+    except ValueError:
+        raise QueryError(f"quality {condition!r}: {found['value']!r} is no number") from None
+    node = TrackQuality.Node & {"node": found["node"]} & f"{QUALITIES[found['name']]} {found['sign']} {value!r}"
+    return PoseEstimation.proj() & node.proj()

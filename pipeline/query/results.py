@@ -1,0 +1,126 @@
+"""Distances, qualities and bouts of all sessions that fit a question, as one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compute.bouts import find_bouts
+from pipeline.query.database import DETAILS, in_training, make_question, run, tracks
+from schemas.metric import DistanceMetrics, NodePair
+from schemas.track import FilteredTrack, TrackQuality
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def distances(**question: Any) -> pa.Table:
+    """Distances of node pairs, a line a track and pair.
+
+    Parameters
+    ----------
+    **question
+        Which tracks, as of `tracks` (without ``node`` and ``time_span_s``).
+
+    Returns
+    -------
+    pyarrow.Table
+        Key, ``held_out``, details of the session, ``node_a``, ``node_b``, ``pair_kind``, ``mean_px``,
+        ``variance_px2``, ``mean_mm``, ``variance_mm2`` (null: never seen together, or no scale) and
+        ``fraction_missing``. ``.to_pandas()`` makes a frame of it.
+
+    Raises
+    ------
+    QueryError
+        As `tracks`.
+    """
+    columns = ("mean_px", "variance_px2", "mean_mm", "variance_mm2", "fraction_missing")
+    pairs = NodePair.proj("pair_kind")
+    return _results(DistanceMetrics.proj(*columns) * pairs, ("node_a", "node_b", "pair_kind", *columns), question)
+
+
+def qualities(**question: Any) -> pa.Table:
+    """Quality of the raw tracks, a line a track and node.
+
+    Parameters
+    ----------
+    **question
+        Which tracks, as of `tracks` (without ``node`` and ``time_span_s``).
+
+    Returns
+    -------
+    pyarrow.Table
+        Key, ``held_out``, details of the session, ``node``, ``fraction_found``, ``n_jumps``, ``score_p05`` ...
+        ``score_p95`` and ``fraction_outside``; see `TrackQuality`. ``.to_pandas()`` makes a frame of it.
+
+    Raises
+    ------
+    QueryError
+        As `tracks`.
+    """
+    secondary = tuple(TrackQuality.Node.heading.secondary_attributes)
+    return _results(TrackQuality.Node, ("node", *secondary), question)
+
+
+def bouts(
+    node: str,
+    *,
+    minimum_speed_px_per_s: float,
+    minimum_duration_s: float = 0.05,
+    maximum_gap_s: float = 0.05,
+    **question: Any,
+) -> pa.Table:
+    """Bouts of movement of one node, a line a bout, found in the tracks that fit.
+
+    Parameters
+    ----------
+    node : str
+        The node that moves.
+    minimum_speed_px_per_s, minimum_duration_s, maximum_gap_s : float
+        What a bout is, see `compute.bouts.find_bouts`.
+    **question
+        Which tracks, as of `tracks`.
+
+    Returns
+    -------
+    pyarrow.Table
+        Key, ``held_out``, ``start_s``, ``end_s``, ``path_px`` and ``peak_speed_px_per_s``.
+
+    Raises
+    ------
+    QueryError
+        As `tracks`, or if a file is gone or damaged.
+    """
+    import pyarrow as pa
+
+    lines = []
+    for row, found in tracks(node=node, **question):
+        for bout in find_bouts(
+            found,
+            node,
+            minimum_speed_px_per_s=minimum_speed_px_per_s,
+            minimum_duration_s=minimum_duration_s,
+            maximum_gap_s=maximum_gap_s,
+        ):
+            lines.append({**row, **vars(bout)})
+    return pa.Table.from_pylist(lines)
+
+
+def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> pa.Table:
+    """The rows of a table of results whose tracks fit, in one SQL query."""
+    import pyarrow as pa
+
+    asked = make_question(question)
+    query = asked.expression().proj(*DETAILS) * table
+    found = run(query)
+    if not found:
+        asked.check_known()
+    trained = in_training(asked)
+    key = FilteredTrack.primary_key
+    lines = []
+    for line in found:
+        held_out = asked.is_held_out(line, trained)
+        lines.append({**{name: line[name] for name in key}, "held_out": held_out})
+        lines[-1] |= {name: line[name] for name in (*DETAILS, *columns)}
+    order = [*key, *(name for name in ("node", "node_a", "node_b") if name in columns)]
+    lines.sort(key=lambda line: tuple(line[name] for name in order))
+    return pa.Table.from_pylist(lines)

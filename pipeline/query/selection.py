@@ -1,0 +1,222 @@
+"""Tracks that fit a question: where they are, and what they hold once somebody asks for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from compute.errors import OrofacialError
+from compute.tracks import Tracks
+from pipeline.query.question import QueryError
+from schemas.codecs import TracksReference
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Tracks that were left out because their file could not be read."""
+
+    row: dict[str, Any]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{row_name(self.row)}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class TrackSelection:
+    """Filtered tracks that fit a question. Nothing is read before it is asked for.
+
+    Attributes
+    ----------
+    rows : list of dict
+        For each track its keys (``mouse_id``, ``session_date``, ``session_number``, ``camera``, ``model_id``,
+        ``filter_method``) and ``held_out``: whether the mouse was kept from the model's training.
+    nodes : tuple of str, optional
+        The nodes asked for; None means all of each skeleton.
+    references : list of TracksReference
+        For each track where it is, its nodes and number of frames.
+    details : list of dict
+        For each track what is known of its mouse, session, video and model.
+    time_span_s : tuple of two floats, optional
+        Only frames with start <= time < end (s).
+    skip_broken : bool
+        Leave out what cannot be read, instead of failing.
+    left_out : list of LeftOut
+        What was left out so far.
+    """
+
+    rows: list[dict[str, Any]]
+    nodes: tuple[str, ...] | None
+    references: list[TracksReference]
+    details: list[dict[str, Any]]
+    time_span_s: tuple[float, float] | None = None
+    skip_broken: bool = False
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], Tracks]]:
+        """Read one track after the other, with its row.
+
+        Raises
+        ------
+        QueryError
+            If a file is gone or damaged, naming the row; with `skip_broken` it is left out with a warning instead.
+        """
+        for row, reference in zip(self.rows, self.references, strict=True):
+            try:
+                tracks = reference.tracks(self.nodes, self.time_span_s)
+            except OrofacialError as error:
+                self._broken(row, error)
+            else:
+                yield row, tracks
+
+    def readable(self) -> TrackSelection:
+        """The tracks whose files are whole, by their footers.
+
+        Raises
+        ------
+        QueryError
+            If a file is gone or damaged, naming the row; with `skip_broken` it is left out with a warning instead.
+        """
+        kept = []
+        for index, (row, reference) in enumerate(zip(self.rows, self.references, strict=True)):
+            try:
+                reference.footer()
+            except OrofacialError as error:
+                self._broken(row, error)
+            else:
+                kept.append(index)
+        return self.pick(kept)
+
+    def pick(self, indices: Sequence[int]) -> TrackSelection:
+        """Only the tracks at these places."""
+        return replace(
+            self,
+            rows=[self.rows[index] for index in indices],
+            references=[self.references[index] for index in indices],
+            details=[self.details[index] for index in indices],
+        )
+
+    def files(self) -> list[str]:
+        """Address of each track's file: a path in a folder store, ``s3://bucket/key`` in S3."""
+        return [reference.address for reference in self.references]
+
+    def manifest(self) -> pa.Table:
+        """A line a track: key, ``held_out``, details, ``n_frames``, ``nodes`` and ``file``."""
+        import pyarrow as pa
+
+        lines = [
+            {**row, **details, "n_frames": reference.n_frames, "nodes": list(reference.nodes), "file": file}
+            for row, details, reference, file in zip(
+                self.rows, self.details, self.references, self.files(), strict=True
+            )
+        ]
+        return pa.Table.from_pylist(lines)
+
+    def to_xarray(self) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
+        """One dataset a track with `movement`'s layout, beside its row; the individual is the mouse.
+
+        `movement`'s functions take each dataset as it is. Its attributes hold the row.
+        """
+        for row, tracks in self:
+            dataset = tracks.to_xarray(individual=row["mouse_id"])
+            yield row, dataset.assign_attrs({name: str(value) for name, value in row.items()})
+
+    def to_arrow(self) -> Iterator[pa.Table]:
+        """One table a track, one line a frame and node.
+
+        Columns: the row's keys, ``held_out``, ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``;
+        NaN where the node was not found. With a time span, ``frame_index`` still counts from the video's first frame.
+        """
+        for row, reference in zip(self.rows, self.references, strict=True):
+            try:
+                tracks = reference.tracks(self.nodes, self.time_span_s)
+                first = self._first_frame(reference, tracks)
+            except OrofacialError as error:
+                self._broken(row, error)
+            else:
+                yield _tidy(row, tracks, first)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All tracks as one pandas frame, with the columns of `to_arrow`. All of it is in memory."""
+        table = self._whole()
+        # A split of the same string column by track has a dictionary each.
+        return table.unify_dictionaries().to_pandas()
+
+    def to_polars(self) -> pl.DataFrame:
+        """All tracks as one polars frame, with the columns of `to_arrow`. All of it is in memory.
+
+        Raises
+        ------
+        QueryError
+            If polars is not installed.
+        """
+        try:
+            import polars as pl
+        except ImportError:
+            raise QueryError("polars is not installed; 'pip install polars', or use to_pandas") from None
+        frame = pl.from_arrow(self._whole().unify_dictionaries())
+        assert isinstance(frame, pl.DataFrame)  # for the type checker: a table never becomes a series
+        return frame
+
+    def _whole(self) -> pa.Table:
+        import pyarrow as pa
+
+        tables = list(self.to_arrow())
+        return pa.concat_tables(tables) if tables else pa.table({})
+
+    def _first_frame(self, reference: TracksReference, tracks: Tracks) -> int:
+        import numpy as np
+
+        if self.time_span_s is None or not tracks.n_frames:
+            return 0
+        return int(np.searchsorted(reference.time, tracks.time[0]))
+
+    def _broken(self, row: dict[str, Any], error: OrofacialError) -> None:
+        if not self.skip_broken:
+            raise QueryError(f"{row_name(row)}: {error}; skip_broken=True goes on without it") from error
+        left_out = LeftOut(row, str(error))
+        if left_out.row not in [other.row for other in self.left_out]:
+            self.left_out.append(left_out)
+            warnings.warn(f"left out {left_out}", stacklevel=3)
+
+
+def row_name(row: dict[str, Any]) -> str:
+    """A track's row for people, such as ``mouse01/2026-03-02_1 lower, model 0123, kalman``."""
+    session = f"{row['mouse_id']}/{row['session_date']}_{row['session_number']}"
+    return f"{session} {row['camera']}, model {row['model_id']}, {row['filter_method']}"
+
+
+def _tidy(row: dict[str, Any], tracks: Tracks, first_frame: int) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    n_nodes = len(tracks.nodes)
+    n_rows = tracks.n_frames * n_nodes
+    columns: dict[str, Any] = {
+        name: pa.DictionaryArray.from_arrays(np.zeros(n_rows, np.int32), [value])
+        if isinstance(value, str)
+        else pa.repeat(value, n_rows)
+        for name, value in row.items()
+    }
+    columns |= {
+        "frame_index": np.repeat(np.arange(first_frame, first_frame + tracks.n_frames), n_nodes),
+        "time_s": np.repeat(tracks.time, n_nodes),
+        "node": pa.DictionaryArray.from_arrays(
+            np.tile(np.arange(n_nodes, dtype=np.int32), tracks.n_frames), pa.array(list(tracks.nodes), pa.string())
+        ),
+        "x_px": tracks.position[..., 0].ravel(),
+        "y_px": tracks.position[..., 1].ravel(),
+        "score": tracks.score.ravel(),
+    }
+    return pa.table(columns)
