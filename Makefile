@@ -25,7 +25,7 @@ demo: install ## Simulate a lab of six mice and run the whole pipeline on it
 	$(BIN)/orofacial demo demo
 
 test: install ## Run the tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not real"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not real and not slow"
 
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP

@@ -10,6 +10,7 @@ over the folders of `pipeline.settings.Settings`.
 import atexit
 import importlib
 import logging
+import os
 import sys
 import time
 import warnings
@@ -21,6 +22,7 @@ from typing import Any, Literal
 
 from compute.errors import DatabaseError
 from pipeline.embedded import PORT, SUPERUSER, EmbeddedServer
+from pipeline.passwords import hidden
 from pipeline.settings import Settings
 
 DATABASE_FOLDER_NAME = "database"
@@ -109,7 +111,7 @@ def connect(settings: Settings) -> Any:
         if server is not None:
             server.enter()
             dj.config.database = _embedded_configuration(previous_database, server)
-        connection = _open(dj)
+        connection = _open(dj, settings)
     except BaseException:
         dj.config.database, dj.config.stores = previous_database, previous_stores
         if server is not None:
@@ -255,7 +257,29 @@ def _make_private_folder(folder: Path) -> None:
         ) from error
 
 
-def _open(dj: Any) -> Any:
+def tls_is_required(settings: Settings) -> bool:
+    """Whether a connection without TLS is refused: ``use_tls`` of DataJoint is true, or there is a CA to check with."""
+    return import_datajoint().config.database.use_tls is True or settings.database_ca is not None
+
+
+def _tls(dj: Any, settings: Settings) -> Any:
+    """What DataJoint is told about TLS: its own setting, but required means required on MySQL too.
+
+    DataJoint 2.3.5 passes True on to pymysql as "preferred", and has no way to name a CA for PostgreSQL: libpq takes it
+    from the environment, and then checks the certificate.
+    """
+    if not tls_is_required(settings):
+        return dj.config.database.use_tls
+    if dj.config.database.backend == "postgresql":
+        if settings.database_ca is not None:
+            os.environ["PGSSLROOTCERT"] = str(settings.database_ca)
+        return True
+    if settings.database_ca is None:
+        return {"check_hostname": False, "verify_mode": "none"}
+    return {"ca": str(settings.database_ca), "verify_mode": "required"}
+
+
+def _open(dj: Any, settings: Settings) -> Any:
     database = dj.config.database
     if database.user is None:
         raise DatabaseError(
@@ -265,10 +289,9 @@ def _open(dj: Any) -> Any:
     password = dj.config["database.password"] or ""
     try:
         with _quiet():
-            return dj.conn(user=database.user, password=password, reset=True)
+            return dj.conn(user=database.user, password=password, reset=True, use_tls=_tls(dj, settings))
     except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
-        found = " ".join(str(error).split())
-        found = found.replace(password, "***") if password else found
+        found = hidden(" ".join(str(error).split()))
         raise DatabaseError(
             f"No connection to the {database.backend} server {_address()}: {found or type(error).__name__}. "
             f"{_what_to_do(found)}"

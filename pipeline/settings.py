@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     tracks_store, models_store, labels_store : Path
         Absolute folders of the three file stores; relative ones are below the data folder. A store of
         the same name in DataJoint's own configuration wins.
+    database_ca : Path or None
+        Certificate of the authority that signed the database server's; then connections must be encrypted, and the
+        server's certificate must be of that authority. Without it DataJoint's ``use_tls`` decides: true requires TLS,
+        unset prefers it.
     """
 
     model_config = SettingsConfigDict(env_prefix="OROFACIAL_", extra="forbid", frozen=True, env_ignore_empty=True)
@@ -72,6 +76,7 @@ class Settings(BaseSettings):
     tracks_store: StoreFolder = Path("store/tracks")
     models_store: StoreFolder = Path("store/models")
     labels_store: StoreFolder = Path("store/labels")
+    database_ca: Annotated[Path, AfterValidator(_absolute)] | None = None
 
     @classmethod
     def settings_customise_sources(

@@ -16,6 +16,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 COMMANDS = {
     "init": ("setup", "Make the data folder, the database and the stores."),
     "doctor": ("setup", "Say what works, what does not, and what to do."),
+    "db": ("database", "The lab's database server: init."),
     "camera": ("setup", "Cameras of the rigs: add, list."),
     "labels": ("labels", "Labeled frames: import, list."),
     "pairs": ("labels", "Node pairs whose distance is measured: add, list."),

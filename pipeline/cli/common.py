@@ -37,9 +37,12 @@ def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except OrofacialError as error:
+            from pipeline.passwords import hidden
+
+            message = hidden(str(error))
             if kwargs.get("as_json"):
-                print_json({"error": str(error)})
-            errors.print(f"[bold red]error:[/] {_escape(str(error))}")
+                print_json({"error": message})
+            errors.print(f"[bold red]error:[/] {_escape(message)}")
             sys.exit(1)
         except KeyboardInterrupt:
             errors.print("stopped; what was finished is kept, run the command again to go on")
