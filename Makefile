@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo test test-real lint types clean
+.PHONY: help install demo test test-real test-slow lint types clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -29,6 +29,9 @@ test: install ## Run the tests
 
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP
+
+test-slow: install ## Run the tests that need Slurm, MariaDB, PostgreSQL and docker-compose of Debian, or minutes
+	$(BIN)/pytest -m slow -rP
 
 lint: install ## Check format and style
 	$(BIN)/ruff format --check .

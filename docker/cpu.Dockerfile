@@ -2,6 +2,7 @@
 FROM python:3.12.11-slim-bookworm AS build
 # Builds of torch without CUDA; empty: those from PyPI, 5 GB more.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY docker/install.sh docker/

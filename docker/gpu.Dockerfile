@@ -1,6 +1,7 @@
 # Worker with an NVIDIA GPU: training and poses. torch brings its CUDA libraries, the host brings the driver
 # (NVIDIA Container Toolkit), so that no CUDA base image is needed.
 FROM python:3.12.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY docker/install.sh docker/

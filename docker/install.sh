@@ -20,7 +20,7 @@ install_system() {
 install_python() {
     local folder=$1
     "${PYTHON:-python3}" -m venv "$folder"
-    local arguments=(--quiet --disable-pip-version-check --no-cache-dir --constraint "$project/constraints.txt")
+    local arguments=(--quiet --disable-pip-version-check --constraint "$project/constraints.txt")
     if [ -n "${TORCH_INDEX_URL:-}" ]; then
         arguments+=(--extra-index-url "$TORCH_INDEX_URL")
     fi

@@ -23,6 +23,8 @@ COMMANDS = {
     "model": ("model", "Models: train, import, list, deploy, undeploy."),
     "ingest": ("sessions", "Take in every session below a folder that is new."),
     "populate": ("sessions", "Compute everything that can be computed, here, now."),
+    "work": ("work", "shim"),
+    "cluster": ("cluster", "As many workers as the queue needs, on Slurm or here."),
     "status": ("sessions", "Sessions x stages: done, to do, failed, and why."),
     "tracks": ("results", "Tracks across animals, as CSV or Parquet."),
     "report": ("results", "Pictures and the table of distances, as one HTML file."),

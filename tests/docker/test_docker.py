@@ -161,7 +161,7 @@ def test_the_compose_command_accepts_the_file(tmp_path: Path) -> None:
 def test_the_install_step_of_an_image_works_in_a_plain_folder(dockerfile: Path, tmp_path: Path) -> None:
     """What the image copies, in a folder of its own, then its own command; torch comes from PyPI for both."""
     text = dockerfile.read_text()
-    for line in re.findall(r"^COPY (?!--from)(.*)", text.partition("\nFROM ")[0], re.MULTILINE):
+    for line in re.findall(r"^COPY (?!--from)(.*)", text[: text.rindex("\nFROM ")], re.MULTILINE):
         *sources, target = line.split()
         for source in sources:
             place = tmp_path / "src" / target / (Path(source).name if target.endswith("/") else "")
@@ -177,6 +177,8 @@ def test_the_install_step_of_an_image_works_in_a_plain_folder(dockerfile: Path, 
             ["bash", "-ec", step], cwd=tmp_path / "src", env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        for parent in (tmp_path, *tmp_path.parents[:2]):
+            parent.chmod(parent.stat().st_mode | 0o011)  # root's PostgreSQL runs as another user
         entrypoint = [tmp_path / "opt" / "bin" / "orofacial", "--data-folder", tmp_path / "data", "init"]
         done = subprocess.run(entrypoint, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

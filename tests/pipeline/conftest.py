@@ -150,6 +150,39 @@ def lab_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         process.wait()
 
 
+@pytest.fixture
+def lab_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    """A lab's PostgreSQL of the test's own."""
+    server, embedded = start_postgresql(tmp_path_factory.mktemp("server"))
+    yield server
+    embedded._run("pg_ctl", "stop", "-w", "-m", "fast")
+
+
+@pytest.fixture
+def debian_postgresql(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Start Debian's PostgreSQL with options and access rules of the test's; return its port."""
+    stops = []
+
+    def start(password: str, access_rules: str, *options: str) -> int:
+        server = DebianServer(tmp_path / "database")
+        server.enter()
+        connection = psycopg2.connect(host=str(server.socket_folder), user="postgres", dbname="postgres")
+        connection.autocommit = True
+        connection.cursor().execute("ALTER ROLE postgres PASSWORD %s", (password,))
+        connection.close()
+        server.leave()
+        (server.cluster / "pg_hba.conf").write_text(access_rules)
+        port = free_port()
+        arguments = [f"-h 127.0.0.1 -p {port}", *options]
+        server._run("pg_ctl", "start", "-w", "-l", "lab.log", "-o", " ".join(arguments))
+        stops.append(server)
+        return port
+
+    yield start
+    for server in stops:
+        server._run("pg_ctl", "stop", "-w", "-m", "fast")
+
+
 @pytest.fixture(params=["postgresql", "mysql"])
 def tls_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[LabServer, Path, Path]]:
     """A server with a certificate, and the certificates of the authority that signed it and of another."""
