@@ -120,26 +120,23 @@ def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = Non
 
 def _release(on_slurm: bool) -> int:
     """Take back the jobs of workers that are gone; return how many."""
-    from pipeline.populate import TABLES, release_dead
+    from pipeline.dead_workers import release_dead
 
-    for table in TABLES:
-        release_dead(table)
-    return 0
+    return release_dead()
 
 
 def _counts(*, refresh: bool) -> dict[ResourceClass, tuple[int, int]]:
     """Pending and reserved jobs of each class."""
-    from pipeline.populate import _LONG, TABLES
+    from pipeline import jobs
 
-    counts: dict[ResourceClass, tuple[int, int]] = {"gpu": (0, 0), "cpu": (0, 0)}
-    for table in TABLES:
-        if refresh:
-            table.jobs.refresh(delay=-1)
-        resource: ResourceClass = "gpu" if table in _LONG else "cpu"
-        progress = table.jobs.progress()
-        n_new = 0 if refresh else len(_new_keys(table))
+    if refresh:
+        jobs.refresh()
+    found = jobs.pending()
+    counts = {resource: (found[resource].pending, found[resource].reserved) for resource in CLASSES}
+    for table in () if refresh else jobs.TABLES:
+        resource: ResourceClass = table.resources.device
         pending, reserved = counts[resource]
-        counts[resource] = pending + progress["pending"] + n_new, reserved + progress["reserved"]
+        counts[resource] = pending + len(_new_keys(table)), reserved
     return counts
 
 

@@ -8,6 +8,7 @@ over the folders of `pipeline.settings.Settings`.
 """
 
 import atexit
+import contextlib
 import importlib
 import logging
 import os
@@ -27,6 +28,10 @@ from pipeline.settings import Settings
 
 DATABASE_FOLDER_NAME = "database"
 DEFAULT_STORE = "tracks"
+
+# The server's: shut down, killed, read only, full disk, lock wait timeout, deadlock; the client's: refused, gone, lost.
+_MYSQL_LOST = {1021, 1053, 1077, 1078, 1079, 1080, 1205, 1213, 1290, 1317, 1927}
+_MYSQL_LOST |= {2002, 2003, 2006, 2012, 2013, 2014, 2055}
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,44 @@ def disconnect() -> None:
     finally:
         if session.server is not None:
             session.server.leave()
+
+
+def reconnect() -> None:
+    """Open the same connection again after it was lost; an embedded server that is gone is started again.
+
+    Raises
+    ------
+    Exception
+        If there is no connection: one that `is_lost` knows, or `DatabaseError`.
+    """
+    connection = import_datajoint().conn() if _session is None else _session.connection
+    with contextlib.suppress(Exception):  # whatever state it is in
+        connection.close()
+    if _session is not None and _session.server is not None:
+        _session.server.restart_if_gone()
+    connection.connect()
+    connection._in_transaction = False
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether an error is the database's or the connection's, and the same may succeed on a new connection.
+
+    DataJoint knows some of these as LostConnectionError; psycopg2 and pymysql raise their own for others: a server that
+    starts or stops, a full disk, a deadlock.
+    """
+    import psycopg2
+    import pymysql
+    from datajoint.errors import LostConnectionError
+
+    while error is not None:
+        if isinstance(error, LostConnectionError | psycopg2.OperationalError | psycopg2.InterfaceError):
+            return True
+        if isinstance(error, pymysql.err.InterfaceError | pymysql.err.InternalError):
+            return True
+        if isinstance(error, pymysql.OperationalError) and error.args and error.args[0] in _MYSQL_LOST:
+            return True
+        error = error.__cause__
+    return False
 
 
 def describe(settings: Settings) -> DatabaseStatus:

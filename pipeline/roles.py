@@ -24,6 +24,7 @@ from schemas.metric import NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.session import Camera
 from schemas.subject import Mouse
+from schemas.worker import Crash, Worker
 
 Role = Literal["reader", "ingester", "worker", "admin"]
 ROLES: tuple[Role, ...] = ("reader", "ingester", "worker", "admin")
@@ -36,6 +37,7 @@ _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair)
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingTask, DeployedModel)
 _INGESTER_DELETES: tuple[Any, ...] = (DeployedModel,)
 _WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse)  # a training makes a model
+_WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)
 
 
 def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
@@ -59,11 +61,11 @@ def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
     """
     granted = set(_EVERYONE)
     if role == "worker":
-        if table_name.startswith("~~"):
+        if table_name.startswith("~~") or _is_one_of(table_name, _WORKERS_OWN):
             granted |= {"INSERT", "UPDATE", "DELETE"}
         elif table_name.startswith("_") or _is_one_of(table_name, _WORKER_INSERTS):
             granted.add("INSERT")
-    if role == "ingester" and re.match(r"#?[a-z]", table_name):
+    if role == "ingester" and re.match(r"#?[a-z]", table_name) and not _is_one_of(table_name, _WORKERS_OWN):
         granted.add("INSERT")
         if _is_one_of(table_name, _INGESTER_UPDATES):
             granted.add("UPDATE")

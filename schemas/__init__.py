@@ -7,11 +7,11 @@ from typing import Any
 from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
-from schemas import codecs, labels, metric, model, pose, session, subject, track
+from schemas import codecs, labels, metric, model, pose, session, subject, track, worker
 
-_MODULES = (subject, session, labels, model, pose, track, metric)
+_MODULES = (subject, session, labels, model, pose, track, metric, worker)
 
-__all__ = ["activate", "codecs", "labels", "metric", "model", "names", "pose", "session", "subject", "track"]
+__all__ = ["activate", "codecs", "labels", "metric", "model", "names", "pose", "session", "subject", "track", "worker"]
 
 
 def activate(prefix: str, connection: Any) -> None:

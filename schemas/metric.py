@@ -10,6 +10,7 @@ import datajoint as dj
 from compute.distances import distance_px, summarize
 from schemas.labels import Skeleton  # noqa: F401  (named in the definitions)
 from schemas.model import Model
+from schemas.resources import Resources
 from schemas.session import Video
 from schemas.track import FilteredTrack, fetch_tracks
 
@@ -33,6 +34,8 @@ class NodePair(dj.Manual):
 @schema
 class DistanceMetrics(dj.Computed):
     """Distance of a pair of nodes over a whole video, after a filter."""
+
+    resources = Resources(device="cpu", memory_gb=1)
 
     definition = """
     -> FilteredTrack
