@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,13 +18,13 @@ import datajoint as dj
 import psutil
 
 from compute.errors import OrofacialError
-from pipeline import database, slurm
+from pipeline import database, jobs, slurm
+from pipeline.dead_workers import release_dead
+from pipeline.locks import one_at_a_time
 from pipeline.settings import Settings, WorkerLimits
+from schemas.resources import Device
 
-ResourceClass = Literal["gpu", "cpu"]
-CLASSES: tuple[ResourceClass, ...] = ("gpu", "cpu")
-_LOCK_TIMEOUT_S = 60.0
-_LOCK_POLL_S = 0.2
+DEVICES: tuple[Device, ...] = ("gpu", "cpu")
 
 
 class ClusterError(OrofacialError):
@@ -39,7 +37,7 @@ class ClassPass:
 
     Attributes
     ----------
-    resource : {"gpu", "cpu"}
+    device : {"gpu", "cpu"}
     n_pending, n_reserved : int
         Jobs that wait, and that workers have taken.
     n_workers : int
@@ -52,7 +50,7 @@ class ClassPass:
         Slurm's array of them.
     """
 
-    resource: ResourceClass
+    device: Device
     n_pending: int
     n_reserved: int
     n_workers: int
@@ -100,7 +98,7 @@ def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = Non
     Raises
     ------
     ClusterError
-        If the workers could not reach the database, or another pass takes too long.
+        If the workers could not reach the database.
     SlurmError
         If Slurm does not answer or refuses.
     """
@@ -111,32 +109,22 @@ def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = Non
             " server (orofacial db init), or start workers on this machine: orofacial cluster up --here"
         )
     connection = database.connect(settings)
-    with _one_at_a_time(connection, settings.schema_prefix):
-        n_released = 0 if dry_run else _release(on_slurm)
-        counts = _counts(refresh=not dry_run)
-        classes = [_start_missing(settings, resource, *counts[resource], dry_run, on_slurm) for resource in CLASSES]
+    with one_at_a_time(connection, "cluster up", wait=True):
+        n_released = 0
+        if not dry_run:
+            n_released = release_dead()
+            jobs.refresh()
+        counts = _counts(refreshed=not dry_run)
+        classes = [_start_missing(settings, device, *counts[device], dry_run, on_slurm) for device in DEVICES]
     return ClusterPass("slurm" if on_slurm else "here", n_released, classes)
 
 
-def _release(on_slurm: bool) -> int:
-    """Take back the jobs of workers that are gone; return how many."""
-    from pipeline.dead_workers import release_dead
-
-    return release_dead()
-
-
-def _counts(*, refresh: bool) -> dict[ResourceClass, tuple[int, int]]:
-    """Pending and reserved jobs of each class."""
-    from pipeline import jobs
-
-    if refresh:
-        jobs.refresh()
-    found = jobs.pending()
-    counts = {resource: (found[resource].pending, found[resource].reserved) for resource in CLASSES}
-    for table in () if refresh else jobs.TABLES:
-        resource: ResourceClass = table.resources.device
-        pending, reserved = counts[resource]
-        counts[resource] = pending + len(_new_keys(table)), reserved
+def _counts(*, refreshed: bool) -> dict[Device, tuple[int, int]]:
+    """Pending and reserved jobs of each class; without a refresh, those that it would add count as pending."""
+    counts = {device: (count.pending, count.reserved) for device, count in jobs.pending().items()}
+    for table in () if refreshed else jobs.TABLES:
+        n_pending, n_reserved = counts[table.resources.device]
+        counts[table.resources.device] = n_pending + len(_new_keys(table)), n_reserved
     return counts
 
 
@@ -146,18 +134,18 @@ def _new_keys(table: Any) -> Any:
     return to_do.restrict(dj.Not(table.jobs), semantic_check=False)
 
 
-def worker_command(settings: Settings, resource: ResourceClass) -> list[str]:
+def worker_command(settings: Settings, device: Device) -> list[str]:
     """The command of one worker, which ends when nothing is left to do."""
     program = [sys.executable, "-m", "pipeline.cli", "--data-folder", str(settings.data_folder)]
-    return [*program, "work", f"--{resource}", "--until-empty"]
+    return [*program, "work", f"--{device}", "--until-empty"]
 
 
 def _start_missing(
-    settings: Settings, resource: ResourceClass, n_pending: int, n_reserved: int, dry_run: bool, on_slurm: bool
+    settings: Settings, device: Device, n_pending: int, n_reserved: int, dry_run: bool, on_slurm: bool
 ) -> ClassPass:
     """Start as many workers as there are jobs, up to the limit, less those that are there."""
-    limits: WorkerLimits = settings.gpu_workers if resource == "gpu" else settings.cpu_workers
-    name, command = f"{settings.schema_prefix}{resource}", worker_command(settings, resource)
+    limits: WorkerLimits = settings.gpu_workers if device == "gpu" else settings.cpu_workers
+    name, command = f"{settings.schema_prefix}{device}", worker_command(settings, device)
     n_workers = _n_slurm_workers(name) if on_slurm else len(_local_workers(command))
     n_missing = max(0, min(limits.max_workers, n_pending + n_reserved) - n_workers) if n_pending else 0
     job_id = None
@@ -175,8 +163,8 @@ def _start_missing(
                 folder=Path.cwd(),
             )
         else:
-            _start_here(command, n_missing, log_folder, resource)
-    return ClassPass(resource, n_pending, n_reserved, n_workers, limits.max_workers, n_missing, job_id)
+            _start_here(command, n_missing, log_folder, device)
+    return ClassPass(device, n_pending, n_reserved, n_workers, limits.max_workers, n_missing, job_id)
 
 
 def _n_slurm_workers(name: str) -> int:
@@ -200,30 +188,10 @@ def _local_workers(command: list[str]) -> list[int]:
     return found
 
 
-def _start_here(command: list[str], n: int, log_folder: Path, resource: ResourceClass) -> None:
+def _start_here(command: list[str], n: int, log_folder: Path, device: Device) -> None:
     """Start workers that go on when this process ends or its terminal is closed."""
     for _ in range(n):
-        with (log_folder / f"{resource}-workers.log").open("ab") as log:
+        with (log_folder / f"{device}-workers.log").open("ab") as log:
             subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-
-
-@contextmanager
-def _one_at_a_time(connection: Any, prefix: str) -> Iterator[None]:
-    """Hold the database's advisory lock of this pipeline; it ends with the connection, whatever happens."""
-    postgres = connection.adapter.backend == "postgresql"
-    name = f"{prefix}cluster_up"
-    take = "SELECT pg_try_advisory_lock(hashtext(%s))" if postgres else "SELECT GET_LOCK(%s, 0)"
-    give = "SELECT pg_advisory_unlock(hashtext(%s))" if postgres else "SELECT RELEASE_LOCK(%s)"
-    deadline = time.monotonic() + _LOCK_TIMEOUT_S
-    while not connection.query(take, args=(name,)).fetchone()[0]:
-        if time.monotonic() > deadline:
-            raise ClusterError(
-                f"another 'orofacial cluster up' has been at work for over {_LOCK_TIMEOUT_S:.0f} s; wait for it to end"
-            )
-        time.sleep(_LOCK_POLL_S)
-    try:
-        yield
-    finally:
-        connection.query(give, args=(name,)).fetchall()

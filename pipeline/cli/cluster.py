@@ -69,7 +69,7 @@ def _print(report: Any, dry_run: bool) -> None:
     print_table(
         ["workers", "jobs pending", "reserved", "workers before", "at most", started, "Slurm job"],
         [
-            [one.resource, one.n_pending, one.n_reserved, one.n_workers, one.max_workers, one.n_started, one.job_id]
+            [one.device, one.n_pending, one.n_reserved, one.n_workers, one.max_workers, one.n_started, one.job_id]
             for one in report.classes
         ],
     )

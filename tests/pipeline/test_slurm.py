@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,13 @@ class Lab:
                 return False
         return not self.jobs()
 
+    def finished_jobs(self) -> Counter[str]:
+        """How often the workers' logs say that a job was finished, for each job."""
+        logs = "\n".join(file.read_text() for file in (self.folder / "data" / "log").glob("*.log"))
+        return Counter(
+            re.findall(r"((?:PoseEstimation|TrackQuality|FilteredTrack|DistanceMetrics) \S+) [\d.]+ s", logs)
+        )
+
     def jobs(self) -> dict[str, int]:
         """Rows of all job tables, by status."""
         counts: dict[str, int] = {}
@@ -376,6 +384,8 @@ def test_every_result_is_there_once_whatever_happens_to_the_workers(lab: Lab) ->
     assert len(stages) == lab.n_sessions
     for stage, n in (("PoseEstimation", 1), ("TrackQuality", 1), ("FilteredTrack", 4), ("DistanceMetrics", 4)):
         assert {(row[stage]["done"], row[stage]["total"]) for row in stages.values()} == {(n, n)}, stage
+    finished = lab.finished_jobs()
+    assert len(finished) == 10 * lab.n_sessions and set(finished.values()) == {1}, "each computed once, and no more"
     wait_for(lambda: not slurm.running(), "the workers to end when nothing is left")
     last = lab.orofacial("worker", "cluster", "up")
     assert [(one["n_pending"], one["n_reserved"], one["n_started"]) for one in last["classes"]] == [(0, 0, 0)] * 2
