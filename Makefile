@@ -31,7 +31,7 @@ test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP
 
 test-slow: install ## Run the tests that need Slurm, MariaDB, PostgreSQL and docker-compose of Debian, or minutes
-	$(BIN)/pytest -m slow -rP
+	$(BIN)/pytest -m slow
 
 lint: install ## Check format and style
 	$(BIN)/ruff format --check .

@@ -160,7 +160,8 @@ def reconnect() -> None:
         connection.close()
     if _session is not None and _session.server is not None:
         _session.server.restart_if_gone()
-    connection.connect()
+    with _quiet():
+        connection.connect()
     connection._in_transaction = False
 
 
