@@ -129,7 +129,6 @@ def prepare_server(
             f"schema_prefix {settings.schema_prefix!r} is too long for a role {too_long[0]!r} beside it, names on MySQL"
             f" end at {_LONGEST_USER_NAME} characters; choose a shorter one"
         )
-    passwords = {role: _password(role) for role in ROLES}
     on_step(f"connecting to {address.user}@{address.host}:{address.port}")
     _point_datajoint_at(address)
     try:
@@ -140,8 +139,8 @@ def prepare_server(
         tables = _declare(settings, connection)
         on_step("roles and what they may do")
         roles = []
-        for role, (password, source) in passwords.items():
-            user = settings.schema_prefix + role
+        for role in ROLES:
+            user, (password, source) = settings.schema_prefix + role, _password(role)
             granter = GRANTERS[address.backend](connection, user)
             granter.create(password, tls_required=database.tls_is_required(settings))
             roles.append(PreparedRole(role, user, source, *granter.grant(role, tables)))

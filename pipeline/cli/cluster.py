@@ -67,7 +67,7 @@ def _print(report: Any, dry_run: bool) -> None:
     """Print what a pass found and did."""
     started = "would start" if dry_run else "started"
     print_table(
-        ["workers", "jobs pending", "reserved", "workers before", "at most", started, "Slurm job"],
+        ["jobs", "pending", "reserved", "workers", "limit", started, "Slurm job"],
         [
             [one.device, one.n_pending, one.n_reserved, one.n_workers, one.max_workers, one.n_started, one.job_id]
             for one in report.classes
