@@ -178,6 +178,8 @@ def is_lost(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, LostConnectionError | psycopg2.OperationalError | psycopg2.InterfaceError):
             return True
+        if type(error) is psycopg2.DatabaseError:  # "server closed the connection unexpectedly": no class of its own
+            return True
         if isinstance(error, pymysql.err.InterfaceError | pymysql.err.InternalError):
             return True
         if isinstance(error, pymysql.OperationalError) and error.args and error.args[0] in _MYSQL_LOST:

@@ -22,6 +22,7 @@ COMMANDS = {
     "pairs": ("labels", "Node pairs whose distance is measured: add, list."),
     "model": ("model", "Models: train, import, list, deploy, undeploy."),
     "ingest": ("sessions", "Take in every session below a folder that is new."),
+    "watch": ("workers", "Take in sessions as they arrive, until stopped."),
     "populate": ("sessions", "Compute everything that can be computed, here, now."),
     "cluster": ("cluster", "As many workers as the queue needs, on Slurm or here."),
     "work": ("workers", "Take jobs until stopped: a worker."),

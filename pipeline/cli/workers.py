@@ -1,10 +1,13 @@
-"""`orofacial work` and `retry`: processes that compute, and what to do with jobs that failed."""
+"""`orofacial watch`, `work` and `retry`: what runs by itself, and what to do with jobs that failed."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
+from datetime import datetime
+from pathlib import Path
 
 import rich_click as click
 
@@ -52,6 +55,50 @@ def _log_lines() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+@click.command()
+@click.argument("raw_folder", type=click.Path(path_type=Path))
+@click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
+@click.option("--marker", default="", help="A file that the rig writes last: a folder is taken when it is there.")
+@click.option("--scan-every", "scan_every_s", type=click.FloatRange(min=1), default=60.0, show_default=True)
+@click.pass_context
+@says_errors
+def watch(
+    context: click.Context, raw_folder: Path, stable_after_s: float | None, marker: str, scan_every_s: float
+) -> None:
+    """Take in every session below RAW_FOLDER once it is complete, until stopped by Ctrl-C or SIGTERM.
+
+    A session is complete when its files have not changed for a while and its videos open to their ends, or when the
+    marker file is there. Beside this, workers compute: orofacial work.
+    """
+    settings = connect(context)
+    from ingest.watching import watch as watch_folder
+    from pipeline import database
+    from pipeline.stopping import Stop
+
+    stop = Stop()
+    console.print(f"watching {raw_folder}; stop with Ctrl-C", markup=False)
+    with stop.listening():
+        while not stop.requested:
+            try:
+                for outcome in watch_folder(
+                    raw_folder,
+                    pattern=settings.session_pattern,
+                    stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
+                    marker=marker,
+                    scan_every_s=scan_every_s,
+                    stopped=lambda: stop.requested is not None,
+                ):
+                    out = errors if outcome.status == "refused" else console
+                    out.print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {outcome.status}: {outcome.message}", markup=False)
+            except Exception as error:
+                if not database.is_lost(error):
+                    raise
+                errors.print("the database was lost; connecting again")
+                stop.wait(5)
+                with contextlib.suppress(Exception):  # the next pass tries again
+                    database.reconnect()
 
 
 @click.command()
