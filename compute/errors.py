@@ -34,3 +34,7 @@ class SessionError(OrofacialError):
 
 class DatabaseError(OrofacialError):
     """A database or store that cannot be reached or used."""
+
+
+class StoreError(DatabaseError):
+    """A store that cannot be written, such as a full disk: no fault of what was to be written."""

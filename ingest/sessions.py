@@ -67,6 +67,7 @@ def ingest(
     pattern: str = SESSION_PATTERN,
     stable_after_s: float = 10.0,
     dry_run: bool = False,
+    marker: str = "",
     on_folder: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[Outcome]:
     """Ingest every session below a folder that is new.
@@ -81,6 +82,9 @@ def ingest(
         A folder with a file written within this many seconds is left for the next pass.
     dry_run : bool
         Check everything, insert nothing.
+    marker : str
+        Name of a file that the rig writes last; a folder without it is left for the next pass, and one with it is taken
+        at once. Empty: there is none.
     on_folder : callable
         Called with each folder before it is read.
 
@@ -100,12 +104,12 @@ def ingest(
             continue
         on_folder(found)
         try:
-            yield _ingest_folder(found, pattern, stable_after_s, dry_run)
+            yield _ingest_folder(found, pattern, stable_after_s, dry_run, marker)
         except (OrofacialError, OSError) as error:
             yield Outcome(found, "refused", str(error))
 
 
-def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: bool) -> Outcome:
+def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: bool, marker: str) -> Outcome:
     name = parse_name(folder.as_posix(), pattern)
     if name is None:
         raise SessionError(
@@ -114,8 +118,10 @@ def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: b
         )
     if _is_known(name, folder):
         return Outcome(folder, "known", f"{name} was ingested before")
+    if marker and not (folder / marker).exists():
+        return Outcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
     age_s = seconds_since_change(folder)
-    if age_s < stable_after_s:
+    if age_s < stable_after_s and not marker:
         return Outcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
     session = read_session(folder, name)
     frames = ", ".join(f"{video.camera} {video.info.n_frames} frames" for video in session.videos)

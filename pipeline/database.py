@@ -8,8 +8,10 @@ over the folders of `pipeline.settings.Settings`.
 """
 
 import atexit
+import contextlib
 import importlib
 import logging
+import os
 import sys
 import time
 import warnings
@@ -21,10 +23,15 @@ from typing import Any, Literal
 
 from compute.errors import DatabaseError
 from pipeline.embedded import PORT, SUPERUSER, EmbeddedServer
+from pipeline.passwords import hidden
 from pipeline.settings import Settings
 
 DATABASE_FOLDER_NAME = "database"
 DEFAULT_STORE = "tracks"
+
+# The server's: shut down, killed, read only, full disk, lock wait timeout, deadlock; the client's: refused, gone, lost.
+_MYSQL_LOST = {1021, 1053, 1077, 1078, 1079, 1080, 1205, 1213, 1290, 1317, 1927}
+_MYSQL_LOST |= {2002, 2003, 2006, 2012, 2013, 2014, 2055}
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def connect(settings: Settings) -> Any:
         if server is not None:
             server.enter()
             dj.config.database = _embedded_configuration(previous_database, server)
-        connection = _open(dj)
+        connection = _open(dj, settings)
     except BaseException:
         dj.config.database, dj.config.stores = previous_database, previous_stores
         if server is not None:
@@ -138,6 +145,47 @@ def disconnect() -> None:
     finally:
         if session.server is not None:
             session.server.leave()
+
+
+def reconnect() -> None:
+    """Open the same connection again after it was lost; an embedded server that is gone is started again.
+
+    Raises
+    ------
+    Exception
+        If there is no connection: one that `is_lost` knows, or `DatabaseError`.
+    """
+    connection = import_datajoint().conn() if _session is None else _session.connection
+    with contextlib.suppress(Exception):  # whatever state it is in
+        connection.close()
+    if _session is not None and _session.server is not None:
+        _session.server.restart_if_gone()
+    with _quiet():
+        connection.connect()
+    connection._in_transaction = False
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether an error is the database's or the connection's, and the same may succeed on a new connection.
+
+    DataJoint knows some of these as LostConnectionError; psycopg2 and pymysql raise their own for others: a server that
+    starts or stops, a full disk, a deadlock.
+    """
+    import psycopg2
+    import pymysql
+    from datajoint.errors import LostConnectionError
+
+    while error is not None:
+        if isinstance(error, LostConnectionError | psycopg2.OperationalError | psycopg2.InterfaceError):
+            return True
+        if type(error) is psycopg2.DatabaseError:  # "server closed the connection unexpectedly": no class of its own
+            return True
+        if isinstance(error, pymysql.err.InterfaceError | pymysql.err.InternalError):
+            return True
+        if isinstance(error, pymysql.OperationalError) and error.args and error.args[0] in _MYSQL_LOST:
+            return True
+        error = error.__cause__
+    return False
 
 
 def describe(settings: Settings) -> DatabaseStatus:
@@ -259,7 +307,29 @@ def _make_private_folder(folder: Path) -> None:
         ) from error
 
 
-def _open(dj: Any) -> Any:
+def tls_is_required(settings: Settings) -> bool:
+    """Whether a connection without TLS is refused: ``use_tls`` of DataJoint is true, or there is a CA to check with."""
+    return import_datajoint().config.database.use_tls is True or settings.database_ca is not None
+
+
+def _tls(dj: Any, settings: Settings) -> Any:
+    """What DataJoint is told about TLS: its own setting, but required means required on MySQL too.
+
+    DataJoint 2.3.5 passes True on to pymysql as "preferred", and has no way to name a CA for PostgreSQL: libpq takes it
+    from the environment, and then checks the certificate.
+    """
+    if not tls_is_required(settings):
+        return dj.config.database.use_tls
+    if dj.config.database.backend == "postgresql":
+        if settings.database_ca is not None:
+            os.environ["PGSSLROOTCERT"] = str(settings.database_ca)
+        return True
+    if settings.database_ca is None:
+        return {"check_hostname": False, "verify_mode": "none"}
+    return {"ca": str(settings.database_ca), "verify_mode": "required"}
+
+
+def _open(dj: Any, settings: Settings) -> Any:
     database = dj.config.database
     if database.user is None:
         raise DatabaseError(
@@ -269,10 +339,9 @@ def _open(dj: Any) -> Any:
     password = dj.config["database.password"] or ""
     try:
         with _quiet():
-            return dj.conn(user=database.user, password=password, reset=True)
+            return dj.conn(user=database.user, password=password, reset=True, use_tls=_tls(dj, settings))
     except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
-        found = " ".join(str(error).split())
-        found = found.replace(password, "***") if password else found
+        found = hidden(" ".join(str(error).split()))
         raise DatabaseError(
             f"No connection to the {database.backend} server {_address()}: {found or type(error).__name__}. "
             f"{_what_to_do(found)}"

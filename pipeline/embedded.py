@@ -99,6 +99,11 @@ class EmbeddedServer:
                 "Name another data folder with OROFACIAL_DATA_FOLDER or --data-folder."
             ) from error
 
+    def restart_if_gone(self) -> None:
+        """Start the server again if it ended while this process uses it."""
+        with _locked(self.folder / "start.lock"):
+            self.socket_folder = self._ensure_running()
+
     def leave(self) -> None:
         """Stop using the server; the last process that leaves stops it. Leaving twice does nothing."""
         if self._users_lock is None or os.getpid() != self._process_id:

@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from compute.errors import OrofacialError
@@ -45,6 +45,41 @@ def _has_session_fields(pattern: str) -> str:
 StoreFolder = Annotated[Path, AfterValidator(_below_data_folder), Field(validate_default=True)]
 
 
+class WorkerLimits(BaseModel):
+    """How many workers of one kind `orofacial cluster up` may start, and what Slurm gives each; see `Settings`.
+
+    Attributes
+    ----------
+    max_workers : int
+        At the same time, waiting ones included.
+    partition, gres, memory, time_limit : str
+        As sbatch takes them; empty: the cluster's default.
+    n_cpus : int
+        Cores of one worker. A worker computes on one; a GPU worker decodes on another.
+    sbatch_options : tuple of str
+        Further options of sbatch, such as ``--account=lab``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_workers: Annotated[int, Field(ge=0)] = 2
+    partition: Annotated[str, Field(pattern=r"^[\w.,-]*$")] = ""
+    gres: Annotated[str, Field(pattern=r"^[\w.,:()-]*$")] = ""
+    memory: Annotated[str, Field(pattern=r"^(\d+[KMGT]?)?$")] = "4G"
+    time_limit: Annotated[str, Field(pattern=r"^(\d+(-\d+)?(:\d+){0,2})?$")] = "1-00:00:00"
+    n_cpus: Annotated[int, Field(ge=1)] = 1
+    sbatch_options: tuple[Annotated[str, Field(pattern=r"^--[a-z]")], ...] = ()
+
+
+class GPUWorkerLimits(WorkerLimits):
+    """Limits of workers that train and estimate."""
+
+    max_workers: Annotated[int, Field(ge=0)] = 1
+    gres: Annotated[str, Field(pattern=r"^[\w.,:()-]*$")] = "gpu:1"
+    memory: Annotated[str, Field(pattern=r"^(\d+[KMGT]?)?$")] = "16G"
+    n_cpus: Annotated[int, Field(ge=1)] = 2
+
+
 class Settings(BaseSettings):
     """Where the data is and how session folders are named; see `load_settings`.
 
@@ -61,6 +96,12 @@ class Settings(BaseSettings):
     tracks_store, models_store, labels_store : Path
         Absolute folders of the three file stores; relative ones are below the data folder. A store of
         the same name in DataJoint's own configuration wins.
+    database_ca : Path or None
+        Certificate of the authority that signed the database server's; then connections must be encrypted, and the
+        server's certificate must be of that authority. Without it DataJoint's ``use_tls`` decides: true requires TLS,
+        unset prefers it.
+    gpu_workers, cpu_workers : WorkerLimits
+        How many workers `orofacial cluster up` may start, and with what. In ``settings.toml`` these are tables.
     """
 
     model_config = SettingsConfigDict(env_prefix="OROFACIAL_", extra="forbid", frozen=True, env_ignore_empty=True)
@@ -72,6 +113,9 @@ class Settings(BaseSettings):
     tracks_store: StoreFolder = Path("store/tracks")
     models_store: StoreFolder = Path("store/models")
     labels_store: StoreFolder = Path("store/labels")
+    database_ca: Annotated[Path, AfterValidator(_absolute)] | None = None
+    gpu_workers: GPUWorkerLimits = GPUWorkerLimits()
+    cpu_workers: WorkerLimits = WorkerLimits()
 
     @classmethod
     def settings_customise_sources(

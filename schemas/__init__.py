@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas import codecs, labels, metric, model, pose, session, subject, track
+from datajoint.errors import AccessError, DataJointError
 
-_MODULES = (subject, session, labels, model, pose, track, metric)
+from compute.errors import DatabaseError
+from schemas import codecs, labels, metric, model, pose, session, subject, track, worker
 
-__all__ = ["activate", "codecs", "labels", "metric", "model", "pose", "session", "subject", "track"]
+_MODULES = (subject, session, labels, model, pose, track, metric, worker)
+
+__all__ = ["activate", "codecs", "labels", "metric", "model", "names", "pose", "session", "subject", "track", "worker"]
 
 
 def activate(prefix: str, connection: Any) -> None:
     """Bind every table to the database schema `<prefix><module>`, creating what is missing.
+
+    With DataJoint's ``create_tables`` off (production) nothing is created.
 
     Parameters
     ----------
@@ -20,14 +25,35 @@ def activate(prefix: str, connection: Any) -> None:
         Start of the schemas' names, such as ``orofacial_``.
     connection : datajoint.Connection
         Where the schemas live. Activating again, also elsewhere, binds the tables anew.
+
+    Raises
+    ------
+    DatabaseError
+        If something is missing and may not be created.
     """
-    for module in _MODULES:
+    creates = connection._config.database.create_tables
+    for module, name in zip(_MODULES, names(prefix), strict=True):
         schema = module.schema
-        if schema.database == prefix + _name(module) and schema.connection is connection:
+        if schema.database == name and schema.connection is connection:
             continue
         schema.database = None
-        schema.activate(prefix + _name(module), connection=connection)
+        try:
+            schema.activate(name, connection=connection, create_schema=creates)
+        except (AccessError, DataJointError) as error:
+            raise _incomplete(name, " ".join(str(part) for part in error.args)) from error
+        missing = [] if creates else [cls.__name__ for cls, _ in schema.declare_list if not cls().is_declared]
+        if missing:
+            schema.database = None
+            raise _incomplete(name, f"no table {', '.join(missing)}")
 
 
-def _name(module: Any) -> str:
-    return str(module.__name__.rpartition(".")[2])
+def names(prefix: str) -> list[str]:
+    """Names of the database schemas."""
+    return [prefix + str(module.__name__.rpartition(".")[2]) for module in _MODULES]
+
+
+def _incomplete(name: str, found: str) -> DatabaseError:
+    return DatabaseError(
+        f"schema {name} in the database is not what this version needs, and must not or cannot be changed from here"
+        f" ({found.strip()}); an administrator runs: orofacial db init --server URL"
+    )

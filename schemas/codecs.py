@@ -17,10 +17,11 @@ import numpy as np
 from datajoint.builtin_codecs import NpyCodec, ObjectCodec, SchemaCodec
 from datajoint.objectref import ObjectRef
 from datajoint.storage import StorageBackend
+from datajoint.table import Table
 from fsspec import AbstractFileSystem
 from numpy.typing import NDArray
 
-from compute.errors import DatabaseError, TracksError
+from compute.errors import DatabaseError, StoreError, TracksError
 from compute.tracks import FILTER_COLUMNS, FORMAT_VERSION, Tracks
 from compute.tracks_file import TracksFooter, read_footer, read_times, read_tracks, to_parquet
 
@@ -36,7 +37,7 @@ def published_or_removed() -> Iterator[None]:
 
     Raises
     ------
-    DatabaseError
+    StoreError
         Instead of an `OSError` from the store, such as a full disk.
     """
     written: list[tuple[StorageBackend, str]] = []
@@ -48,7 +49,7 @@ def published_or_removed() -> Iterator[None]:
             backend.remove_folder(path) if backend.isdir(path) else backend.remove(path)
             _remove_empty_parents(backend, path)
         if isinstance(error, OSError):
-            raise DatabaseError(
+            raise StoreError(
                 f"the store could not be written: {error.strerror or error} ({error.filename or 'no file name given'});"
                 " nothing was kept. Free space or mend the permissions, then run the command again"
             ) from error
@@ -277,3 +278,38 @@ def _publish(backend: StorageBackend, path: str, content: bytes, n_frames: int) 
     except BaseException:
         backend.remove(written)
         raise
+
+
+def remove_unreferenced(table: Table, key: dict[str, Any]) -> int:
+    """Remove the files that a dead process wrote for a row that it did not insert; return how many.
+
+    Only call it while nobody else can insert that row, such as with its job locked.
+
+    Parameters
+    ----------
+    table : datajoint table
+        The row's.
+    key : dict
+        The row's primary key. Where the row exists nothing is removed.
+    """
+    if table & key:
+        return 0
+    n_removed = 0
+    for name, attribute in table.heading.attributes.items():
+        if not isinstance(attribute.codec, _RecordedCodec):
+            continue
+        config = table.connection._config
+        store = attribute.store
+        path, _ = SchemaCodec._build_path(
+            attribute.codec, table.database, table.table_name, name, key, store_name=store, config=config
+        )
+        backend = attribute.codec._get_backend(store, config=config)
+        folder = backend._full_path(path.rpartition("/")[0])
+        if not backend.fs.isdir(folder):
+            continue
+        for found in backend.fs.ls(folder, detail=False):
+            if found.rpartition("/")[2].startswith(f"{name}_"):
+                backend.fs.rm(found, recursive=True)
+                n_removed += 1
+        _remove_empty_parents(backend, path)
+    return n_removed

@@ -20,6 +20,7 @@ from schemas import provenance
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.model import Model, ModelEvaluation, Training
 from schemas.pose import PoseEstimation
+from schemas.resources import Resources
 from schemas.session import Video
 from schemas.track import FilteredTrack, estimated_tracks, fetch_tracks
 
@@ -45,6 +46,8 @@ class NodePair(dj.Manual):
 @schema
 class DistanceMetrics(dj.Computed):
     """Distance of a pair of nodes over a whole video, after a filter."""
+
+    resources = Resources(device="cpu", memory_gb=1)
 
     definition = """
     -> FilteredTrack
@@ -75,6 +78,8 @@ class DistanceMetrics(dj.Computed):
 @schema
 class FilterComparison(dj.Computed):
     """What a filter leaves of the noise and of the movement of a pair's distance, beside `DistanceMetrics`."""
+
+    resources = Resources(device="cpu", memory_gb=1)
 
     definition = """
     -> DistanceMetrics
@@ -140,6 +145,8 @@ class LabelError(dj.Computed):
 
     A labeled frame is the video's if mouse, camera, session folder and file name are the same.
     """
+
+    resources = Resources(device="cpu", memory_gb=1)
 
     definition = """
     -> FilteredTrack

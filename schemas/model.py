@@ -18,6 +18,7 @@ from compute.labels import Source, load_package, positions_of, save_package, sou
 from schemas import progress, provenance
 from schemas.codecs import local_copy, published_or_removed
 from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
+from schemas.resources import Resources
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
 from schemas.subject import Mouse  # noqa: F401
 
@@ -164,6 +165,8 @@ def load_model(model_id: str) -> estimators.Estimator:
 class Training(dj.Computed):
     """A finished training and the model that came out of it."""
 
+    resources = Resources(device="gpu", memory_gb=6)
+
     definition = """
     -> TrainingTask
     ---
@@ -238,6 +241,8 @@ def _mice_of(key: dict[str, Any], sources: set[Source]) -> set[str]:
 @schema
 class ModelEvaluation(dj.Computed):
     """Error of a trained model on the labeled frames that were held out from its training."""
+
+    resources = Resources(device="gpu", memory_gb=4)
 
     definition = """
     -> Training

@@ -12,6 +12,7 @@ from compute.tracks import Tracks
 from schemas import progress, provenance
 from schemas.codecs import published_or_removed
 from schemas.model import DeployedModel, Model, load_model
+from schemas.resources import Resources
 from schemas.session import Video
 
 schema = dj.Schema()
@@ -20,6 +21,8 @@ schema = dj.Schema()
 @schema
 class PoseEstimation(dj.Computed):
     """Every node in every frame of a video, as one model sees it."""
+
+    resources = Resources(device="gpu", memory_gb=4)
 
     definition = """
     -> Video

@@ -16,6 +16,7 @@ from schemas import provenance
 from schemas.codecs import TracksReference, published_or_removed
 from schemas.model import ModelEvaluation, Training, score_exponent
 from schemas.pose import PoseEstimation
+from schemas.resources import Resources
 from schemas.session import Video
 
 schema = dj.Schema()
@@ -50,6 +51,8 @@ class FilterMethod(dj.Lookup):
 @schema
 class FilteredTrack(dj.Computed):
     """A video's tracks after a filter."""
+
+    resources = Resources(device="cpu", memory_gb=2)
 
     definition = """
     -> PoseEstimation
@@ -121,6 +124,8 @@ def fetch_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tra
 @schema
 class TrackQuality(dj.Computed):
     """How good the raw tracks of a video are, node by node."""
+
+    resources = Resources(device="cpu", memory_gb=1)
 
     definition = """
     -> PoseEstimation

@@ -37,9 +37,12 @@ def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except OrofacialError as error:
+            from pipeline.passwords import hidden
+
+            message = hidden(str(error))
             if kwargs.get("as_json"):
-                print_json({"error": str(error)})
-            errors.print(f"[bold red]error:[/] {_escape(str(error))}")
+                print_json({"error": message})
+            errors.print(f"[bold red]error:[/] {_escape(message)}")
             sys.exit(1)
         except KeyboardInterrupt:
             errors.print("stopped; what was finished is kept, run the command again to go on")
@@ -90,18 +93,19 @@ def session_key(text: str, settings: Any) -> dict[str, Any]:
 
 def print_json(value: Any) -> None:
     """Print one JSON object: dates as text, paths as text, NaN as null."""
-    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+    print(json.dumps(plain(value), indent=2, allow_nan=False))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, (date, Path, Fraction)):

@@ -35,7 +35,13 @@ class ProgressDisplay:
         self._last_line = 0.0
 
     def started(self, table: str, n_jobs: int) -> None:
-        """Add a bar, or print a line."""
+        """Add a bar or print a line; again, correct how many are left."""
+        if table in self._counts:  # more came, or others took some
+            finished, _ = self._counts[table]
+            self._counts[table] = (finished, finished + n_jobs)
+            if table in self._tasks:
+                self._bars.update(self._tasks[table], total=finished + n_jobs)  # type: ignore[arg-type,union-attr]
+            return
         self._counts[table] = (0, n_jobs)
         if self._bars is None:
             self._line(f"{table}: {n_jobs} to do")
@@ -53,13 +59,16 @@ class ProgressDisplay:
 
     def finished(self, table: str, n_done: int) -> None:
         """Count jobs as done."""
+        if table not in self._counts:
+            self.started(table, n_done)
         finished, n_jobs = self._counts[table]
+        n_jobs = max(n_jobs, finished + n_done)
         self._counts[table] = (finished + n_done, n_jobs)
         if self._bars is None:
             if finished + n_done >= n_jobs or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
                 self._line(f"{table}: {finished + n_done} of {n_jobs} done")
         else:
-            self._bars.update(self._tasks[table], completed=finished + n_done)  # type: ignore[arg-type]
+            self._bars.update(self._tasks[table], completed=finished + n_done, total=n_jobs)  # type: ignore[arg-type]
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()

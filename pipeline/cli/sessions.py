@@ -75,7 +75,7 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
         for failure in summary.failed:
             errors.print(f"failed: {failure['table']} {_key(failure['key'])}: {failure['message']}", markup=False)
         if summary.failed:
-            next_step("mend the cause, then: orofacial populate --retry-failed")
+            next_step("mend the cause, then: orofacial retry")
         elif done:
             next_step("orofacial status, orofacial report -o report.html")
     sys.exit(1 if summary.failed else 0)
@@ -105,7 +105,7 @@ def status(context: click.Context, as_json: bool) -> None:
     for failure in state.failures:
         errors.print(f"failed: {failure.table} {_key(failure.key)}: {failure.message}", markup=False)
     if state.failures:
-        next_step("mend the cause, then: orofacial populate --retry-failed")
+        next_step("mend the cause, then: orofacial retry")
 
 
 def _key(key: dict[str, object]) -> str:

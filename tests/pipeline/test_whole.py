@@ -252,7 +252,7 @@ def test_a_stopped_populate_goes_on_where_it_was(computed: object, database: Set
 
 
 def test_a_full_disk_leaves_no_half_result(computed: object, database: Settings) -> None:
-    from pipeline.populate import populate, retry_failed
+    from pipeline.populate import populate
     from schemas.pose import PoseEstimation
 
     (PoseEstimation & {"mouse_id": "mouse01", "camera": "side"}).delete(prompt=False)
@@ -260,14 +260,13 @@ def test_a_full_disk_leaves_no_half_result(computed: object, database: Settings)
     before = set(database.tracks_store.rglob("*"))
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
-    show = "print([failure['message'] for failure in populate().failed])"
+    show = "try: populate()\nexcept Exception as error: print(error)"
     process = _worker(database, limit + show)
     out, error = process.communicate(timeout=120)
     assert "the store could not be written" in out, error
     assert set(database.tracks_store.rglob("*")) == before
     assert not PoseEstimation & {"mouse_id": "mouse01", "camera": "side"}
-    retry_failed()
-    populate()
+    populate()  # the disk was to blame, not the job: it waits in the queue
     assert len(PoseEstimation()) == 6
 
 
@@ -285,11 +284,7 @@ class Killing:
         import time; time.sleep(1)
         return tracks
 schemas.pose.load_model = Killing
-from compute.errors import DatabaseError
-try:
-    populate()
-except DatabaseError as error:
-    print("said:", error)
+print(populate().computed)
 """
 
 
@@ -311,11 +306,8 @@ def test_a_lost_database_loses_nothing(computed: object, database: Settings, tmp
     assert prepare.returncode == 0, error
     process = _worker(copy, LOST_SERVER % str(copy.data_folder))
     out, error = process.communicate(timeout=120)
-    assert "said: the connection to the database was lost" in out, out + error
-    assert not [path for path in copy.tracks_store.rglob("*") if path.is_file()]
-    again = _worker(copy, "print(populate().computed)")
-    out, error = again.communicate(timeout=120)
-    assert "'PoseEstimation': 1" in out, out + error
+    assert "the connection to the database was lost" in error
+    assert "'PoseEstimation': 1" in out, out + error  # started again, and the finished tracks were inserted
 
 
 def _bundle_of(camera: str) -> Path:

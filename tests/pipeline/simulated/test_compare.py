@@ -38,7 +38,7 @@ def compared(simulated_database: Any) -> Any:
 
 def run(database: Any, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command on the test's own tables."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "100"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "COLUMNS": "100"}
     environment["OROFACIAL_SCHEMA_PREFIX"] = database.settings.schema_prefix
     command = [sys.executable, "-m", "pipeline.cli", "--data-folder", database.settings.data_folder, *arguments]
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment, check=False)

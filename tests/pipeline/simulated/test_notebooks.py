@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_studys_figures(simulated_database: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,202 @@
+"""The queue: DataJoint's job tables, and who has which job.
+
+DataJoint reserves a job with one atomic update and writes who did: host, process id, connection id. Its own way on from
+there (`populate`) leaves gaps: a killed process keeps its job for ever, SIGTERM is an error, and finishing or failing a
+job does not ask whose it is. Here every change of a reserved job is one statement, or one transaction, that names its
+owner:
+
+- A result is inserted in the transaction that first locks the job's row as its owner's and then deletes it. So a result
+  is there if and only if its job is gone, and who lost a job in the meantime can neither insert nor give it back.
+- A worker holds a session lock on the database server, named after itself. The server frees it with the connection:
+  that is how the others see that a worker is gone, without rights to see other users' connections.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import datajoint as dj
+
+from compute.errors import DatabaseError
+from pipeline.locks import one_at_a_time
+from schemas.metric import DistanceMetrics, FilterComparison, LabelError
+from schemas.model import ModelEvaluation, Training
+from schemas.pose import PoseEstimation
+from schemas.resources import Device
+from schemas.track import FilteredTrack, TrackQuality
+from schemas.worker import Crash, job_hash
+
+TABLES: tuple[type[dj.Computed], ...] = (
+    Training,
+    ModelEvaluation,
+    PoseEstimation,
+    TrackQuality,
+    FilteredTrack,
+    DistanceMetrics,
+    FilterComparison,
+    LabelError,
+)
+"""Computed tables, each after those that it needs."""
+
+_PRIORITY = 5
+
+
+class LostJobError(DatabaseError):
+    """A job that was somebody else's when its result was to be inserted."""
+
+
+@dataclass(frozen=True)
+class JobCount:
+    """Jobs of one class of resources.
+
+    Attributes
+    ----------
+    pending, reserved : int
+        Jobs that wait, and that workers have.
+    memory_gb : float
+        (GB) the most that one of the pending needs; 0 if none is pending.
+    """
+
+    pending: int = 0
+    reserved: int = 0
+    memory_gb: float = 0.0
+
+
+def tables_for(device: Device | None) -> tuple[type[dj.Computed], ...]:
+    """Tables whose jobs a worker with this device takes; None takes all."""
+    return tuple(table for table in TABLES if device is None or table.resources.device == device)
+
+
+def pending(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobCount]:
+    """Count the jobs of each class of resources, as the last `refresh` left them."""
+    counts: dict[Device, JobCount] = {"gpu": JobCount(), "cpu": JobCount()}
+    for table in tables:
+        progress = table.jobs.progress()
+        before = counts[table.resources.device]
+        counts[table.resources.device] = JobCount(
+            before.pending + progress["pending"],
+            before.reserved + progress["reserved"],
+            max(before.memory_gb, table.resources.memory_gb if progress["pending"] else 0.0),
+        )
+    return counts
+
+
+def refresh(
+    tables: tuple[type[dj.Computed], ...] = TABLES, restriction: dict[str, Any] | None = None, *, wait: bool = True
+) -> bool:
+    """Add jobs for what can be computed now, and remove those whose inputs are gone; return whether it was done.
+
+    One process at a time: concurrent ones wait, or with `wait` off leave it to the one that is at it.
+    """
+    with one_at_a_time(tables[0]().connection, "refresh", wait) as mine:
+        if mine:
+            for table in tables:
+                add_jobs(table, restriction or {})
+                table.jobs.refresh(delay=-1)
+        return mine
+
+
+def add_jobs(table: type[dj.Computed], restriction: dict[str, Any]) -> None:
+    """Add the jobs that are missing, by one statement where DataJoint's refresh takes one a job."""
+    target, jobs = table(), table.jobs
+    new = ((target.key_source & restriction) - target.proj()).restrict(dj.Not(jobs), semantic_check=False)
+    jobs.insert(new.proj(status="'pending'", priority=str(_PRIORITY)), skip_duplicates=True)
+
+
+def reserve(table: dj.Computed, restriction: dict[str, Any], *, n_tries: int = 8) -> dict[str, Any] | None:
+    """Reserve the most urgent job of a table and return its key; None if there is none.
+
+    By DataJoint's priority (lower first), then the oldest. Several of one rank are tried in an order of this process's
+    own, since all workers look at the same time.
+    """
+    jobs = table.jobs
+    waiting = jobs.pending & restriction & "scheduled_time <= CURRENT_TIMESTAMP(3)"
+    rows = waiting.proj("priority").to_dicts(order_by="priority, scheduled_time", limit=n_tries)
+    first = [row for row in rows if row["priority"] == rows[0]["priority"]]
+    start = os.getpid() % len(first) if first else 0
+    for row in first[start:] + first[:start] + rows[len(first) :]:
+        key = {name: row[name] for name in jobs.primary_key}
+        if jobs.reserve(key):
+            return key
+    return None
+
+
+def put_back(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+    """Let others have a job that its owner does not go on with; return whether it still was the owner's."""
+    return _update_reserved(table, key, owner, "status='pending', host='', pid=0, connection_id=0, reserved_time=NULL")
+
+
+def set_error(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], message: str, stack: str) -> bool:
+    """Set a job aside with its reason, until `retry_failed`; return whether it still was the owner's."""
+    with table.connection.transaction:
+        if not lock(table, key, owner):
+            return False
+        table.jobs.error(key, error_message=message, error_stack=stack)
+        return True
+
+
+def finish(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], insert: Callable[[], None]) -> None:
+    """Insert a result and delete its job, together.
+
+    Raises
+    ------
+    LostJobError
+        If the job is no longer the owner's. Nothing is inserted then.
+    """
+    allowed = type(table)._allow_insert
+    type(table)._allow_insert = True
+    try:
+        with table.connection.transaction:
+            if not lock(table, key, owner):
+                raise LostJobError(f"{table.__class__.__name__} {key}: the job was given to another worker meanwhile")
+            if not table & key:
+                insert()
+            (table.jobs & key).delete_quick()
+    finally:
+        type(table)._allow_insert = allowed
+
+
+def is_owned(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+    """Whether a job is reserved by this owner."""
+    return bool(table.jobs.reserved & key & owner)
+
+
+def lock(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+    """Lock a reserved job's row until the transaction's end; False if it is not the owner's."""
+    mine = table.jobs.reserved & key & owner
+    query = f"SELECT 1 FROM {table.jobs.full_table_name}{mine.where_clause()} FOR UPDATE"
+    return table.connection.query(query).fetchone() is not None
+
+
+def _update_reserved(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], assignments: str) -> bool:
+    mine = table.jobs.reserved & key & owner
+    cursor = table.connection.query(f"UPDATE {table.jobs.full_table_name} SET {assignments}{mine.where_clause()}")
+    return bool(cursor.rowcount == 1)
+
+
+def retry_failed(tables: tuple[type[dj.Computed], ...] = TABLES, restriction: dict[str, Any] | None = None) -> int:
+    """Forget failures, so that those jobs are tried again; return how many there were."""
+    n_failed = 0
+    for table in tables:
+        failed = table.jobs.errors & (restriction or {})
+        for key in failed.keys():  # noqa: SIM118  (a query, not a dict)
+            (Crash & {"table_name": table.__name__, "job_hash": job_hash(key)}).delete_quick()
+        n_failed += len(failed)
+        table.connection.query(
+            f"UPDATE {table.jobs.full_table_name} SET status='pending', error_message='', error_stack=NULL,"
+            f" completed_time=NULL, host='', pid=0, connection_id=0{failed.where_clause()}"
+        )
+    return n_failed
+
+
+def describe(key: dict[str, Any]) -> str:
+    """A job's key as one word: its values, parted by slashes."""
+    return "/".join(str(value) for value in key.values())
+
+
+def dependents(table: dj.Computed) -> tuple[type[dj.Computed], ...]:
+    """Computed tables whose jobs become possible with a row of this one."""
+    return tuple(other for other in TABLES if table.full_table_name in other().parents())

@@ -1,0 +1,24 @@
+"""What a job of a computed table needs of a machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Device = Literal["gpu", "cpu"]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one job needs; the class attribute `resources` of every computed table.
+
+    Attributes
+    ----------
+    device : {"gpu", "cpu"}
+        Which workers take it. A GPU's jobs also run on a CPU, slowly, for a worker that takes everything.
+    memory_gb : float
+        (GB) main memory of the process at its largest.
+    """
+
+    device: Device = "cpu"
+    memory_gb: float = 1.0

@@ -1,0 +1,54 @@
+"""Processes that compute, and jobs whose worker died."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import datajoint as dj
+
+schema = dj.Schema()
+
+
+@schema
+class Worker(dj.Manual):
+    """A process that takes jobs. The three columns of its key stand in the job tables too, as who reserved a job."""
+
+    definition = """
+    host : varchar(255)
+    pid : int32
+    connection_id : int64  # of its first connection; it stays its name when that is lost
+    ---
+    process_started_s : float64  # (s) since 1970; tells it from a later process with the same id
+    slurm_job_id='' : varchar(32)  # SLURM_JOB_ID; empty: not on Slurm
+    slurm_restarts=0 : int32  # SLURM_RESTART_COUNT
+    device : varchar(8)  # gpu, cpu, or any
+    started_at=CURRENT_TIMESTAMP : datetime
+    heartbeat_at=CURRENT_TIMESTAMP : datetime
+    missing_since=null : datetime  # when its connection was first seen to be gone
+    table_name='' : varchar(64)  # of the job that the numbers below are of
+    n_done=0 : int32  # frames or epochs
+    n_total=0 : int32
+    steps_per_s=0 : float64  # (1/s) frames or epochs
+    """
+
+
+@schema
+class Crash(dj.Manual):
+    """A job whose worker died while it had it."""
+
+    definition = """
+    table_name : varchar(64)
+    job_hash : char(32)  # of the job's primary key
+    crash_number : int16  # counts from 1, until a person retries
+    ---
+    host : varchar(255)
+    pid : int32
+    crashed_at=CURRENT_TIMESTAMP : datetime
+    """
+
+
+def job_hash(key: dict[str, Any]) -> str:
+    """Name of a job in `Crash`."""
+    return hashlib.md5(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
