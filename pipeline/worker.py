@@ -301,7 +301,8 @@ class Worker:
 
     def _register(self) -> None:
         """Say that this worker is there, and take the lock that shows that it lives."""
-        self._take_lock()
+        if not self._take_lock():
+            raise DatabaseError("the database server still holds this worker's old connection; start it again")
         row = {
             **self.owner,
             "process_started_s": psutil.Process().create_time(),
@@ -322,12 +323,13 @@ class Worker:
             if not database.is_lost(error):
                 raise
 
-    def _take_lock(self) -> None:
+    def _take_lock(self) -> bool:
+        """Take the lock that shows that this worker lives; False while the server still holds an old connection."""
         for _ in range(100):
             if try_worker_lock(self._connection, self._owner):
-                return
-            time.sleep(0.1)  # the server has not noticed yet that the old connection is gone
-        raise DatabaseError("the database server still holds this worker's old connection; start it again")
+                return True
+            time.sleep(0.1)
+        return False
 
     # Connection -------------------------------------------------------------------------------------------
 
@@ -351,12 +353,12 @@ class Worker:
     def _reconnect_quietly(self) -> bool:
         try:
             database.reconnect()
-            self._take_lock()
+            # A server that has not noticed yet that the old connection is gone: to be tried again, like any outage.
+            return self._take_lock()
         except Exception as error:
             if not database.is_lost(error):
                 raise
             return False
-        return True
 
 
 def _is_full_disk(error: BaseException | None) -> bool:
