@@ -105,7 +105,7 @@ def test_a_session_goes_with_all_that_was_made_from_it(small_lab: Any, orofacial
     assert Mouse & {"mouse_id": "mouse02"}
     assert contents(small_lab.raw_folder, small_lab.settings.labels_store, small_lab.settings.models_store) == kept
     gone = before.keys() - contents(store).keys()
-    assert len(gone) == 8
+    assert len(gone) == 16
     assert all("mouse02" in str(path) for path in gone)
     for _, tracks in query.tracks(filter="kalman"):
         assert tracks.n_frames
