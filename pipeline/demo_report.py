@@ -20,6 +20,9 @@ from schemas.track import FilterMethod
 
 Summary = dict[str, Any]
 
+SHOWN_FILTERS = ("raw", "gaussian", "kalman", "median")
+"""Filters in the terminal's tables; `orofacial compare` and the report show all."""
+
 GROUPS_SHORT = "mice in training (train) and held out (held)"
 
 
@@ -117,6 +120,8 @@ def print_comparison(summary: Summary) -> None:
         rows = []
         for pair, entry in result["distances"].items():
             for method, groups in entry["filters"].items():
+                if method not in SHOWN_FILTERS:
+                    continue
                 cells = [_short(pair) if method == "raw" else "", method]
                 for quantity in ("variance_px2", "mean_px"):
                     for group in GROUPS:
@@ -130,6 +135,7 @@ def print_comparison(summary: Summary) -> None:
         [camera, method, *(cell for group in GROUPS for cell in _error_cells(groups.get(group, {})))]
         for camera, result in summary["cameras"].items()
         for method, groups in result["node_error_px"].items()
+        if method in SHOWN_FILTERS
     ]
     heads = ["camera", "filter"]
     for group in ("train", "held"):

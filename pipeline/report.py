@@ -16,11 +16,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from compute.bootstrap import Interval
 from compute.errors import OrofacialError
 from compute.tracks import Tracks
 from compute.video import read_frame
 from pipeline import plots, query
 from pipeline.comparison import DistanceRow, distance_comparison, distance_rows
+from pipeline.comparison_plot import plot_comparison
+from pipeline.filter_comparison import ComparisonError, compare_filters
 from pipeline.training import describe_models
 from schemas.labels import Skeleton
 from schemas.metric import NodePair
@@ -81,7 +84,7 @@ def write_report(output: Path, *, summary_file: Path | None = None, truth: Truth
     if not query.tracks(filter="raw").rows:
         raise ReportError("no tracks have been computed yet; see 'orofacial status', then run 'orofacial populate'")
     rows = distance_comparison()
-    parts = [_headline(), _models()]
+    parts = [_headline(), _models(), _filters()]
     for camera in sorted(set(Video.to_arrays("camera"))):
         parts += _camera(str(camera), truth)
     parts.append(_distance_table(rows, truth))
@@ -126,6 +129,37 @@ def _models() -> str:
     ]
     heads = ["model", "camera", "trained on", "median error on held-out labeled frames (px)", "points missed there"]
     return "<h2>Models</h2>" + _table(heads, rows)
+
+
+def _filters() -> str:
+    """The filters side by side: the picture, and a table with a line a filter for each model."""
+    try:
+        comparisons = compare_filters()
+    except ComparisonError:
+        return "<h2>Filters</h2><p class=note>Not compared yet: see 'orofacial compare'.</p>"
+    heads = ["camera", "filter", "rigid variance, of raw", "movement kept", "bouts kept", "noise kept", "lag (ms)"]
+    heads += ["error on held-out labeled frames (px)", "held-out over training mice"]
+    body = [
+        [
+            comparison.camera,
+            one.filter_method,
+            *(_interval(value) for value in (one.rigid_variance, one.power_kept, one.bout_amplitude_kept)),
+            _interval(one.noise_kept),
+            "-" if one.lag_s.value is None else f"{one.lag_s.value * 1000 + 0.0:.1f}",
+            "-" if one.labels is None else _interval(one.labels.mean_px),
+            _interval(one.held_out_over_training),
+        ]
+        for comparison in comparisons
+        for one in comparison.filters
+    ]
+    note = "Noise left against movement kept; in brackets and as bars the 95 % interval of a bootstrap over mice."
+    picture = _figure(plot_comparison(comparisons), note)
+    return "<h2>Filters</h2>" + picture + _table(heads, body)
+
+
+def _interval(interval: Interval) -> str:
+    bounds = "" if interval.low is None else f" [{_number(interval.low)}, {_number(interval.high)}]"
+    return _number(interval.value) + bounds
 
 
 def _distance_table(rows: list[DistanceRow], truth: Truth | None) -> str:

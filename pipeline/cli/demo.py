@@ -44,4 +44,4 @@ def demo(context: click.Context, folder: Path, n_frames: int) -> None:
         display.finished("report", 1)
     print_comparison(summary)
     console.print(f"done in {time.monotonic() - started:.0f} s: {folder / 'report.html'}, {folder / 'summary.json'}")
-    next_step(f"orofacial --data-folder {data_folder} status, or tracks, or any other command")
+    next_step(f"orofacial --data-folder {data_folder} compare, or status, or any other command")

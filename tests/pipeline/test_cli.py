@@ -50,7 +50,7 @@ def test_what_was_not_done_ends_with_a_code_and_one_message(run: Run, tmp_path: 
         (("model", "train", "nothing", "--camera", "side"), "no labels 'nothing'"),
         (("model", "import", tmp_path, "--camera", "side"), str(tmp_path)),
         (("model", "deploy", "0123"), "no model '0123'"),
-        (("tracks", "--filter", "kalmann"), "gaussian, kalman, median, raw"),
+        (("tracks", "--filter", "kalmann"), "gaussian, gaussian_gated, interpolate, kalman, median"),
         (("report",), "no tracks have been computed"),
     ]:
         result = run(*arguments)

@@ -40,10 +40,11 @@ def test_a_plan_counts_rows_and_files_and_deletes_nothing(small_lab: Any) -> Non
         "PoseEstimation": 2,
         "TrackQuality": 2,
         "TrackQuality.Node": 14,
-        "FilteredTrack": 8,
-        "DistanceMetrics": 8,
+        "FilteredTrack": 16,
+        "DistanceMetrics": 16,
+        "FilterComparison": 16,
     }
-    assert len(plan.files) == 2 + 6  # raw is stored once
+    assert len(plan.files) == 2 + 14  # raw is stored once
     assert plan.n_bytes == sum((small_lab.settings.tracks_store / file.path).stat().st_size for file in plan.files)
     assert len(Session()) == 3
 
@@ -53,7 +54,7 @@ def test_the_command_asks_before_it_deletes(small_lab: Any, orofacial: Run) -> N
 
     shown = orofacial("delete", "session", "mouse02/2026-03-02_1", "--dry-run")
     assert shown.returncode == 0, shown.stderr
-    for said in ("PoseEstimation", "TrackQuality.Node", "8 files of the stores", "stay as they are"):
+    for said in ("PoseEstimation", "TrackQuality.Node", "16 files of the stores", "stay as they are"):
         assert said in shown.stdout
     refused = orofacial("delete", "session", "mouse02/2026-03-02_1", input="n\n")
     assert refused.returncode == 1
@@ -99,12 +100,12 @@ def test_a_session_goes_with_all_that_was_made_from_it(small_lab: Any, orofacial
     done = orofacial("delete", "session", "mouse02/2026-03-02_1", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert (said["rows"]["FilteredTrack"], said["n_files"]) == (8, 8)
+    assert (said["rows"]["FilteredTrack"], said["n_files"]) == (16, 16)
     assert not Session & SESSION
     assert Mouse & {"mouse_id": "mouse02"}
     assert contents(small_lab.raw_folder, small_lab.settings.labels_store, small_lab.settings.models_store) == kept
     gone = before.keys() - contents(store).keys()
-    assert len(gone) == 8
+    assert len(gone) == 16
     assert all("mouse02" in str(path) for path in gone)
     for _, tracks in query.tracks(filter="kalman"):
         assert tracks.n_frames
