@@ -78,7 +78,6 @@ def test_a_worker_computes_everything_and_leaves_an_empty_queue(filtered: Any) -
 
 def test_pending_is_counted_by_what_jobs_need(filtered: Any) -> None:
     from pipeline.jobs import pending
-
     from schemas.track import FilteredTrack
 
     counts = pending((FilteredTrack,))
