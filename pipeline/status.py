@@ -87,8 +87,8 @@ class Status:
     """The state of the whole pipeline."""
 
     sessions: dict[str, dict[str, StageCount]]
-    """For each session, such as ``mouse01/2026-03-02_1``, the count of each stage; with over `MAX_SESSIONS` of them only
-    the unfinished ones, and not more of them."""
+    """For each session, such as ``mouse01/2026-03-02_1``, the count of each stage; of more than `MAX_SESSIONS`
+    only so many, and only unfinished ones."""
     stages: dict[str, StageCount]
     """The count of each stage over all sessions."""
     workers: list[WorkerState]
