@@ -1,6 +1,6 @@
 """Eight workers, 400 jobs, and for three minutes something is killed: what is lost, doubled, stuck or orphaned.
 
-    python benchmarks/faults.py [--json] [--seconds 180] [--jobs 400] [--workers 8] [--database NAME]
+    python benchmarks/faults.py [--json] [--seconds 180] [--jobs 400] [--workers 8] [--database mariadb]
 
 Every few seconds a random one of: SIGKILL of a worker, SIGTERM of a worker, its connection cut by the server. Once: the
 database killed and started again, and the disk full for some workers (a limit on the size of their files: a worker

@@ -68,6 +68,7 @@ def ingest(
     stable_after_s: float = 10.0,
     dry_run: bool = False,
     marker: str = "",
+    skip: Callable[[Path], bool] = lambda folder: False,
     on_folder: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[Outcome]:
     """Ingest every session below a folder that is new.
@@ -85,6 +86,8 @@ def ingest(
     marker : str
         Name of a file that the rig writes last; a folder without it is left for the next pass, and one with it is taken
         at once. Empty: there is none.
+    skip : callable
+        Says of a folder that it is to be left out.
     on_folder : callable
         Called with each folder before it is read.
 
@@ -101,6 +104,8 @@ def ingest(
     for found in find_session_folders(raw_folder.resolve()):
         if isinstance(found, SessionError):
             yield Outcome(raw_folder, "refused", str(found))
+            continue
+        if skip(found):
             continue
         on_folder(found)
         try:

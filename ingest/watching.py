@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -62,14 +63,24 @@ def watch(
         If `raw_folder` is no folder that can be read.
     """
     told: dict[Path, tuple[str, str]] = {}
+    refused: dict[Path, float] = {}
+
+    def is_refused_as_before(folder: Path) -> bool:
+        """A bad video is not read again and again, but when something of its folder changed."""
+        return folder in refused and refused[folder] == _last_change(folder)
+
     with _changes(raw_folder) as changed:
         while not stopped():
             changed.clear()
             waiting = False
-            for outcome in ingest(raw_folder, pattern=pattern, stable_after_s=stable_after_s, marker=marker):
+            for outcome in ingest(
+                raw_folder, pattern=pattern, stable_after_s=stable_after_s, marker=marker, skip=is_refused_as_before
+            ):
                 waiting |= outcome.status == "waiting"
                 # How long ago it was written changes from pass to pass and is no news.
                 news = (outcome.status, "" if outcome.status == "waiting" else outcome.message)
+                if outcome.status == "refused":
+                    refused[outcome.folder] = _last_change(outcome.folder)
                 if outcome.status != "known" and told.get(outcome.folder) != news:
                     yield outcome
                 told[outcome.folder] = news
@@ -77,6 +88,14 @@ def watch(
                     return
             pause_s = min(max(stable_after_s, _SHORTEST_WAIT_S), scan_every_s) if waiting else scan_every_s
             _wait(changed, pause_s, stopped)
+
+
+def _last_change(folder: Path) -> float:
+    """When something of a folder last changed; NaN, unequal to itself, where that cannot be read."""
+    try:
+        return max([folder.stat().st_mtime, *(entry.stat().st_mtime for entry in folder.iterdir())])
+    except OSError:
+        return math.nan
 
 
 @contextmanager

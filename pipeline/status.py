@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import datajoint as dj
 
-from pipeline.populate import TABLES
+from pipeline.jobs import TABLES, describe
 from schemas.metric import DistanceMetrics
 from schemas.pose import PoseEstimation
 from schemas.session import Session, Video
 from schemas.track import FilteredTrack, TrackQuality
+from schemas.worker import Worker
 
 STAGES: tuple[type[dj.Computed], ...] = (PoseEstimation, TrackQuality, FilteredTrack, DistanceMetrics)
 """The computed tables that every session goes through."""
+
+MAX_SESSIONS = 200
+"""So many sessions are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -50,53 +55,136 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class WorkerState:
+    """A worker, and what it does at the moment.
+
+    Attributes
+    ----------
+    host, pid, device, slurm_job_id, started_at, heartbeat_at
+        As in `schemas.worker.Worker`.
+    job : str
+        Table and key of its job; empty: it waits.
+    n_done, n_total : int
+        Frames or epochs of that job; 0 where it has told nothing yet.
+    steps_per_s : float
+        (1/s) frames or epochs.
+    """
+
+    host: str
+    pid: int
+    device: str
+    slurm_job_id: str
+    started_at: datetime
+    heartbeat_at: datetime
+    job: str
+    n_done: int
+    n_total: int
+    steps_per_s: float
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of the whole pipeline."""
 
     sessions: dict[str, dict[str, StageCount]]
-    """For each session, such as ``mouse01/2026-03-02_1``, the count of each stage."""
+    """For each session, such as ``mouse01/2026-03-02_1``, the count of each stage; of more than `MAX_SESSIONS`
+    only so many, and only unfinished ones."""
+    stages: dict[str, StageCount]
+    """The count of each stage over all sessions."""
+    workers: list[WorkerState]
     failures: list[Failure]
+    n_sessions: int
     n_videos: int
 
 
 def status() -> Status:
-    """Ask the database how far every session is."""
-    keys = {_name(key): key for key in Session.keys(order_by="mouse_id, session_date, session_number")}
-    counts = {table.__name__: _count(table) for table in STAGES}
-    sessions = {name: {stage: counts[stage].get(name, StageCount(0, 0, 0, 0)) for stage in counts} for name in keys}
-    failures = [
-        Failure(table.__name__, {name: row[name] for name in table.jobs.primary_key}, row["error_message"])
-        for table in TABLES
-        for row in table.jobs.errors.to_dicts(order_by="completed_time")
-    ]
-    return Status(sessions, failures, len(Video()))
+    """Ask the database how far every session is, and who works on what."""
+    n_sessions = len(Session())
+    to_do = {table: _count_by_session(table().key_source - table()) for table in STAGES}
+    if n_sessions <= MAX_SESSIONS:
+        shown = Session.keys(order_by="mouse_id, session_date, session_number")
+    else:
+        shown = list({name: key for counts in to_do.values() for name, (_, key) in counts.items()}.values())
+        shown = shown[:MAX_SESSIONS]
+    stages, by_session = {}, {}
+    for table in STAGES:
+        n_to_do = sum(n for n, _ in to_do[table].values())
+        progress = table.jobs.progress()
+        n_done = len(table())
+        stages[table.__name__] = StageCount(n_done, n_done + n_to_do, progress["reserved"], progress["error"])
+        by_session[table.__name__] = _stage_of(table, shown, to_do[table])
+    nothing = StageCount(0, 0, 0, 0)
+    return Status(
+        sessions={
+            name: {stage: counts.get(name, nothing) for stage, counts in by_session.items()}
+            for name in map(_name, shown)
+        },
+        stages=stages,
+        workers=_workers(),
+        failures=[
+            Failure(table.__name__, {name: row[name] for name in table.jobs.primary_key}, row["error_message"])
+            for table in TABLES
+            for row in table.jobs.errors.to_dicts(order_by="completed_time")
+        ],
+        n_sessions=n_sessions,
+        n_videos=len(Video()),
+    )
 
 
 def _name(key: dict[str, Any]) -> str:
     return f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}"
 
 
-def _count(table: type[dj.Computed]) -> dict[str, StageCount]:
-    """Count a stage's rows and jobs, session by session.
+def _stage_of(
+    table: type[dj.Computed], sessions: list[dict[str, Any]], to_do: dict[str, tuple[int, dict[str, Any]]]
+) -> dict[str, StageCount]:
+    """Count a stage's rows and jobs for these sessions.
 
     The total is what the stage still has to do plus what it has done: rows of a model that is no longer deployed count
     as done, not as missing.
     """
-    done = _count_by_session(table())
-    to_do = _count_by_session(table().key_source - table())
-    running = _count_by_session(table.jobs.reserved)
-    failed = _count_by_session(table.jobs.errors)
+    if not sessions:
+        return {}
+    done, running, failed = (
+        {name: n for name, (n, _) in _count_by_session(rows & sessions).items()}
+        for rows in (table(), table.jobs.reserved, table.jobs.errors)
+    )
     return {
         name: StageCount(
             done=done.get(name, 0),
-            total=done.get(name, 0) + to_do.get(name, 0),
+            total=done.get(name, 0) + to_do.get(name, (0, {}))[0],
             running=running.get(name, 0),
             failed=failed.get(name, 0),
         )
-        for name in done.keys() | to_do.keys()
+        for name in map(_name, sessions)
     }
 
 
-def _count_by_session(rows: dj.expression.QueryExpression) -> dict[str, int]:
-    counts = dj.U("mouse_id", "session_date", "session_number").aggr(rows.proj(), n="count(*)")
-    return {_name(row): row["n"] for row in counts.to_dicts()}
+def _count_by_session(rows: dj.expression.QueryExpression) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Number of rows of each session that has any, and the session's key."""
+    counts = dj.U(*Session.primary_key).aggr(rows.proj(), n="count(*)")
+    return {_name(row): (row.pop("n"), row) for row in counts.to_dicts()}
+
+
+def _workers() -> list[WorkerState]:
+    jobs = {
+        (row["host"], row["pid"], row["connection_id"]): (
+            table.__name__,
+            describe({name: row[name] for name in table.primary_key}),
+        )
+        for table in TABLES
+        for row in table.jobs.reserved.proj("host", "pid", "connection_id").to_dicts()
+    }
+    return [_worker_state(row, jobs) for row in Worker.to_dicts(order_by="host, started_at, pid")]
+
+
+def _worker_state(row: dict[str, Any], jobs: dict[tuple[str, int, int], tuple[str, str]]) -> WorkerState:
+    table_name, key = jobs.get((row["host"], row["pid"], row["connection_id"]), ("", ""))
+    told = bool(table_name) and row["table_name"] == table_name
+    return WorkerState(
+        **{name: row[name] for name in ("host", "pid", "device", "slurm_job_id", "started_at", "heartbeat_at")},
+        job=f"{table_name} {key}".strip(),
+        n_done=row["n_done"] if told else 0,
+        n_total=row["n_total"] if told else 0,
+        steps_per_s=row["steps_per_s"] if told else 0.0,
+    )

@@ -14,7 +14,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressDisplay:
-    """Shows how far the tables are; a `pipeline.populate.Listener`."""
+    """Shows how far the tables are; a `pipeline.worker.Listener`."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from pipeline.cli.common import connect, console, errors, json_option, next_step, print_json, print_table, says_errors
+
+if TYPE_CHECKING:
+    from pipeline.status import Status, WorkerState
 
 
 @click.command()
@@ -82,30 +87,54 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @json_option
 @click.pass_context
 @says_errors
-def status(context: click.Context, as_json: bool) -> None:
-    """Show, for each session, how far every stage is, what failed and why."""
+def status(context: click.Context, watch: bool, as_json: bool) -> None:
+    """Show how far every session is, who works on what, what failed and why."""
     connect(context)
-    from pipeline.status import STAGES
     from pipeline.status import status as read_status
 
-    state = read_status()
-    if as_json:
-        print_json(state)
-        return
-    if not state.sessions:
+    while True:
+        state = read_status()
+        if watch and not as_json:
+            console.clear()
+        if as_json:
+            print_json(state)
+        else:
+            _show(state)
+        if not watch:
+            return
+        time.sleep(2)
+
+
+def _show(state: Status) -> None:
+    if not state.n_sessions:
         console.print("no session yet")
         next_step("orofacial ingest RAW_FOLDER")
         return
-    rows = [[session, *(f"{stages[stage.__name__]}" for stage in STAGES)] for session, stages in state.sessions.items()]
-    heads = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", stage.__name__) for stage in STAGES]  # narrow enough for a terminal
-    print_table(["session", *heads], rows)
+    heads = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", stage) for stage in state.stages]  # narrow enough for a terminal
+    rows = [[session, *map(str, stages.values())] for session, stages in state.sessions.items()]
+    total = [f"all {state.n_sessions} sessions", *map(str, state.stages.values())]
+    print_table(["session", *heads], [*rows, total])
+    if len(rows) < state.n_sessions:
+        console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")
+    if state.workers:
+        print_table(["worker", "for", "Slurm", "does", "done", "per s"], [_worker_row(one) for one in state.workers])
     for failure in state.failures:
         errors.print(f"failed: {failure.table} {_key(failure.key)}: {failure.message}", markup=False)
     if state.failures:
         next_step("mend the cause, then: orofacial retry")
+    elif not state.workers and any(stage.to_do for stage in state.stages.values()):
+        next_step("orofacial work, or orofacial populate")
+
+
+def _worker_row(worker: WorkerState) -> list[object]:
+    done = f"{worker.n_done}/{worker.n_total}" if worker.n_total else "-"
+    rate = f"{worker.steps_per_s:.3g}" if worker.n_total else "-"
+    name = f"{worker.host} {worker.pid}"
+    return [name, worker.device, worker.slurm_job_id or "-", worker.job or "waits", done, rate]
 
 
 def _key(key: dict[str, object]) -> str:

@@ -1,0 +1,214 @@
+"""What the machinery around the computations costs, on the embedded database.
+
+    python benchmarks/overhead.py [--json] [--sessions 50000]
+
+job_overhead_ms   median time of a job (FilteredTrack, raw and median of a small track) outside make_compute
+cluster_up_s      one pass of `orofacial cluster up` with so many sessions done and 100 pending; it may start no worker
+status_s          `orofacial status` there, without starting Python
+ingest_1000_s     ingesting 1,000 small sessions, less reading their videos
+idle_worker_mb    memory of `orofacial work --cpu` that waits for jobs
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+for _name in [name for name in os.environ if name.startswith(("DJ_", "OROFACIAL_"))]:
+    del os.environ[_name]
+
+import numpy as np
+import psutil
+from faults import _connect, fill
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sessions", type=int, default=50_000)
+    options = parser.parse_args()
+    data_folder = Path(tempfile.mkdtemp(prefix="orofacial-overhead-"))
+    os.chdir(data_folder)
+    try:
+        settings = _connect(data_folder)
+        fill(400)
+        result = _Shown()
+        result["job_overhead_ms"] = job_overhead_ms()
+        result["idle_worker_mb"] = idle_worker_mb(data_folder)
+        fill_done(options.sessions)
+        result["cluster_up_s"] = cluster_up_s(settings)
+        result["status_s"] = status_s()
+        result["ingest_1000_s"] = ingest_1000_s(data_folder)
+    finally:
+        from pipeline.database import disconnect
+
+        disconnect()
+        shutil.rmtree(data_folder, ignore_errors=True)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print("\n".join(f"{name} {value:.3g}" for name, value in result.items()))
+
+
+class _Shown(dict[str, float]):
+    """Numbers, each told on stderr as it comes: the whole takes minutes."""
+
+    def __setitem__(self, name: str, value: float) -> None:
+        print(f"{name} {value:.3g}", file=sys.stderr, flush=True)
+        super().__setitem__(name, value)
+
+
+def job_overhead_ms() -> float:
+    """Median over 400 jobs of the time between two jobs' ends, less what make_compute took."""
+    from pipeline.worker import Worker
+    from schemas.track import FilteredTrack
+
+    compute, marks = FilteredTrack.make_compute, []
+
+    def timed(self: Any, key: dict[str, Any], *fetched: Any) -> Any:
+        started = time.perf_counter()
+        result = compute(self, key, *fetched)
+        marks.append((started, time.perf_counter()))
+        return result
+
+    FilteredTrack.make_compute = timed  # type: ignore[method-assign]
+    try:
+        Worker(tables=(FilteredTrack,), until_empty=True).run()
+    finally:
+        FilteredTrack.make_compute = compute  # type: ignore[method-assign]
+    return 1e3 * float(np.median([after[0] - before[1] for before, after in pairwise(marks)]))
+
+
+def idle_worker_mb(data_folder: Path) -> float:
+    """Resident memory (MB) of a worker that did 100 jobs and waits for more."""
+    command = [sys.executable, "-m", "pipeline.cli", "--data-folder", str(data_folder), "work", "--cpu"]
+    worker = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    from schemas.track import TrackQuality
+    from schemas.worker import Worker
+
+    deadline = time.monotonic() + 120
+    while not (Worker & {"pid": worker.pid}) or len(TrackQuality()) < 100:
+        assert time.monotonic() < deadline and worker.poll() is None, "the worker does not start"
+        time.sleep(0.5)
+    time.sleep(3)
+    resident = psutil.Process(worker.pid).memory_info().rss
+    worker.terminate()
+    worker.wait(30)
+    return float(resident / 1e6)
+
+
+def ingest_1000_s(data_folder: Path) -> float:
+    """Ingest 1,000 sessions of one video of ten frames, less probing and hashing them."""
+    from compute.video import write_video
+    from ingest import sessions
+
+    raw = data_folder / "raw"
+    generator = np.random.default_rng(0)
+    for number in range(1000):
+        folder = raw / f"mouse{number % 20:02d}" / f"2026-05-01_{number}"
+        folder.mkdir(parents=True)
+        write_video(folder / "side.mp4", generator.integers(0, 255, (10, 48, 64), np.uint8), 100)
+    reading = 0.0
+
+    def read(*arguments: Any) -> Any:
+        nonlocal reading
+        started = time.perf_counter()
+        try:
+            return read_video(*arguments)
+        finally:
+            reading += time.perf_counter() - started
+
+    read_video, sessions._read_video = sessions._read_video, read
+    started = time.perf_counter()
+    try:
+        outcomes = list(sessions.ingest(raw, stable_after_s=0))
+    finally:
+        sessions._read_video = read_video
+    assert {outcome.status for outcome in outcomes} == {"ingested"}, outcomes[0]
+    return time.perf_counter() - started - reading
+
+
+def fill_done(n_sessions: int) -> None:
+    """So many sessions of two cameras with everything done (four filters, no pair), and 100 without filters."""
+    from schemas.pose import PoseEstimation
+    from schemas.session import Session, Video
+    from schemas.track import FilteredTrack, FilterMethod, TrackQuality
+
+    first = {"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": 0}
+    query = Session.connection.query
+    video = (Video & first).fetch1()
+    pose = (PoseEstimation & first).fetch1("tracks")
+    model_id = "0" * 16
+    stored = json.dumps({"path": pose.path, "store": "tracks", "n_frames": 200, "nodes": list(pose.nodes)})
+    numbers = f"generate_series(0, {n_sessions + 100 - 1}) AS n"
+    date = "DATE '2000-01-01' + n / 10"
+    columns = "mouse_id, session_date, session_number"
+    query(
+        f"INSERT INTO {Session.full_table_name} ({columns}, session_folder)"
+        f" SELECT 'mouse01', {date}, n % 10, '/nowhere' FROM {numbers}"
+    )
+    for camera in ("side", "lower"):
+        names = [name for name in video if name not in (*Session.primary_key, "camera", "content_hash", "timestamps")]
+        values = ", ".join("NULL" if video[name] is None else f"'{video[name]}'" for name in names)
+        query(
+            f"INSERT INTO {Video.full_table_name} ({columns}, camera, content_hash, {', '.join(names)})"
+            f" SELECT 'mouse01', {date}, n % 10, '{camera}', '{camera}' || n, {values} FROM {numbers}"
+        )
+        query(
+            f"INSERT INTO {PoseEstimation.full_table_name} ({columns}, camera, model_id, tracks, device,"
+            f" estimation_duration_s) SELECT 'mouse01', {date}, n % 10, '{camera}', '{model_id}', '{stored}', 'none', 0"
+            f" FROM {numbers}"
+        )
+    done = f"FROM {PoseEstimation.full_table_name} WHERE session_date < '2020-01-01'"
+    keys = ", ".join(PoseEstimation.primary_key)
+    last = f" AND (session_date - DATE '2000-01-01') * 10 + session_number < {n_sessions}"
+    query(f"INSERT INTO {TrackQuality.full_table_name} ({keys}) SELECT {keys} {done}{last}")
+    for method in FilterMethod.to_arrays("filter_method"):
+        query(
+            f"INSERT INTO {FilteredTrack.full_table_name} ({keys}, filter_method)"
+            f" SELECT {keys}, '{method}' {done}{last}"
+        )
+    for table in (Session, Video, PoseEstimation, TrackQuality, FilteredTrack):
+        query(f"ANALYZE {table.full_table_name}")
+
+
+def cluster_up_s(settings: Any) -> float:
+    """A pass that may start no worker: 100 sessions' jobs are found, counted and left."""
+    from pipeline import cluster
+    from pipeline.settings import GPUWorkerLimits, WorkerLimits
+
+    limits = {"gpu_workers": GPUWorkerLimits(max_workers=0), "cpu_workers": WorkerLimits(max_workers=0)}
+    none = settings.model_copy(update=limits)
+    started = time.perf_counter()
+    import pipeline.database
+
+    pipeline.database._session.settings = none  # type: ignore[union-attr]  # the same connection
+    cluster.up(none, on_slurm=False)
+    return time.perf_counter() - started
+
+
+def status_s() -> float:
+    """Reading the state."""
+    from pipeline.status import status
+
+    started = time.perf_counter()
+    status()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
