@@ -159,18 +159,18 @@ def fill_done(n_sessions: int) -> None:
     columns = "mouse_id, session_date, session_number"
     query(
         f"INSERT INTO {Session.full_table_name} ({columns}, session_folder)"
-        f" SELECT 'mouse01', {date}, n % 10, '/nowhere' FROM {numbers}"
+        f" SELECT 'mouse01', {date}, n %% 10, '/nowhere' FROM {numbers}"
     )
     for camera in ("side", "lower"):
         names = [name for name in video if name not in (*Session.primary_key, "camera", "content_hash", "timestamps")]
         values = ", ".join("NULL" if video[name] is None else f"'{video[name]}'" for name in names)
         query(
             f"INSERT INTO {Video.full_table_name} ({columns}, camera, content_hash, {', '.join(names)})"
-            f" SELECT 'mouse01', {date}, n % 10, '{camera}', '{camera}' || n, {values} FROM {numbers}"
+            f" SELECT 'mouse01', {date}, n %% 10, '{camera}', '{camera}' || n, {values} FROM {numbers}"
         )
         query(
             f"INSERT INTO {PoseEstimation.full_table_name} ({columns}, camera, model_id, tracks, device,"
-            f" estimation_duration_s) SELECT 'mouse01', {date}, n % 10, '{camera}', '{model_id}', '{stored}', 'none', 0"
+            f" estimation_duration_s) SELECT 'mouse01', {date}, n %% 10, '{camera}', '{model_id}', '{stored}', 'none', 0"
             f" FROM {numbers}"
         )
     done = f"FROM {PoseEstimation.full_table_name} WHERE session_date < '2020-01-01'"
