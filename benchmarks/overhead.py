@@ -170,8 +170,8 @@ def fill_done(n_sessions: int) -> None:
         )
         query(
             f"INSERT INTO {PoseEstimation.full_table_name} ({columns}, camera, model_id, tracks, device,"
-            f" estimation_duration_s) SELECT 'mouse01', {date}, n %% 10, '{camera}', '{model_id}', '{stored}', 'none', 0"
-            f" FROM {numbers}"
+            f" estimation_duration_s) SELECT 'mouse01', {date}, n %% 10, '{camera}', '{model_id}', '{stored}', 'none',"
+            f" 0 FROM {numbers}"
         )
     done = f"FROM {PoseEstimation.full_table_name} WHERE session_date < '2020-01-01'"
     keys = ", ".join(PoseEstimation.primary_key)
