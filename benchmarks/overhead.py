@@ -48,8 +48,8 @@ def main() -> None:
         result["job_overhead_ms"] = job_overhead_ms()
         result["idle_worker_mb"] = idle_worker_mb(data_folder)
         fill_done(options.sessions)
-        result["cluster_up_s"] = cluster_up_s(settings)
         result["status_s"] = status_s()
+        result["cluster_up_s"] = cluster_up_s(settings)
         result["ingest_1000_s"] = ingest_1000_s(data_folder)
     finally:
         from pipeline.database import disconnect
@@ -154,24 +154,25 @@ def fill_done(n_sessions: int) -> None:
     pose = (PoseEstimation & first).fetch1("tracks")
     model_id = "0" * 16
     stored = json.dumps({"path": pose.path, "store": "tracks", "n_frames": 200, "nodes": list(pose.nodes)})
+    query("SET session_replication_role = replica")  # the rows fit each other: a check of each takes minutes
     numbers = f"generate_series(0, {n_sessions + 100 - 1}) AS n"
     date = "DATE '2000-01-01' + n / 10"
     columns = "mouse_id, session_date, session_number"
     query(
         f"INSERT INTO {Session.full_table_name} ({columns}, session_folder)"
-        f" SELECT 'mouse01', {date}, n % 10, '/nowhere' FROM {numbers}"
+        f" SELECT 'mouse01', {date}, n %% 10, '/nowhere' FROM {numbers}"
     )
     for camera in ("side", "lower"):
         names = [name for name in video if name not in (*Session.primary_key, "camera", "content_hash", "timestamps")]
         values = ", ".join("NULL" if video[name] is None else f"'{video[name]}'" for name in names)
         query(
             f"INSERT INTO {Video.full_table_name} ({columns}, camera, content_hash, {', '.join(names)})"
-            f" SELECT 'mouse01', {date}, n % 10, '{camera}', '{camera}' || n, {values} FROM {numbers}"
+            f" SELECT 'mouse01', {date}, n %% 10, '{camera}', '{camera}' || n, {values} FROM {numbers}"
         )
         query(
             f"INSERT INTO {PoseEstimation.full_table_name} ({columns}, camera, model_id, tracks, device,"
-            f" estimation_duration_s) SELECT 'mouse01', {date}, n % 10, '{camera}', '{model_id}', '{stored}', 'none', 0"
-            f" FROM {numbers}"
+            f" estimation_duration_s) SELECT 'mouse01', {date}, n %% 10, '{camera}', '{model_id}', '{stored}', 'none',"
+            f" 0 FROM {numbers}"
         )
     done = f"FROM {PoseEstimation.full_table_name} WHERE session_date < '2020-01-01'"
     keys = ", ".join(PoseEstimation.primary_key)
@@ -184,6 +185,7 @@ def fill_done(n_sessions: int) -> None:
         )
     for table in (Session, Video, PoseEstimation, TrackQuality, FilteredTrack):
         query(f"ANALYZE {table.full_table_name}")
+    query("SET session_replication_role = DEFAULT")
 
 
 def cluster_up_s(settings: Any) -> float:

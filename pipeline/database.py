@@ -117,6 +117,7 @@ def connect(settings: Settings) -> Any:
             server.enter()
             dj.config.database = _embedded_configuration(previous_database, server)
         connection = _open(dj, settings)
+        _give_room(connection)
     except BaseException:
         dj.config.database, dj.config.stores = previous_database, previous_stores
         if server is not None:
@@ -163,6 +164,13 @@ def reconnect() -> None:
     with _quiet():
         connection.connect()
     connection._in_transaction = False
+    _give_room(connection)
+
+
+def _give_room(connection: Any) -> None:
+    """Let PostgreSQL hold a lab's keys in memory: DataJoint's "not in" takes hours when they do not fit."""
+    if connection.adapter.backend == "postgresql":
+        connection.query("SET work_mem = '256MB'")
 
 
 def is_lost(error: BaseException | None) -> bool:

@@ -94,15 +94,16 @@ def refresh(
     with one_at_a_time(tables[0]().connection, "refresh", wait) as mine:
         if mine:
             for table in tables:
-                add_jobs(table, restriction or {})
-                table.jobs.refresh(delay=-1)
+                target = table()
+                add_jobs(target, restriction or {})
+                target.jobs.refresh(delay=-1)
         return mine
 
 
-def add_jobs(table: type[dj.Computed], restriction: dict[str, Any]) -> None:
+def add_jobs(table: dj.Computed, restriction: dict[str, Any]) -> None:
     """Add the jobs that are missing, by one statement where DataJoint's refresh takes one a job."""
-    target, jobs = table(), table.jobs
-    new = ((target.key_source & restriction) - target.proj()).restrict(dj.Not(jobs), semantic_check=False)
+    jobs = table.jobs
+    new = ((table.key_source & restriction) - table.proj()).restrict(dj.Not(jobs), semantic_check=False)
     jobs.insert(new.proj(status="'pending'", priority=str(_PRIORITY)), skip_duplicates=True)
 
 
@@ -197,6 +198,10 @@ def describe(key: dict[str, Any]) -> str:
     return "/".join(str(value) for value in key.values())
 
 
-def dependents(table: dj.Computed) -> tuple[type[dj.Computed], ...]:
-    """Computed tables whose jobs become possible with a row of this one."""
-    return tuple(other for other in TABLES if table.full_table_name in other().parents())
+def dependents(table: dj.Computed) -> tuple[dj.Computed, ...]:
+    """Computed tables whose jobs become possible with a row of this one.
+
+    As instances to keep: an instance remembers its job table, which takes DataJoint several queries to find.
+    """
+    others = [other() for other in TABLES]
+    return tuple(other for other in others if table.full_table_name in other.parents())
