@@ -7,7 +7,7 @@ wrong placements, see `compute.filters.gate`.
 Examples
 --------
 >>> sorted(FILTERS)[:3]
-['gaussian', 'kalman', 'median']
+['gaussian', 'interpolate', 'kalman']
 >>> default_parameters("gaussian")
 {'sigma_s': 0.02, 'max_gap_s': 0.1, 'gated': False}
 """

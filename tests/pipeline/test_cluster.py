@@ -94,7 +94,7 @@ def nothing_left(database: Settings) -> Iterator[None]:
 def test_as_many_workers_as_jobs_up_to_the_limit_and_each_result_once(
     tracked: None, database: Settings, up: Run, environment: dict[str, str], run_python: Any, tmp_path: Path
 ) -> None:
-    from schemas.metric import DistanceMetrics
+    from schemas.metric import FilterComparison
     from schemas.track import FilteredTrack, TrackQuality
 
     would = up("--dry-run")
@@ -115,11 +115,11 @@ def test_as_many_workers_as_jobs_up_to_the_limit_and_each_result_once(
     reports = [json.loads(one.communicate()[0]) for one in passes]
     assert sorted(report["classes"][1]["n_started"] for report in reports) == [0, 2]
     deadline = time.monotonic() + 120
-    while len(DistanceMetrics()) < 4 * N_SESSIONS:
+    while len(FilterComparison()) < 8 * N_SESSIONS:
         assert time.monotonic() < deadline
         up()
         assert len(workers(database)) <= 2
-    assert len(FilteredTrack()) == 4 * N_SESSIONS and len(TrackQuality()) == N_SESSIONS
+    assert len(FilteredTrack()) == 8 * N_SESSIONS and len(TrackQuality()) == N_SESSIONS
     while workers(database):
         assert time.monotonic() < deadline, "workers end when nothing is left"
         time.sleep(0.1)

@@ -79,7 +79,7 @@ def test_an_old_mtime_does_not_make_a_new_file_old(small_lab: Any) -> None:
 
 
 def make_garbage_file(small_lab: Any) -> Path:
-    (folder,) = small_lab.settings.tracks_store.glob("_schema/*_track")
+    folder = small_lab.settings.tracks_store / "_schema" / f"{small_lab.settings.schema_prefix}track"
     path = Path(folder) / "tracks_new.parquet"
     path.write_bytes(b"new")
     return path

@@ -91,7 +91,16 @@ def test_the_cameras_own_times_come_back_exactly(small_lab: Any, nwb_folder: Pat
                 np.testing.assert_allclose(tracks.time, expected.time, rtol=0, atol=1e-12)
 
 
-METHODS = ("gaussian", "kalman", "median", "raw")
+METHODS = (
+    "gaussian",
+    "gaussian_gated",
+    "interpolate",
+    "kalman",
+    "median",
+    "one_euro",
+    "raw",
+    "savitzky_golay",
+)
 
 
 def test_sleap_opens_the_nwb_file(nwb_folder: Path) -> None:

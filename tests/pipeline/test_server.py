@@ -143,7 +143,12 @@ def worked(lab: Lab) -> Lab:
     lab.run("admin", TRACKED)
     computed = json.loads(lab.run("worker", "orofacial", "populate", "--json").stdout)
     assert computed["failed"] == []
-    assert computed["computed"] == {"TrackQuality": 2, "FilteredTrack": 8, "DistanceMetrics": 8}
+    assert computed["computed"] == {
+        "TrackQuality": 2,
+        "FilteredTrack": 16,
+        "DistanceMetrics": 16,
+        "FilterComparison": 16,
+    }
     return lab
 
 

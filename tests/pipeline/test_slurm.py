@@ -282,8 +282,8 @@ class Lab:
 
     def is_complete(self) -> bool:
         """Whether every session has every result, and no job is left."""
-        expected = {"pose.__pose_estimation": 1, "track.__track_quality": 1, "track.__filtered_track": 4}
-        for table, n in {**expected, "metric.__distance_metrics": 4}.items():
+        expected = {"pose.__pose_estimation": 1, "track.__track_quality": 1, "track.__filtered_track": 8}
+        for table, n in {**expected, "metric.__distance_metrics": 8, "metric.__filter_comparison": 8}.items():
             if self.sql(f"SELECT count(*) FROM slurm_{table}")[0][0] != n * self.n_sessions:
                 return False
         return not self.jobs()
@@ -292,7 +292,9 @@ class Lab:
         """How often the workers' logs say that a job was finished, for each job."""
         logs = "\n".join(file.read_text() for file in (self.folder / "data" / "log").glob("*.log"))
         return Counter(
-            re.findall(r"((?:PoseEstimation|TrackQuality|FilteredTrack|DistanceMetrics) \S+) [\d.]+ s", logs)
+            re.findall(
+                r"((?:PoseEstimation|TrackQuality|FilteredTrack|DistanceMetrics|FilterComparison) \S+) [\d.]+ s", logs
+            )
         )
 
     def jobs(self) -> dict[str, int]:
@@ -382,10 +384,10 @@ def test_every_result_is_there_once_whatever_happens_to_the_workers(lab: Lab) ->
 
     stages = lab.orofacial("reader", "status")["sessions"]
     assert len(stages) == lab.n_sessions
-    for stage, n in (("PoseEstimation", 1), ("TrackQuality", 1), ("FilteredTrack", 4), ("DistanceMetrics", 4)):
+    for stage, n in (("PoseEstimation", 1), ("TrackQuality", 1), ("FilteredTrack", 8), ("DistanceMetrics", 8)):
         assert {(row[stage]["done"], row[stage]["total"]) for row in stages.values()} == {(n, n)}, stage
     finished = lab.finished_jobs()
-    assert len(finished) == 10 * lab.n_sessions and set(finished.values()) == {1}, "each computed once, and no more"
+    assert len(finished) == 26 * lab.n_sessions and set(finished.values()) == {1}, "each computed once, and no more"
     wait_for(lambda: not slurm.running(), "the workers to end when nothing is left")
     last = lab.orofacial("worker", "cluster", "up")
     assert [(one["n_pending"], one["n_reserved"], one["n_started"]) for one in last["classes"]] == [(0, 0, 0)] * 2

@@ -35,8 +35,8 @@ def _faults() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def poses(database: Settings) -> Settings:
-    """Two videos with poses, so eight jobs of FilteredTrack."""
-    _faults().fill(8)
+    """Two videos with poses, so sixteen jobs of FilteredTrack."""
+    _faults().fill(16)
     return database
 
 
@@ -70,8 +70,8 @@ def test_a_worker_computes_everything_and_leaves_an_empty_queue(filtered: Any) -
     from schemas.worker import Worker as WorkerTable
 
     summary = Worker("cpu", until_empty=True).run()
-    assert summary.computed["FilteredTrack"] == 8
-    assert len(filtered) == 8
+    assert summary.computed["FilteredTrack"] == 16
+    assert len(filtered) == 16
     assert not filtered.jobs
     assert not WorkerTable()
 
@@ -81,7 +81,7 @@ def test_pending_is_counted_by_what_jobs_need(filtered: Any) -> None:
     from schemas.track import FilteredTrack
 
     counts = pending((FilteredTrack,))
-    assert (counts["cpu"].pending, counts["cpu"].reserved, counts["cpu"].memory_gb) == (8, 0, 2)
+    assert (counts["cpu"].pending, counts["cpu"].reserved, counts["cpu"].memory_gb) == (16, 0, 2)
     assert counts["gpu"].pending == 0
 
 
