@@ -161,6 +161,7 @@ def reconnect() -> None:
         connection.close()
     if _session is not None and _session.server is not None:
         _session.server.restart_if_gone()
+        connection.conn_info["host"] = str(_session.server.socket_folder)  # a long path gets a new short one each time
     with _quiet():
         connection.connect()
     connection._in_transaction = False

@@ -306,8 +306,9 @@ assert [outcome.status for outcome in ingest(Path({session!r}), stable_after_s=0
 
 def test_a_lost_database_loses_nothing(computed: object, database: Settings, tmp_path: Path) -> None:
     """The server dies while a job computes. This has a data folder of its own: it ends the server for everybody."""
-    copy = Settings(data_folder=tmp_path / "data", schema_prefix=database.schema_prefix)
-    copy.data_folder.mkdir()
+    # A path so long that the server's socket gets a short one elsewhere, another one at each start.
+    copy = Settings(data_folder=tmp_path / ("long-" * 20) / "data", schema_prefix=database.schema_prefix)
+    copy.data_folder.mkdir(parents=True)
     session_folder = computed.session_folder("mouse01")  # type: ignore[attr-defined]
     prepare = _worker(copy, PREPARE.format(bundle=str(_bundle_of("side")), session=str(session_folder)))
     _, error = prepare.communicate(timeout=120)
