@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import psycopg2.extensions
 
-from schemas.metric import NodePair
+from schemas.metric import FilterComparison, NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.session import Camera
 from schemas.subject import Mouse
@@ -35,7 +35,8 @@ _EVERYONE = frozenset({"SELECT", "REFERENCES"})
 _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingTask, DeployedModel)
-_INGESTER_DELETES: tuple[Any, ...] = (DeployedModel,)
+# Comparisons depend on what people say of a pair: a pair that changes has them computed anew.
+_INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, FilterComparison)
 _WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse)  # a training makes a model
 _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)
 
@@ -71,8 +72,8 @@ def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
             granted.add("UPDATE")
         if backend == "mysql" and _is_one_of(table_name, _INGESTER_SKIPS_DUPLICATES):
             granted.add("UPDATE")
-        if _is_one_of(table_name, _INGESTER_DELETES):
-            granted.add("DELETE")
+    if role == "ingester" and _is_one_of(table_name, _INGESTER_DELETES):
+        granted.add("DELETE")
     return frozenset(granted)
 
 

@@ -154,13 +154,13 @@ def worked(lab: Lab) -> Lab:
 
 def test_a_reader_reads_all_and_changes_nothing(worked: Lab) -> None:
     stages = json.loads(worked.run("reader", "orofacial", "status", "--json").stdout)["sessions"]
-    assert {stage["done"] for stage in stages["mouse01/2026-03-02_1"].values()} == {1, 4}
+    assert {stage["done"] for stage in stages["mouse01/2026-03-02_1"].values()} == {1, 8}
     tracks = json.loads(worked.run("reader", "orofacial", "tracks", "--filter", "median", "--json").stdout)["tracks"]
     assert {row["mouse_id"] for row in tracks} == {"mouse01", "mouse02"}
     worked.run(
         "reader",
         """
-assert len(Mouse * Session * FilteredTrack * DistanceMetrics) == 8
+assert len(Mouse * Session * FilteredTrack * DistanceMetrics) == 16
 refused(lambda: Mouse.insert1({"mouse_id": "mouse03"}))
 refused(lambda: (Session & "mouse_id = 'mouse01'").delete_quick())
 refused(lambda: Mouse.update1({"mouse_id": "mouse01", "genotype": "other"}))
@@ -207,7 +207,7 @@ refused(lambda: (DistanceMetrics & Session).delete_quick())
 refused(lambda: Session.insert1({{**Session.keys()[0], "session_number": 7, "session_folder": "nowhere"}}))
 refused(lambda: connection.query("CREATE TABLE lab_subject.mine (a int)"))
 refused(lambda: connection.query("SELECT * FROM {secret}").fetchall())
-assert len(FilteredTrack()) == 8
+assert len(FilteredTrack()) == 16
 """,
     )
 
@@ -219,7 +219,7 @@ def test_an_admin_owns_the_schemas_and_nothing_else(worked: Lab) -> None:
         f"""
 from schemas.metric import DistanceMetrics
 (DistanceMetrics & "mouse_id = 'mouse02'").delete(prompt=False)
-assert len(DistanceMetrics()) == 4
+assert len(DistanceMetrics()) == 8
 DistanceMetrics.drop(prompt=False)
 refused(lambda: connection.query("SELECT * FROM {secret}").fetchall())
 refused(lambda: connection.query("CREATE ROLE another"))
@@ -231,7 +231,7 @@ refused(lambda: connection.query("CREATE ROLE another"))
     keeps_grants = worked.server.backend == "mysql"  # of a table that was dropped
     assert {role["n_granted"] > 0 for role in prepared["roles"] if role["role"] != "admin"} == {not keeps_grants}
     computed = json.loads(worked.run("worker", "orofacial", "populate", "--json").stdout)
-    assert computed["computed"] == {"DistanceMetrics": 8}
+    assert computed["computed"] == {"DistanceMetrics": 16, "FilterComparison": 16}
 
 
 def test_preparing_again_changes_nothing_and_takes_back_what_is_too_much(worked: Lab) -> None:

@@ -348,8 +348,10 @@ def test_every_result_is_there_once_whatever_happens_to_the_workers(lab: Lab) ->
     first = lab.orofacial("worker", "cluster", "up")
     assert [one["n_started"] for one in would["classes"]] == [one["n_started"] for one in first["classes"]] == [2, 0]
     second = lab.orofacial("worker", "cluster", "up")
-    assert [one["n_started"] for one in second["classes"]] == [0, 0]
-    assert len(slurm.jobs()) == 2
+    n_gpu, n_cpu = (one["n_started"] for one in second["classes"])
+    # The first poses may be there by now, so that a pass has filters to start workers for; these too only once.
+    assert n_gpu == 0 and n_cpu <= 2
+    assert len(slurm.jobs()) == 2 + n_cpu
 
     log = (lab.folder / "up.log").open("ab")
     command = [sys.executable, "-m", "pipeline.cli", "cluster", "up", "--every", "2", "--json"]

@@ -74,7 +74,7 @@ def _check_camera(camera: str, tmp_path: Path) -> None:
         found = tracks.found[:, tracks.node_index("nose")].mean()
         print(f"{camera}: {method}: nose in {found:.1%} of frames")
         assert found > 0.95
-    assert set(DistanceMetrics.to_arrays("filter_method")) == set(METHODS)
+    assert set(DistanceMetrics.to_arrays("filter_method")) >= set(METHODS)
     _draw_overlay(camera, tmp_path)
 
 
