@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install s3-server demo test test-real test-slow peers lint types clean
+.PHONY: help install s3-server demo test test-real test-slow test-slurm peers lint types clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -33,13 +33,16 @@ demo: install ## Simulate a lab of six mice and run the whole pipeline on it
 	$(BIN)/orofacial demo demo
 
 test: install s3-server ## Run the tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not real and not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not real and not slow and not slurm"
 
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP
 
-test-slow: install ## Run the tests that need Slurm, MariaDB, PostgreSQL and docker-compose of Debian, or minutes
+test-slow: install ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, or minutes
 	$(BIN)/pytest -m slow
+
+test-slurm: install ## Run the test that starts a Slurm cluster of its own (Debian's slurm-wlm and munge)
+	$(BIN)/pytest -m slurm
 
 peers: .venv-peers/.installed ## Make .venv-peers with the libraries that benchmarks/filters.py compares with
 

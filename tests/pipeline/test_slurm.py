@@ -25,7 +25,7 @@ import pytest
 from compute.labels import Source, write_package
 from compute.video import write_video
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slurm
 
 NODES = ("node1", "node2", "node3")
 # Any character device can stand for a GPU that nothing computes on.

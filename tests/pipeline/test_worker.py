@@ -140,7 +140,8 @@ def test_files_of_a_dead_worker_are_removed_and_nobody_elses(filtered: Any, pose
         return {path for path in poses.tracks_store.rglob("*") if path.is_file()}
 
     # What deleted rows left in this job's folder is an orphan too.
-    others = {path for path in files() if not {"session_number=1", "filter_method=median"} <= set(path.parts)}
+    of_the_job = {f"{poses.schema_prefix}track", "session_number=1", "filter_method=median"}
+    others = {path for path in files() if not of_the_job <= set(path.parts)}
     filtered.connection.start_transaction()
     filtered.insert1({**key, "tracks": result[0]}, allow_direct_insert=True)
     filtered.connection.cancel_transaction()  # what is left of a process killed before its commit
