@@ -13,7 +13,8 @@ MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for folder in ("compute", "schemas", "ingest", "pipeline")
     for path in (ROOT / folder).rglob("*.py")
-    if ">>> " in path.read_text(encoding="utf-8")
+    # Those of pipeline/query need a database: tests/pipeline/test_query.py runs them on one.
+    if ">>> " in path.read_text(encoding="utf-8") and path.parent != ROOT / "pipeline" / "query"
 )
 
 
