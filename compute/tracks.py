@@ -309,11 +309,22 @@ def read_metadata(schema: pa.Schema) -> dict[str, Any]:
         version = metadata["format_version"]
     except (ValueError, TypeError, KeyError):
         raise TracksError("the table has no 'orofacial' metadata: it was not written by orofacial") from None
+    check_format_version(version)
+    return metadata
+
+
+def check_format_version(version: int) -> None:
+    """Refuse what a newer orofacial wrote.
+
+    Raises
+    ------
+    TracksError
+        If the version is newer than `FORMAT_VERSION`.
+    """
     if version > FORMAT_VERSION:
         raise TracksError(
             f"the table has format version {version}, this orofacial reads up to {FORMAT_VERSION}; update orofacial"
         )
-    return metadata
 
 
 def _frozen(values: ArrayLike, dtype: Any) -> NDArray[Any]:

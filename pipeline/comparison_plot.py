@@ -12,6 +12,7 @@ from compute.bootstrap import Interval
 from pipeline.export.portable import ExportError
 from pipeline.filter_comparison import FilterSummary, ModelComparison
 from pipeline.plots import FILTER_COLORS
+from pipeline.whole_file import whole_file
 
 # The rest of Okabe and Ito's colours, and black, for filters that have none of their own elsewhere.
 _COLORS = {
@@ -116,11 +117,5 @@ def write_figure(figure: Figure, output: Path) -> None:
     """
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise ExportError(f"{output}: suffix {output.suffix!r}; expected .png, .svg or .pdf")
-    temporary = output.with_name(f".{output.name}.part")
-    try:
+    with whole_file(output, ExportError) as temporary:
         figure.savefig(temporary, format=output.suffix[1:])
-        temporary.replace(output)
-    except OSError as error:
-        raise ExportError(f"{output} cannot be written: {error}; nothing was kept of it") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compute.simulation import CAMERAS, NODES
 from pipeline import query
 from pipeline.comparison import GROUPS, distance_comparison
-from pipeline.report import Truth, write_report, write_whole
+from pipeline.report import Truth, write_report, write_text
 from pipeline.simulated_lab import SimulatedLab
 from pipeline.training import describe_models
 from schemas.track import FilterMethod
@@ -40,7 +40,7 @@ def write_demo_report(lab: SimulatedLab, folder: Path) -> Summary:
         "machine": {"system": platform.platform(), "python": platform.python_version()},
     }
     write_report(folder / "report.html", truth=truth)
-    write_whole(folder / "summary.json", json.dumps(summary, indent=2, default=str))
+    write_text(folder / "summary.json", json.dumps(summary, indent=2, default=str))
     return summary
 
 

@@ -25,6 +25,7 @@ from pipeline.comparison import DistanceRow, distance_comparison, distance_rows
 from pipeline.comparison_plot import plot_comparison
 from pipeline.filter_comparison import ComparisonError, compare_filters
 from pipeline.training import describe_models
+from pipeline.whole_file import whole_file
 from schemas.labels import Skeleton
 from schemas.metric import NodePair
 from schemas.model import Model
@@ -89,26 +90,21 @@ def write_report(output: Path, *, summary_file: Path | None = None, truth: Truth
         parts += _camera(str(camera), truth)
     parts.append(_distance_table(rows, truth))
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>orofacial report</title><style>{STYLE}</style>'
-    write_whole(output, page + '<meta name="viewport" content="width=device-width">' + "".join(parts) + "</html>")
+    write_text(output, page + '<meta name="viewport" content="width=device-width">' + "".join(parts) + "</html>")
     if summary_file is not None:
-        write_whole(summary_file, json.dumps([asdict(row) for row in rows], indent=2))
+        write_text(summary_file, json.dumps([asdict(row) for row in rows], indent=2))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all.
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
 
     Raises
     ------
     ReportError
         If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
+    with whole_file(path, ReportError) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ReportError(f"{path} cannot be written: {error.strerror}; name another file with -o") from error
 
 
 def _headline() -> str:

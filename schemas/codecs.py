@@ -166,6 +166,8 @@ class TracksReference:
         What a filter added: ``sd``, ``rejected``, ``filled``.
     path : str
         Place in the store, which holds the row's key.
+    format_version : int
+        Of the file, by its row; newer than `compute.tracks.FORMAT_VERSION` if a newer orofacial wrote it.
     """
 
     def __init__(self, stored: dict[str, Any], backend: StorageBackend) -> None:
@@ -173,6 +175,7 @@ class TracksReference:
         self.nodes: tuple[str, ...] = tuple(stored["nodes"])
         self.filter_columns: tuple[str, ...] = tuple(stored.get("filter_columns", ()))
         self.path: str = stored["path"]
+        self.format_version: int = stored.get("format_version", 1)
         self._backend = backend
 
     @property

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import h5py  # type: ignore[import-untyped]
 
 from pipeline.export.portable import ExportError, PortableTrack, sidecar_path
+from pipeline.whole_file import whole_file
 
 __all__ = [
     "FORMATS",
@@ -98,20 +99,18 @@ def _call_writer(one: Format, path: Path, track: PortableTrack, options: dict[st
 
 def write_whole(path: Path, write_to: Callable[[Path], None]) -> None:
     """Let a function write a temporary file beside `path`, with its sidecar if it has one, and rename both."""
-    temporary = path.with_name(f".part.{path.name}")
+    sidecar = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # of an export that was killed
-        write_to(temporary)
-        if sidecar_path(temporary).exists():  # first, so that the file never stands there without it
-            sidecar_path(temporary).replace(sidecar_path(path))
-        temporary.replace(path)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error}; nothing was kept of it") from error
+        with whole_file(path, ExportError) as temporary:
+            sidecar = sidecar_path(temporary)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_to(temporary)
+            if sidecar.exists():  # first, so that the file never stands there without it
+                sidecar.replace(sidecar_path(path))
     finally:
-        for left in (temporary, sidecar_path(temporary)):
+        if sidecar is not None:
             with contextlib.suppress(OSError):  # the error that is on its way says more
-                left.unlink(missing_ok=True)
+                sidecar.unlink(missing_ok=True)
 
 
 def read(path: str | Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.export.portable import ExportError
 from pipeline.query import TrackSelection
+from pipeline.whole_file import whole_file
 
 
 def write_selection(selection: TrackSelection, output: Path) -> int:
@@ -21,24 +22,19 @@ def write_selection(selection: TrackSelection, output: Path) -> int:
     Raises
     ------
     ExportError
-        If the suffix is neither .csv nor .parquet, or the file cannot be written.
+        If the suffix is neither .csv nor .parquet, or the file cannot be written, or no track can be read.
     """
     writers: dict[str, Any] = {".csv": pa_csv.CSVWriter, ".parquet": pq.ParquetWriter}
     if output.suffix not in writers:
         raise ExportError(f"{output}: suffix {output.suffix!r}; expected .csv or .parquet")
-    temporary = output.with_name(f".{output.name}.part")
     n_rows = 0
-    try:
+    with whole_file(output, ExportError, pa.ArrowException) as temporary:
         writer = None
         for table in selection.to_arrow():
             writer = writer or writers[output.suffix](temporary, table.schema)
             writer.write_table(table)
             n_rows += table.num_rows
-        if writer is not None:
-            writer.close()
-            temporary.replace(output)
-    except (OSError, pa.ArrowException) as error:
-        raise ExportError(f"{output} cannot be written: {error}; nothing was kept of it") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        if writer is None:
+            raise ExportError(f"no track of the question can be read; {output} was not written")
+        writer.close()
     return n_rows

@@ -9,6 +9,7 @@ from pipeline.query.database import tracks
 from pipeline.query.question import QueryError
 from pipeline.query.results import distances, qualities
 from pipeline.query.selection import TrackSelection
+from pipeline.whole_file import whole_file
 from schemas.codecs import TracksReference
 
 if TYPE_CHECKING:
@@ -110,14 +111,8 @@ def write_table(table: pa.Table, output: Path) -> None:
     writers: dict[str, Any] = {".csv": pa_csv.write_csv, ".parquet": pq.write_table}
     if output.suffix not in writers:
         raise QueryError(f"{output}: suffix {output.suffix!r}; expected .csv or .parquet")
-    temporary = output.with_name(f".{output.name}.part")
-    try:
+    with whole_file(output, QueryError, pa.ArrowException) as temporary:
         writers[output.suffix](table, temporary)
-        temporary.replace(output)
-    except (OSError, pa.ArrowException) as error:
-        raise QueryError(f"{output} cannot be written: {error}; nothing was kept of it") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def connect(selection: TrackSelection) -> duckdb.DuckDBPyConnection:
@@ -132,6 +127,7 @@ def connect(selection: TrackSelection) -> duckdb.DuckDBPyConnection:
 
     if selection.skip_broken:
         selection = selection.readable()
+    selection = selection.understood()
     if not selection.rows:
         raise QueryError("no tracks fit; 'orofacial status' shows what has been computed")
     connection = duckdb.connect()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from compute.errors import OrofacialError
-from compute.tracks import Tracks
+from compute.tracks import Tracks, check_format_version
 from pipeline.query.question import QueryError
 from schemas.codecs import TracksReference
 
@@ -97,6 +97,24 @@ class TrackSelection:
             else:
                 kept.append(index)
         return self.pick(kept)
+
+    def understood(self) -> TrackSelection:
+        """The tracks whose format this version knows, by their rows; no file is opened.
+
+        Raises
+        ------
+        QueryError
+            If a newer orofacial wrote one, naming the row; with `skip_broken` it is left out with a warning instead.
+        """
+        kept = []
+        for index, (row, reference) in enumerate(zip(self.rows, self.references, strict=True)):
+            try:
+                check_format_version(reference.format_version)
+            except OrofacialError as error:
+                self._broken(row, error)
+            else:
+                kept.append(index)
+        return self if len(kept) == len(self) else self.pick(kept)
 
     def pick(self, indices: Sequence[int]) -> TrackSelection:
         """Only the tracks at these places."""

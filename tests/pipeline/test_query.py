@@ -291,6 +291,32 @@ def test_a_broken_file_names_its_row_or_is_left_out(
             query.ask("select sum(jaw_tip_x) from tracks", model=MODEL)
 
 
+def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settings) -> None:
+    import json
+
+    from pipeline import query
+    from schemas.pose import PoseEstimation
+
+    (estimation,) = (PoseEstimation & {"mouse_id": "m[1]*", "model_id": MODEL}).proj(raw_tracks="tracks").keys()
+    row = PoseEstimation & estimation
+    (stored,) = query.database.run(row.proj("tracks"))[:1]
+    kept = stored["tracks"] if isinstance(stored["tracks"], str) else json.dumps(stored["tracks"])
+
+    def write(text: str) -> None:
+        statement = f"update {PoseEstimation.full_table_name} set tracks=%s{row.where_clause()}"
+        PoseEstimation.connection.query(statement, args=(text,))
+
+    write(kept.replace('"format_version": 1', '"format_version": 99'))
+    try:
+        with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1 lower, .*format version 99"):
+            query.sql("select sum(jaw_tip_x) from tracks", model=MODEL)
+        with pytest.warns(UserWarning, match="left out m"):
+            counted = query.sql("select count(distinct mouse_id) from tracks", model=MODEL, skip_broken=True)
+        assert counted.fetchall() == [(3,)]
+    finally:
+        write(kept)
+
+
 @pytest.mark.parametrize("name", ["database", "duckdb_view", "question", "results", "selection"])
 def test_the_examples_in_the_docstrings_run(lab: Settings, name: str) -> None:
     module = importlib.import_module(f"pipeline.query.{name}")

@@ -1,0 +1,50 @@
+"""Write a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from compute.errors import OrofacialError
+
+
+@contextmanager
+def whole_file(path: Path, error: type[OrofacialError], *failures: type[Exception]) -> Iterator[Path]:
+    """Give a temporary name beside `path`, with its suffix, that becomes `path` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write; one that is there is replaced at the end only.
+    error : type
+        What to raise when the file cannot be written.
+    *failures : type
+        What the writer raises for that besides `OSError`.
+
+    Raises
+    ------
+    OrofacialError
+        Of the type `error`, naming the file; nothing is kept of it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with whole_file(folder / "mice.txt", OrofacialError) as temporary:
+    ...     _ = temporary.write_text("mouse01")
+    >>> [file.name for file in folder.iterdir()]
+    ['mice.txt']
+    """
+    expected: tuple[type[Exception], ...] = (OSError, *failures)
+    temporary = path.with_name(f".part.{path.name}")
+    try:
+        temporary.unlink(missing_ok=True)  # of a process that was killed
+        yield temporary
+        temporary.replace(path)
+    except expected as reason:
+        raise error(f"{path} cannot be written: {reason}; nothing was kept of it, name another file") from reason
+    finally:
+        with contextlib.suppress(OSError):  # the error that is on its way says more
+            temporary.unlink(missing_ok=True)
