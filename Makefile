@@ -38,7 +38,7 @@ test: install s3-server ## Run the tests
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP
 
-test-slow: install ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, or minutes
+test-slow: install peers ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, movement, or minutes
 	$(BIN)/pytest -m slow
 
 test-slurm: install ## Run the test that starts a Slurm cluster of its own (Debian's slurm-wlm and munge)

@@ -6,6 +6,7 @@ write inside `published_or_removed()`.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ _written: ContextVar[list[tuple[StorageBackend, str]] | None] = ContextVar("writ
 
 @contextmanager
 def published_or_removed() -> Iterator[None]:
-    """Remove the files written inside the block if the block fails.
+    """Remove the files written inside the block if the block fails; have them on the disk if it does not.
 
     Put the insert inside, and the commit outside: when a commit's answer is lost nobody knows whether the row is
     there, and an orphaned file (which garbage collection finds) is better than a row without its file.
@@ -44,6 +45,8 @@ def published_or_removed() -> Iterator[None]:
     token = _written.set(written)
     try:
         yield
+        for backend, path in written:
+            _synchronise(backend, path)
     except BaseException as error:
         for backend, path in written:
             backend.remove_folder(path) if backend.isdir(path) else backend.remove(path)
@@ -56,6 +59,20 @@ def published_or_removed() -> Iterator[None]:
         raise
     finally:
         _written.reset(token)
+
+
+def _synchronise(backend: StorageBackend, path: str) -> None:
+    """Wait until a file or folder of a local store is on the disk: the database's row survives a power cut as well."""
+    if backend.protocol != "file":
+        return
+    root, written = Path(backend._full_path("")), Path(backend._full_path(path))
+    parents = [parent for parent in written.parents if parent == root or root in parent.parents]
+    for one in [*written.rglob("*"), written, *parents]:
+        descriptor = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _remove_empty_parents(backend: StorageBackend, path: str) -> None:
