@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from compute.tracks import Tracks
 from pipeline.database import connect
 from pipeline.settings import Settings
 from schemas.codecs import local_copy, published_or_removed
+from schemas.object_store import S3FileSystem
 
 TESTS = Path(__file__).parents[1]
 _spec = importlib.util.spec_from_file_location("s3_store", TESTS / "s3_store.py")
@@ -157,3 +159,66 @@ def test_the_command_line_uses_a_configured_store(server: Any, tmp_path: Path) -
     assert not away["ok"]
     assert "tracks" in away["found"]
     assert "nowhere" in away["found"]
+
+
+STORE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from query_store import build, open_store
+build(Path(sys.argv[2]), 4, 500, lambda said: None)
+print("null")
+"""
+LOSE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from query_store import open_store
+open_store(Path(sys.argv[2]))
+from schemas.pose import PoseEstimation
+from schemas.track import FilteredTrack, TrackQuality
+lost = "mouse_id='mouse001'"
+for table in (FilteredTrack, TrackQuality.Node, TrackQuality, PoseEstimation):
+    (table & lost).delete_quick()
+print("null")
+"""
+
+
+def test_sessions_in_s3_are_asked_deleted_and_collected(server: Any, tmp_path: Path) -> None:
+    """The command line on a lab whose stores lie in S3: what a row points at stays, what none points at goes."""
+    stores = {name: server.store(f"whole/{name}") for name in ("tracks", "models", "labels")}
+    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), "DJ_STORES": json.dumps(stores)}
+    data_folder = tmp_path / "data"
+    data_folder.mkdir()
+
+    def run(*arguments: str) -> Any:
+        command = [sys.executable, *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def orofacial(*arguments: str) -> Any:
+        return run("-m", "pipeline.cli", "--data-folder", str(data_folder), *arguments, "--json")
+
+    def mice_with_files() -> list[str]:
+        files = S3FileSystem("test", "test", {"endpoint_url": server.url}).find("lab/whole/tracks")
+        return sorted(file.partition("mouse_id=")[2].partition("/")[0] for file in files if file.endswith(".parquet"))
+
+    def mice_asked() -> list[str]:
+        return [row["mouse_id"] for row in orofacial("sql", "select distinct mouse_id from tracks order by 1")["rows"]]
+
+    mice = [f"mouse00{index}" for index in range(4)]
+    run("-c", STORE, str(TESTS.parent / "benchmarks"), str(data_folder))
+    assert mice_asked() == mice_with_files() == mice
+    assert orofacial("collect", "--dry-run")["n_removed"] == 0
+
+    run("-c", LOSE, str(TESTS.parent / "benchmarks"), str(data_folder))
+    assert mice_asked() == ["mouse000", "mouse002", "mouse003"]
+    assert orofacial("collect")["n_removed"] == 0  # too young
+    assert mice_with_files() == mice
+    time.sleep(2.1)  # S3 tells times in whole seconds
+    assert orofacial("collect", "--grace-hours", str(1 / 3600))["n_removed"] == 1
+    assert mice_with_files() == ["mouse000", "mouse002", "mouse003"]
+
+    orofacial("delete", "session", "mouse002/2026-01-03_1", "--yes")
+    assert mice_asked() == mice_with_files() == ["mouse000", "mouse003"]
