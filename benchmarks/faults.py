@@ -78,8 +78,10 @@ def _in_process(name: str, options: argparse.Namespace) -> dict[str, Any]:
     arguments = [str(word) for pair in {**numbers, "--seed": options.seed}.items() for word in pair]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("DJ_", "OROFACIAL_"))}
     done = subprocess.run(
-        [sys.executable, __file__, "--one", name, *arguments], stdout=subprocess.PIPE, text=True, check=True, env=clean
+        [sys.executable, __file__, "--one", name, *arguments], stdout=subprocess.PIPE, text=True, check=False, env=clean
     )
+    if done.returncode:
+        sys.exit(done.returncode)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
@@ -116,7 +118,7 @@ def _connect(data_folder: Path) -> Any:
 
 
 def fill(n_jobs: int) -> None:
-    """Videos with poses, a quarter as many as there are jobs: four filters are applied to each."""
+    """Videos with poses, to each of which every filter is to be applied."""
     from compute.tracks import Tracks
     from ingest.labels import insert_skeleton
     from schemas.model import Model
@@ -132,7 +134,8 @@ def fill(n_jobs: int) -> None:
         Model.insert1({**row, "skeleton_id": insert_skeleton(nodes, ((nodes[0], nodes[1]),))})
     Mouse.insert1({"mouse_id": "mouse01"})
     generator = np.random.default_rng(0)
-    assert n_jobs % len(FilterMethod()) == 0, f"the number of jobs must be a multiple of {len(FilterMethod())}"
+    if n_jobs % len(FilterMethod()):
+        sys.exit(f"--jobs {n_jobs}: expected a multiple of {len(FilterMethod())}, the number of filters")
     for number in range(n_jobs // len(FilterMethod())):
         key = {"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": number}
         Session.insert1({**key, "session_folder": f"/nowhere/{number}"})
