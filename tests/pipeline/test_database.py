@@ -110,6 +110,28 @@ assert database.connect(settings).is_connected
 """)
 
 
+def test_tables_of_an_older_version_are_named(run):
+    run(
+        """
+connection = database.connect(settings)
+import schemas
+schemas.activate("old_", connection)
+table = schemas.track.TrackQuality.Node.full_table_name
+connection.query(f"ALTER TABLE {table} RENAME COLUMN n_jumps TO jumps")
+database.disconnect()
+try:
+    schemas.activate("old_", database.connect(settings))
+except DatabaseError as error:
+    assert "TrackQuality.Node in schema old_track has no column n_jumps" in str(error), error
+else:
+    raise AssertionError("an older table was taken")
+database.connect(settings).query(f"ALTER TABLE {table} RENAME COLUMN jumps TO n_jumps")
+schemas.activate("old_", database.connect(settings))
+assert not schemas.track.TrackQuality.Node()
+"""
+    )
+
+
 def test_connect_again_after_the_server_was_killed(run):
     run("""
 import os, signal
