@@ -12,7 +12,7 @@ import datajoint as dj
 import psutil
 
 from pipeline import slurm
-from pipeline.jobs import TABLES, describe, lock, put_back
+from pipeline.jobs import TABLES, describe, instance, lock, put_back
 from pipeline.locks import Owner, is_lock_held, one_at_a_time, owner_dict
 from schemas.codecs import remove_unreferenced
 from schemas.worker import Crash, Worker, job_hash
@@ -26,7 +26,7 @@ MISSING_BEFORE_DEAD_S = 30.0
 _logger = logging.getLogger("orofacial")
 
 
-def release_dead(tables: tuple[type[dj.Computed], ...] = TABLES) -> int:
+def release_dead(tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES) -> int:
     """Put back the jobs of workers that are gone; return how many.
 
     A worker is gone when the server no longer holds its session lock and
@@ -37,12 +37,13 @@ def release_dead(tables: tuple[type[dj.Computed], ...] = TABLES) -> int:
 
     One process at a time; the others leave it to that one.
     """
-    with one_at_a_time(tables[0]().connection, "release", wait=False) as mine:
+    targets = [instance(table) for table in tables]
+    with one_at_a_time(targets[0].connection, "release", wait=False) as mine:
         workers = {_owner(row): row for row in Worker.to_dicts()} if mine else {}
-        reserved = [(table, job) for table in tables for job in _reserved(table)] if mine else []
+        reserved = [(target, job) for target in targets for job in _reserved(target)] if mine else []
         queue = functools.cache(slurm.queue)
         dead = {owner for owner in {*workers, *(_owner(job) for _, job in reserved)} if _is_dead(owner, workers, queue)}
-        n_released = sum(_release(table, job) for table, job in reserved if _owner(job) in dead)
+        n_released = sum(_release(target, job) for target, job in reserved if _owner(job) in dead)
         for owner in dead:
             (Worker & owner_dict(owner)).delete_quick()
         return n_released
@@ -52,7 +53,7 @@ def _owner(row: dict[str, Any]) -> Owner:
     return row["host"], row["pid"], row["connection_id"]
 
 
-def _reserved(table: type[dj.Computed]) -> list[dict[str, Any]]:
+def _reserved(table: dj.Computed) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = table.jobs.reserved.proj("host", "pid", "connection_id").to_dicts()
     return rows
 
@@ -114,12 +115,11 @@ def _slurm_is_alive(job_id: str, n_restarts: int, queue: Callable[[], list[slurm
     return any(job.is_alive and (job.job_id, job.n_restarts) == (int(job_id), n_restarts) for job in running)
 
 
-def _release(table: type[dj.Computed], job: dict[str, Any]) -> bool:
+def _release(target: dj.Computed, job: dict[str, Any]) -> bool:
     """Put a dead worker's job back, or aside after too many; remove the files that it left."""
-    target = table()
     key = {name: job[name] for name in target.jobs.primary_key}
     owner = owner_dict(_owner(job))
-    name, digest = table.__name__, job_hash(key)
+    name, digest = type(target).__name__, job_hash(key)
     with target.connection.transaction:
         if not lock(target, key, owner):
             return False  # it came back and finished

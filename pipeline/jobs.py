@@ -5,10 +5,13 @@ there (`populate`) leaves gaps: a killed process keeps its job for ever, SIGTERM
 job does not ask whose it is. Here every change of a reserved job is one statement, or one transaction, that names its
 owner:
 
-- A result is inserted in the transaction that first locks the job's row as its owner's and then deletes it. So a result
-  is there if and only if its job is gone, and who lost a job in the meantime can neither insert nor give it back.
+- A result is inserted in the transaction that first deletes the job's row as its owner's. So a result is there if and
+  only if its job is gone, and who lost a job in the meantime can neither insert nor give it back.
 - A worker holds a session lock on the database server, named after itself. The server frees it with the connection:
   that is how the others see that a worker is gone, without rights to see other users' connections.
+
+What is asked for every job is SQL with the key as its values: DataJoint takes longer to write such a statement from a
+restriction than the server takes to answer it (`benchmarks/overhead.py`).
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ TABLES: tuple[type[dj.Computed], ...] = (
 """Computed tables, each after those that it needs."""
 
 _PRIORITY = 5
+
+_N_TRIES = 8
+"""So many jobs are looked at to find one that nobody else takes at the same moment."""
 
 
 class LostJobError(DatabaseError):
@@ -85,44 +91,77 @@ def pending(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobC
 
 
 def refresh(
-    tables: tuple[type[dj.Computed], ...] = TABLES, restriction: dict[str, Any] | None = None, *, wait: bool = True
+    tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES,
+    restriction: dict[str, Any] | None = None,
+    *,
+    wait: bool = True,
 ) -> bool:
     """Add jobs for what can be computed now, and remove those whose inputs are gone; return whether it was done.
 
     One process at a time: concurrent ones wait, or with `wait` off leave it to the one that is at it.
     """
-    with one_at_a_time(tables[0]().connection, "refresh", wait) as mine:
+    targets = [instance(table) for table in tables]
+    with one_at_a_time(targets[0].connection, "refresh", wait) as mine:
         if mine:
-            for table in tables:
-                target = table()
+            for target in targets:
                 add_jobs(target, restriction or {})
                 target.jobs.refresh(delay=-1)
         return mine
 
 
-def add_jobs(table: dj.Computed, restriction: dict[str, Any]) -> None:
-    """Add the jobs that are missing, by one statement where DataJoint's refresh takes one a job."""
+def instance(table: type[dj.Computed] | dj.Computed) -> dj.Computed:
+    """A table as an instance, to be kept: it remembers its job table, which takes DataJoint several queries to find."""
+    return table() if isinstance(table, type) else table
+
+
+def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, Any]]) -> None:
+    """Add the jobs that are missing, by one statement where DataJoint's refresh takes one a job.
+
+    Parameters
+    ----------
+    table : datajoint.Computed
+        Whose jobs.
+    restriction : dict or list of dict
+        Only those with these values, or with those of one of the list.
+    """
     jobs = table.jobs
     new = ((table.key_source & restriction) - table.proj()).restrict(dj.Not(jobs), semantic_check=False)
     jobs.insert(new.proj(status="'pending'", priority=str(_PRIORITY)), skip_duplicates=True)
 
 
-def reserve(table: dj.Computed, restriction: dict[str, Any], *, n_tries: int = 8) -> dict[str, Any] | None:
-    """Reserve the most urgent job of a table and return its key; None if there is none.
+class Waiting:
+    """The jobs of a table that wait to be taken.
 
-    By DataJoint's priority (lower first), then the oldest. Several of one rank are tried in an order of this process's
-    own, since all workers look at the same time.
+    Parameters
+    ----------
+    table : datajoint.Computed
+        Whose jobs.
+    restriction : dict
+        Only keys with these values.
     """
-    jobs = table.jobs
-    waiting = jobs.pending & restriction & "scheduled_time <= CURRENT_TIMESTAMP(3)"
-    rows = waiting.proj("priority").to_dicts(order_by="priority, scheduled_time", limit=n_tries)
-    first = [row for row in rows if row["priority"] == rows[0]["priority"]]
-    start = os.getpid() % len(first) if first else 0
-    for row in first[start:] + first[:start] + rows[len(first) :]:
-        key = {name: row[name] for name in jobs.primary_key}
-        if jobs.reserve(key):
-            return key
-    return None
+
+    def __init__(self, table: dj.Computed, restriction: dict[str, Any]) -> None:
+        self.table = table
+        self._jobs = table.jobs
+        self._key_names = tuple(self._jobs.primary_key)
+        waiting = self._jobs.pending & restriction & "scheduled_time <= CURRENT_TIMESTAMP(3)"
+        first = dj.Top(limit=_N_TRIES, order_by=["priority", "scheduled_time"])
+        self._query = (waiting.proj("priority") & first).make_sql((*self._key_names, "priority"))
+
+    def reserve(self) -> dict[str, Any] | None:
+        """Reserve the most urgent job and return its key; None if there is none.
+
+        By DataJoint's priority (lower first), then the oldest. Several of one rank are tried in an order of this
+        process's own, since all workers look at the same time.
+        """
+        rows = self._jobs.connection.query(self._query).fetchall()
+        first = [row for row in rows if row[-1] == rows[0][-1]]
+        start = os.getpid() % len(first) if first else 0
+        for row in first[start:] + first[:start] + list(rows[len(first) :]):
+            key = dict(zip(self._key_names, row[:-1], strict=True))
+            if self._jobs.reserve(key):
+                return key
+        return None
 
 
 def put_back(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
@@ -151,31 +190,47 @@ def finish(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], inser
     type(table)._allow_insert = True
     try:
         with table.connection.transaction:
-            if not lock(table, key, owner):
+            if _query_mine(table, key, owner, "DELETE FROM").rowcount != 1:
                 raise LostJobError(f"{table.__class__.__name__} {key}: the job was given to another worker meanwhile")
-            if not table & key:
+            if not _exists(table, key):
                 insert()
-            (table.jobs & key).delete_quick()
     finally:
         type(table)._allow_insert = allowed
 
 
 def is_owned(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
     """Whether a job is reserved by this owner."""
-    return bool(table.jobs.reserved & key & owner)
+    return _query_mine(table, key, owner, "SELECT 1 FROM").fetchone() is not None
 
 
 def lock(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
     """Lock a reserved job's row until the transaction's end; False if it is not the owner's."""
-    mine = table.jobs.reserved & key & owner
-    query = f"SELECT 1 FROM {table.jobs.full_table_name}{mine.where_clause()} FOR UPDATE"
-    return table.connection.query(query).fetchone() is not None
+    return _query_mine(table, key, owner, "SELECT 1 FROM", end=" FOR UPDATE").fetchone() is not None
 
 
 def _update_reserved(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], assignments: str) -> bool:
-    mine = table.jobs.reserved & key & owner
-    cursor = table.connection.query(f"UPDATE {table.jobs.full_table_name} SET {assignments}{mine.where_clause()}")
-    return bool(cursor.rowcount == 1)
+    return bool(_query_mine(table, key, owner, "UPDATE", f" SET {assignments}").rowcount == 1)
+
+
+def _query_mine(
+    table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], verb: str, change: str = "", end: str = ""
+) -> Any:
+    """Do something with the row of a job while this owner has it reserved; return the cursor."""
+    jobs = table.jobs
+    own = {**{name: key[name] for name in jobs.primary_key}, **owner, "status": "reserved"}
+    return _query_row(jobs, own, f"{verb} {jobs.full_table_name}{change}", end)
+
+
+def _exists(table: dj.Computed, key: dict[str, Any]) -> bool:
+    own = {name: key[name] for name in table.primary_key}
+    return _query_row(table, own, f"SELECT 1 FROM {table.full_table_name}").fetchone() is not None
+
+
+def _query_row(table: dj.Table, values: dict[str, Any], statement: str, end: str = "") -> Any:
+    """Run a statement on the row with these values; return the cursor."""
+    quote = table.connection.adapter.quote_identifier
+    where = " AND ".join(f"{quote(name)}=%s" for name in values)
+    return table.connection.query(f"{statement} WHERE {where}{end}", args=tuple(values.values()))
 
 
 def retry_failed(tables: tuple[type[dj.Computed], ...] = TABLES, restriction: dict[str, Any] | None = None) -> int:
@@ -201,7 +256,7 @@ def describe(key: dict[str, Any]) -> str:
 def dependents(table: dj.Computed) -> tuple[dj.Computed, ...]:
     """Computed tables whose jobs become possible with a row of this one.
 
-    As instances to keep: an instance remembers its job table, which takes DataJoint several queries to find.
+    As instances to keep, see `instance`.
     """
     others = [other() for other in TABLES]
     return tuple(other for other in others if table.full_table_name in other.parents())

@@ -3,7 +3,7 @@
 Which job first: the one that finishes a session soonest. A later table goes before an earlier one (a distance before a
 filter, a filter before a pose, a pose before a training), so that sessions are completed one after another instead of
 all at the end; within a table DataJoint's `priority` decides, then age. What a finished job makes possible is added to
-the queue at once.
+the queue at once; of jobs shorter than a second once a second, since the search costs more than all else of such a job.
 
 DataJoint's `populate` is not used: it turns SIGTERM into an error, has no place to check who owns a job within the
 transaction of the insert, and reconnects behind one's back. What it does for a job is little (fetch, compute, insert in
@@ -38,6 +38,7 @@ from schemas.worker import Worker as WorkerTable
 _HOUSEKEEPING_EVERY_S = 20.0
 _IDLE_POLL_S = 2.0
 _HEARTBEAT_EVERY_S = 2.0
+_ADD_DEPENDENTS_EVERY_S = 1.0
 _RECONNECT_FOR_S = 120.0
 _LONGEST_PAUSE_S = 60.0
 _MAX_LOST_IN_A_ROW = 10
@@ -99,17 +100,19 @@ class Worker:
     ) -> None:
         chosen = [table for table in jobs.tables_for(device) if tables is None or table in tables]
         self._tables = [table() for table in reversed(chosen)]
-        self._classes = tuple(chosen)
-        self._dependents = {type(table): jobs.dependents(table) for table in self._tables}
-        self._device = device
+        self._all_tables = tuple(table() for table in jobs.TABLES)
         self._restriction = restriction or {}
+        self._waiting = [jobs.Waiting(table, self._restriction) for table in self._tables]
+        self._dependents = {table.table_name: jobs.dependents(table) for table in self._tables}
+        self._finished: dict[str, list[dict[str, Any]]] = {}  # by table, until their dependents are in the queue
+        self._device = device
         self._until_empty = until_empty
         self._listener = listener
         self._connection = self._tables[0].connection
         self._owner: Owner = (platform.node(), os.getpid(), self._connection.connection_id)
         self._summary = Summary()
         self._stop = Stop()
-        self._last_heartbeat = self._last_housekeeping = self._job_started = 0.0
+        self._last_heartbeat = self._last_housekeeping = self._last_added = self._job_started = 0.0
         self._pause_s = 0.0
         self._n_lost = 0  # times in a row without a job finished in between
 
@@ -148,6 +151,8 @@ class Worker:
                     if not database.is_lost(error):
                         raise
                     self._reconnect(error)
+            if self._stop.requested:
+                self._add_dependents()
         finally:
             self._deregister()
 
@@ -155,7 +160,12 @@ class Worker:
         """Do one job, or look for some, or wait; False when there is nothing more to do."""
         if time.monotonic() - self._last_housekeeping > _HOUSEKEEPING_EVERY_S:
             self._housekeeping(wait=not self._last_housekeeping)
+        if time.monotonic() - self._last_added > _ADD_DEPENDENTS_EVERY_S:
+            self._add_dependents()
         taken = self._take()
+        if taken is None and self._finished:
+            self._add_dependents()
+            taken = self._take()
         if taken is None:
             self._housekeeping(wait=True)
             taken = self._take()
@@ -169,16 +179,24 @@ class Worker:
         return True
 
     def _take(self) -> tuple[dj.Computed, dict[str, Any]] | None:
-        for table in self._tables:
-            key = jobs.reserve(table, self._restriction)
+        for waiting in self._waiting:
+            key = waiting.reserve()
             if key is not None:
-                return table, key
+                return waiting.table, key
         return None
+
+    def _add_dependents(self) -> None:
+        """Add the jobs that finished ones made possible; should that fail, the next housekeeping finds them."""
+        finished, self._finished = self._finished, {}
+        self._last_added = time.monotonic()
+        for name, keys in finished.items():
+            for dependent in self._dependents[name]:
+                jobs.add_jobs(dependent, keys)
 
     def _housekeeping(self, *, wait: bool) -> None:
         """Put back what dead workers had, and look for new jobs."""
-        release_dead()
-        jobs.refresh(self._classes, self._restriction, wait=wait)
+        release_dead(self._all_tables)
+        jobs.refresh(tuple(reversed(self._tables)), self._restriction, wait=wait)
         self._last_housekeeping = time.monotonic()
         if self._listener:
             for table in reversed(self._tables):
@@ -216,8 +234,7 @@ class Worker:
         self._summary.computed[name] = self._summary.computed.get(name, 0) + 1
         _logger.info("%s %s %.1f s", name, jobs.describe(key), duration_s)
         self._tell_finished(name)
-        for dependent in self._dependents[type(table)]:
-            jobs.add_jobs(dependent, key)
+        self._finished.setdefault(table.table_name, []).append(key)
 
     def _compute(self, table: dj.Computed, key: dict[str, Any]) -> None:
         """Fetch and compute, then insert as the owner; again on a new connection if the old one is lost there."""
@@ -312,9 +329,9 @@ class Worker:
         }
         (WorkerTable & self.owner).delete_quick()
         WorkerTable.insert1(row)
-        for table in jobs.TABLES:  # of a dead process that had these very numbers
+        for table in self._all_tables:  # of a dead process that had these very numbers
             for key in (table.jobs.reserved & self.owner).keys():  # noqa: SIM118  (a query)
-                jobs.put_back(table(), key, self.owner)
+                jobs.put_back(table, key, self.owner)
 
     def _deregister(self) -> None:
         try:

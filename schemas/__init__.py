@@ -1,4 +1,9 @@
-"""The tables. Call `activate` with a connection before using them."""
+"""The tables. Call `activate` with a connection before using them.
+
+Their modules import at their top what is light. What a `make` computes with (filters, labels, estimators: Numba, SciPy,
+OpenCV, SLEAP) is imported by the `make` itself: a worker that waits, or only measures distances, needs half the memory,
+and commands that only ask the database start sooner.
+"""
 
 from __future__ import annotations
 

@@ -11,10 +11,7 @@ import datajoint as dj
 import numpy as np
 
 from compute.distances import distance_px, summarize
-from compute.filter_comparison import pair_movement_kept, true_distance
-from compute.filters.gate import gated
 from compute.label_errors import label_error_px
-from compute.movement import NOTHING_MOVES
 from compute.tracks import Tracks
 from schemas import provenance
 from schemas.labels import LabeledFrames, Skeleton
@@ -99,6 +96,9 @@ class FilterComparison(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks of both sides, compare, insert."""
+        from compute.filter_comparison import pair_movement_kept, true_distance
+        from compute.movement import NOTHING_MOVES
+
         nodes = (key["node_a"], key["node_b"])
         pair = (NodePair & key).fetch1()
         real, kept, length_px = None, NOTHING_MOVES, None
@@ -136,6 +136,8 @@ def _despiked(key: dict[str, Any]) -> Tracks:
 @lru_cache(maxsize=1)
 def _gated_tracks(path: str, key: tuple[tuple[str, Any], ...]) -> Tracks:
     """Gated tracks by the path of their file, which is another one whenever they are computed anew."""
+    from compute.filters.gate import gated
+
     return gated(estimated_tracks(dict(key)))
 
 

@@ -8,19 +8,21 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datajoint as dj
 
 from compute import estimators
 from compute.errors import ModelError
-from compute.labels import Source, load_package, positions_of, save_package, sources_of, split
 from schemas import progress, provenance
 from schemas.codecs import local_copy, published_or_removed
 from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
 from schemas.resources import Resources
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
 from schemas.subject import Mouse  # noqa: F401
+
+if TYPE_CHECKING:
+    from compute.labels import Source
 
 schema = dj.Schema()
 
@@ -185,6 +187,8 @@ class Training(dj.Computed):
         self, key: dict[str, Any], estimator: str, parameters: dict[str, Any], fraction_held_out: float
     ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], set[Source], float, dict[str, Any]]:
         """Train on the frames that are not held out."""
+        from compute.labels import load_package, save_package, sources_of, split
+
         folder = tempfile.TemporaryDirectory(prefix="orofacial-")  # removed with the last reference to it
         with provenance.recording() as record:
             started = time.monotonic()
@@ -234,7 +238,7 @@ def _mice_of(key: dict[str, Any], sources: set[Source]) -> set[str]:
     return {
         row["mouse_id"]
         for row in rows
-        if row["mouse_id"] is not None and Source(row["original_file"], row["frame_index"]) in sources
+        if row["mouse_id"] is not None and (row["original_file"], row["frame_index"]) in sources
     }
 
 
@@ -287,6 +291,8 @@ class ModelEvaluation(dj.Computed):
         self, key: dict[str, Any], model_id: str, fraction_held_out: float
     ) -> tuple[estimators.Evaluation, list[dict[str, Any]], dict[str, Any]]:
         """Compare the model with the people."""
+        from compute.labels import load_package, positions_of, save_package, sources_of, split
+
         with provenance.recording() as record, tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
             package = Path(folder) / "held_out.pkg.slp"
             with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:

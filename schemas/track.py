@@ -8,8 +8,7 @@ from typing import Any
 
 import datajoint as dj
 
-from compute.filters import apply_filter, default_parameters
-from compute.filters.gate import SCORE_EXPONENT_ATTRIBUTE
+from compute.filters import SCORE_EXPONENT_ATTRIBUTE, apply_filter, default_parameters
 from compute.quality import track_quality
 from compute.tracks import Tracks
 from schemas import provenance
@@ -20,6 +19,18 @@ from schemas.resources import Resources
 from schemas.session import Video
 
 schema = dj.Schema()
+
+_FIRST_METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "raw": ("raw", {}),
+    "gaussian": ("gaussian", {}),
+    "gaussian_gated": ("gaussian", {"gated": True}),
+    "interpolate": ("interpolate", {}),
+    "kalman": ("kalman", {}),
+    "median": ("median", {}),
+    "one_euro": ("one_euro", {}),
+    "savitzky_golay": ("savitzky_golay", {}),
+}
+"""Rows of `FilterMethod`: the filter of each, and the parameters that are not its defaults."""
 
 
 @schema
@@ -32,20 +43,20 @@ class FilterMethod(dj.Lookup):
     filter_name : varchar(32)  # function in compute.filters
     filter_parameters : json  # the function's keywords
     """
-    # A row keeps the parameters that were the defaults when the row was made.
-    contents = tuple(
-        {"filter_method": method, "filter_name": name, "filter_parameters": {**default_parameters(name), **changed}}
-        for method, name, changed in (
-            ("raw", "raw", {}),
-            ("gaussian", "gaussian", {}),
-            ("gaussian_gated", "gaussian", {"gated": True}),
-            ("interpolate", "interpolate", {}),
-            ("kalman", "kalman", {}),
-            ("median", "median", {}),
-            ("one_euro", "one_euro", {}),
-            ("savitzky_golay", "savitzky_golay", {}),
-        )
-    )
+
+    @property
+    def contents(self) -> list[dict[str, Any]]:
+        """The filters that every lab starts with; none once it has them.
+
+        A row keeps the parameters that were the defaults when the row was made. To know the defaults takes the import
+        of every filter, which a process that finds the rows there is spared.
+        """
+        if self.is_declared and set(_FIRST_METHODS) <= set(self.to_arrays("filter_method")):
+            return []
+        return [
+            {"filter_method": method, "filter_name": name, "filter_parameters": {**default_parameters(name), **changed}}
+            for method, (name, changed) in _FIRST_METHODS.items()
+        ]
 
 
 @schema

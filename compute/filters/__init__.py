@@ -1,8 +1,10 @@
 """Filters: tracks in, tracks with the same frames and nodes out.
 
-Every filter is a pure function ``name(tracks, *, parameter_with_unit=default)``. Parameters are numbers, strings,
-lists or None, so that a database row holds them. The simpler filters share the keyword ``gated``: first leave out
-wrong placements, see `compute.filters.gate`.
+Every filter is a pure function ``name(tracks, *, parameter_with_unit=default)`` in a module of its name. Parameters are
+numbers, strings, lists or None, so that a database row holds them. The simpler filters share the keyword ``gated``:
+first leave out wrong placements, see `compute.filters.gate`.
+
+Importing this package is cheap; a filter's module, and with it SciPy and Numba, is imported when the filter is used.
 
 Examples
 --------
@@ -14,29 +16,21 @@ Examples
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute.errors import FilterError
-from compute.filters.gate import SCORE_EXPONENT_ATTRIBUTE
-from compute.filters.gaussian import gaussian
-from compute.filters.interpolate import interpolate
-from compute.filters.kalman import kalman
-from compute.filters.median import median
-from compute.filters.one_euro import one_euro
-from compute.filters.per_node import per_node
-from compute.filters.raw import raw
-from compute.filters.savitzky_golay import savitzky_golay
 from compute.tracks import Tracks
 
-__all__ = ["FILTERS", "apply_filter", "default_parameters"]
+__all__ = ["FILTERS", "SCORE_EXPONENT_ATTRIBUTE", "apply_filter", "default_parameters"]
 
-FILTERS: dict[str, Callable[..., Tracks]] = {
-    function.__name__: function
-    for function in (raw, interpolate, median, gaussian, savitzky_golay, one_euro, kalman, per_node)
-}
-"""The filters by name."""
+FILTERS = ("raw", "interpolate", "median", "gaussian", "savitzky_golay", "one_euro", "kalman", "per_node")
+"""The filters: modules of this package, each with a function of the same name."""
+
+SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
+"""Attribute of tracks under which a pipeline says what the model's labeled frames say of its scores."""
 
 
 def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tracks:
@@ -66,7 +60,7 @@ def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tr
     known_exponent = tracks.attributes.get(SCORE_EXPONENT_ATTRIBUTE)
     if "score_exponent" in known and parameters.get("score_exponent") is None and known_exponent is not None:
         parameters = {**parameters, "score_exponent": known_exponent}
-    return FILTERS[name](tracks, **parameters)
+    return _by_name(name)(tracks, **parameters)
 
 
 def default_parameters(name: str) -> dict[str, Any]:
@@ -77,11 +71,16 @@ def default_parameters(name: str) -> dict[str, Any]:
     FilterError
         If there is no such filter.
     """
-    if name not in FILTERS:
-        raise FilterError(f"no filter {name!r}; there are {', '.join(FILTERS)}")
-    signature = inspect.signature(FILTERS[name])
+    signature = inspect.signature(_by_name(name))
     return {
         parameter.name: parameter.default
         for parameter in signature.parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+
+
+def _by_name(name: str) -> Callable[..., Tracks]:
+    if name not in FILTERS:
+        raise FilterError(f"no filter {name!r}; there are {', '.join(FILTERS)}")
+    function: Callable[..., Tracks] = getattr(importlib.import_module(f"compute.filters.{name}"), name)
+    return function

@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from compute.errors import FilterError
+from compute.filters import SCORE_EXPONENT_ATTRIBUTE
 from compute.filters.kalman import kalman
 from compute.tracks import Tracks
-
-SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
-"""Attribute of tracks under which a pipeline says what the model's labeled frames say of its scores."""
 
 
 def gated(tracks: Tracks) -> Tracks:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from compute.errors import FilterError
+from compute.filters import apply_filter
 from compute.filters.result import filtered
 from compute.tracks import Tracks
 
@@ -38,8 +39,6 @@ def per_node(tracks: Tracks, *, filters: Mapping[str, Mapping[str, Any]] | None 
     FilterError
         If an entry has another form, there is no such filter or parameter, or a parameter is outside its range.
     """
-    from compute.filters import apply_filter  # the list of filters holds this one too
-
     position = np.full_like(tracks.position, np.nan)
     arrays = {
         "sd": np.full_like(tracks.position, np.nan),

@@ -86,9 +86,9 @@ def test_pending_is_counted_by_what_jobs_need(filtered: Any) -> None:
 
 
 def test_who_lost_a_job_can_neither_insert_nor_give_it_back(filtered: Any, poses: Settings) -> None:
-    from pipeline.jobs import LostJobError, finish, put_back, reserve, set_error
+    from pipeline.jobs import LostJobError, Waiting, finish, put_back, set_error
 
-    key = reserve(filtered, {"filter_method": "median"})
+    key = Waiting(filtered, {"filter_method": "median"}).reserve()
     assert key is not None
     _steal(filtered, key, DEAD_PID)
     files = set(poses.tracks_store.rglob("*"))
@@ -107,9 +107,9 @@ def test_who_lost_a_job_can_neither_insert_nor_give_it_back(filtered: Any, poses
 
 def test_a_dead_workers_job_goes_back_and_after_three_deaths_aside(filtered: Any) -> None:
     from pipeline.dead_workers import release_dead
-    from pipeline.jobs import reserve, retry_failed
+    from pipeline.jobs import Waiting, retry_failed
 
-    key = reserve(filtered, {})
+    key = Waiting(filtered, {}).reserve()
     assert key is not None
     for _ in range(2):
         _steal(filtered, key, DEAD_PID)
@@ -128,10 +128,10 @@ def test_a_dead_workers_job_goes_back_and_after_three_deaths_aside(filtered: Any
 
 def test_files_of_a_dead_worker_are_removed_and_nobody_elses(filtered: Any, poses: Settings) -> None:
     from pipeline.dead_workers import release_dead
-    from pipeline.jobs import finish, reserve
+    from pipeline.jobs import Waiting, finish
 
-    done = reserve(filtered, {"filter_method": "median", "session_number": 0})
-    key = reserve(filtered, {"filter_method": "median", "session_number": 1})
+    done = Waiting(filtered, {"filter_method": "median", "session_number": 0}).reserve()
+    key = Waiting(filtered, {"filter_method": "median", "session_number": 1}).reserve()
     assert done is not None and key is not None
     result = filtered.make_compute(done, *filtered.make_fetch(done))
     finish(filtered, done, _owner(), lambda: filtered.make_insert(done, *result))
@@ -153,9 +153,9 @@ def test_files_of_a_dead_worker_are_removed_and_nobody_elses(filtered: Any, pose
 
 def test_a_living_process_keeps_its_job_though_its_connection_is_gone(filtered: Any) -> None:
     from pipeline.dead_workers import release_dead
-    from pipeline.jobs import reserve
+    from pipeline.jobs import Waiting
 
-    key = reserve(filtered, {})
+    key = Waiting(filtered, {}).reserve()
     assert key is not None
     _steal(filtered, key, os.getppid())
     assert release_dead() == 0
@@ -183,11 +183,11 @@ def test_a_real_error_stays_with_its_traceback_until_retry(
 
 
 def test_status_says_who_works_on_what(filtered: Any) -> None:
-    from pipeline.jobs import reserve
+    from pipeline.jobs import Waiting
     from pipeline.status import status
     from schemas.worker import Worker
 
-    key = reserve(filtered, {})
+    key = Waiting(filtered, {}).reserve()
     told = {"table_name": "FilteredTrack", "n_done": 30, "n_total": 120, "steps_per_s": 15.0}
     Worker.insert1({**_owner(), "process_started_s": 0.0, "device": "cpu", **told})
     try:
