@@ -36,6 +36,8 @@ pytestmark = pytest.mark.slurm
 NODES = ("node1", "node2", "node3")
 # Any character device can stand for a GPU that nothing computes on.
 FAKE_GPUS = ("/dev/null", "/dev/zero", "/dev/full")
+# What lets a node have a host name that the rest of the machine does not see.
+OWN_HOST_NAME = ["unshare", "--uts", *([] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"])]
 REPOSITORY = Path(__file__).parents[2]
 NODE_NAMES = ("left_snout_tip", "right_snout_tip")
 N_FRAMES = 2000
@@ -95,6 +97,8 @@ class SlurmCluster:
         for program in ("munged", "slurmctld", "slurmd"):
             if shutil.which(program, path="/usr/sbin:" + os.environ["PATH"]) is None:
                 pytest.fail("this test needs Slurm: apt-get install --no-install-recommends slurm-wlm munge")
+        if subprocess.run([*OWN_HOST_NAME, "true"], check=False).returncode != 0:
+            pytest.fail("this test gives nodes host names of their own (unshare --uts), which is not allowed here")
         self.folder = folder
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("spool", "state"):
@@ -133,9 +137,7 @@ class SlurmCluster:
 
     def start_node(self, node: str) -> None:
         """Start a node as a machine of its own name, so that its workers are nobody's local processes."""
-        own = ["unshare", "--uts"] if os.geteuid() == 0 else ["unshare", "--uts", "--map-current-user", "--keep-caps"]
-        named = 'echo "$0" >/proc/sys/kernel/hostname && exec slurmd -D -N "$0"'
-        self._daemon(node, [*own, "sh", "-c", named, node])
+        self._daemon(node, [*OWN_HOST_NAME, "sh", "-c", 'hostname "$0" && exec slurmd -D -N "$0"', node])
 
     def kill_node(self, node: str) -> None:
         """The power goes: Slurm's daemon of the node and everything that it started die at once."""
@@ -258,7 +260,8 @@ class Lab:
         self.server, self.folder, self.slurm, self.run_python = server, folder, slurm, run_python
         self.raw_folder, self.n_sessions = folder / "raw", 0
         self.raw_folder.mkdir()
-        (folder / "data").mkdir()
+        for name in ("data", "temporary"):
+            (folder / name).mkdir()
         (folder / "data" / "settings.toml").write_text(SETTINGS)
         own = {"DJ_PASS": server.password, **self.common}
         run_python("orofacial", folder, "db", "init", "--server", server.url, **own)
@@ -281,6 +284,7 @@ class Lab:
         return {
             "OROFACIAL_DATA_FOLDER": str(self.folder / "data"),
             "OROFACIAL_SCHEMA_PREFIX": "slurm_",
+            "TMPDIR": str(self.folder / "temporary"),  # a killed worker leaves its files
             **self.slurm.environment,
         }
 
