@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -141,16 +140,9 @@ class SlurmCluster:
 
     def kill_node(self, node: str) -> None:
         """The power goes: Slurm's daemon of the node and everything that it started die at once."""
-        processes = [psutil.Process(self.daemons[node].pid)]
-        for process in psutil.process_iter(["environ"]):
-            if (process.info["environ"] or {}).get("SLURMD_NODENAME") == node:
-                processes.append(process)
-                processes += [parent for parent in process.parents() if parent.name().startswith("slurmstepd")]
-        for process in processes:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
+        _kill(psutil.Process(self.daemons[node].pid))
+        for process in self._processes(SLURMD_NODENAME=node):
+            _kill(process)
         self.daemons[node].wait()
 
     def stop(self) -> None:
@@ -158,10 +150,19 @@ class SlurmCluster:
         for daemon in reversed(self.daemons.values()):
             daemon.kill()
             daemon.wait()
+        for process in self._processes():
+            _kill(process)
+
+    def _processes(self, **variables: str) -> list[psutil.Process]:
+        """What this cluster started with these variables, and Slurm's daemons of these jobs' steps."""
+        wanted = {"SLURM_CONF": self.environment["SLURM_CONF"], **variables}.items()
+        found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"]:
-                    process.kill()
+                if process.pid != os.getpid() and wanted <= process.environ().items():
+                    found += [process]
+                    found += [parent for parent in process.parents() if parent.name().startswith("slurmstepd")]
+        return found
 
     def run(self, *command: str) -> str:
         environment = {**os.environ, **self.environment}
@@ -189,6 +190,11 @@ class SlurmCluster:
         self.daemons[name] = subprocess.Popen(
             command, env={**os.environ, **self.environment}, stdout=output, stderr=subprocess.STDOUT
         )
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
 
 
 def free_port() -> int:
@@ -422,7 +428,7 @@ def cluster_up(lab: Lab) -> Iterator[None]:
         yield
         assert up.poll() is None
     finally:
-        up.send_signal(signal.SIGINT)
+        up.terminate()
         up.wait()
 
 
