@@ -43,7 +43,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import numpy as np
 from servers import MariaDB, PostgreSQL
 
-SERVERS = {"postgresql": PostgreSQL, "mariadb": MariaDB}
+SERVERS = (PostgreSQL.name, MariaDB.name)
 N_FRAMES = 200
 
 
@@ -89,10 +89,10 @@ def _in_process(name: str, options: argparse.Namespace) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     data_folder = Path(tempfile.mkdtemp(prefix="orofacial-faults-"))
     os.chdir(data_folder)
-    server = SERVERS[options.one](data_folder)
-    server.start()
-    os.environ.update(server.environment)
+    server = PostgreSQL(data_folder) if options.one == PostgreSQL.name else MariaDB()
     try:
+        server.start()
+        os.environ.update(server.environment)
         _connect(data_folder)
         fill(options.jobs)
         kills = disturb(server, data_folder, options)

@@ -124,7 +124,9 @@ def again(n_sessions: int) -> tuple[list[float], list[float]]:
     from schemas.pose import PoseEstimation
 
     other = "f" * 16
-    Model.insert1({**Model.fetch1(), "model_id": other, "bundle": _bundle()}, skip_duplicates=True)
+    with tempfile.TemporaryDirectory() as bundle:
+        (Path(bundle) / "weights").write_bytes(b"none")
+        Model.insert1({**Model.fetch1(), "model_id": other, "bundle": bundle}, skip_duplicates=True)
     seconds, sizes = [], []
     for row, tracks in query.tracks().pick(range(n_sessions)):
         key = {name: row[name] for name in PoseEstimation.primary_key} | {"model_id": other}
@@ -146,9 +148,3 @@ def _npy_bytes(tracks: Tracks) -> int:
     buffer = io.BytesIO()
     np.save(buffer, np.concatenate([tracks.position, tracks.score[..., None]], axis=-1))
     return len(buffer.getvalue())
-
-
-def _bundle() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="orofacial-"))
-    (folder / "weights").write_bytes(b"none")
-    return folder

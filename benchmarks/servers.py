@@ -1,6 +1,6 @@
 """Database servers for benchmarks and tests: each in a folder of its own, started, killed and started again.
 
-Loaded by its path from tests (``importlib`` or ``sys.path``), since nothing here is part of the installed packages.
+No part of the installed packages: pytest and the benchmarks find it on their path.
 """
 
 from __future__ import annotations
@@ -8,13 +8,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pymysql
 
 from pipeline.embedded import EmbeddedServer
+
+_SYSTEM_USER = "mysql"  # made by Debian's package
 
 
 class PostgreSQL:
@@ -44,30 +48,41 @@ class PostgreSQL:
 
 
 class MariaDB:
-    """MariaDB from the system's package, on a Unix socket only."""
+    """MariaDB from the system's package, on the loopback interface.
+
+    Its folder is its own and no test's or benchmark's, so that its system user may enter it: those of pytest are closed
+    to other users, and closed again by every pytest that starts.
+
+    Parameters
+    ----------
+    password : str
+        Of the user ``lab``, who may do everything.
+    """
 
     name = "mariadb"
+    user = "lab"
 
-    def __init__(self, data_folder: Path) -> None:
-        self.folder = data_folder / "mariadb"
+    def __init__(self, password: str = "lab") -> None:
+        # Under /tmp, which everybody can enter, and short enough for a socket's path.
+        self.folder = Path(tempfile.mkdtemp(prefix="orofacial-mariadb-", dir="/tmp"))
         self.socket = self.folder / "socket"
         self.process: subprocess.Popen[bytes] | None = None
+        self.password = password
         self.port = _free_port()
+        self.options: tuple[str, ...] = ()
         self.environment = {
             **{"DJ_BACKEND": "mysql", "DJ_HOST": "127.0.0.1", "DJ_PORT": str(self.port)},
-            **{"DJ_USER": "lab", "DJ_PASS": "lab", "DJ_USE_TLS": "false"},
+            **{"DJ_USER": self.user, "DJ_PASS": password, "DJ_USE_TLS": "false"},
         }
 
-    def start(self) -> None:
-        self.folder.mkdir(parents=True)
+    def start(self, *options: str) -> None:
+        """Make an empty server and start it, with options of mariadbd beside those that it needs."""
+        self.options = options
         if os.geteuid() == 0:
-            shutil.chown(self.folder, "mysql")
-            for parent in self.folder.parents:
-                if parent != Path("/") and not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o011)
+            shutil.chown(self.folder, _SYSTEM_USER)
         subprocess.run(
             [
-                *("mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={_user()}"),
+                *("mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}", *_as_user()),
                 *("--auth-root-authentication-method=normal", "--skip-test-db"),
             ],
             check=True,
@@ -75,8 +90,9 @@ class MariaDB:
         )
         self._launch()
         with pymysql.connect(unix_socket=str(self.socket), user="root") as connection, connection.cursor() as cursor:
-            cursor.execute("CREATE USER 'lab'@'%' IDENTIFIED BY 'lab'")
-            cursor.execute("GRANT ALL PRIVILEGES ON *.* TO 'lab'@'%'")
+            cursor.execute("SET sql_log_off = 1")  # a general log holds no password
+            cursor.execute(f"CREATE USER '{self.user}'@'%%' IDENTIFIED BY %s", (self.password,))
+            cursor.execute(f"GRANT ALL PRIVILEGES ON *.* TO '{self.user}'@'%' WITH GRANT OPTION")
 
     def restart(self) -> None:
         """Kill it as a power cut would, and start it again."""
@@ -87,9 +103,11 @@ class MariaDB:
         self._launch()
 
     def stop(self) -> None:
+        """End it, and remove its folder."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
+        shutil.rmtree(self.folder)
 
     def cut_statement(self, connection_id: int) -> str:
         return f"KILL {connection_id}"
@@ -97,7 +115,7 @@ class MariaDB:
     def _launch(self) -> None:
         self.process = subprocess.Popen(
             [
-                *("mariadbd", "--no-defaults", f"--user={_user()}", f"--datadir={self.folder / 'data'}"),
+                *("mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}", *_as_user(), *self.options),
                 *(f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"),
                 *(f"--pid-file={self.folder / 'pid'}", f"--log-error={self.folder / 'error.log'}"),
             ],
@@ -115,13 +133,12 @@ class MariaDB:
                 time.sleep(0.05)
 
 
-def _user() -> str:
-    return "mysql" if os.geteuid() == 0 else os.environ.get("USER", "mysql")
+def _as_user() -> list[str]:
+    """MariaDB does not run as root; who is another user runs it as that."""
+    return [f"--user={_SYSTEM_USER}"] if os.geteuid() == 0 else []
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

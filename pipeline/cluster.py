@@ -69,11 +69,14 @@ class ClusterPass:
     n_released : int
         Jobs that were taken back from workers that are gone.
     classes : list of ClassPass
+    warnings : list of str
+        Settings that do not go with what the tables say they need.
     """
 
     where: Literal["slurm", "here"]
     n_released: int
     classes: list[ClassPass]
+    warnings: list[str]
 
     @property
     def n_started(self) -> int:
@@ -116,7 +119,32 @@ def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = Non
             jobs.refresh()
         counts = _counts(refreshed=not dry_run)
         classes = [_start_missing(settings, device, *counts[device], dry_run, on_slurm) for device in DEVICES]
-    return ClusterPass("slurm" if on_slurm else "here", n_released, classes)
+    return ClusterPass("slurm" if on_slurm else "here", n_released, classes, memory_warnings(settings))
+
+
+def memory_warnings(settings: Settings) -> list[str]:
+    """Say which class of workers is given less memory than a job of a table that it computes may need.
+
+    Returns
+    -------
+    list of str
+        At most one sentence for each class; none where the cluster's default decides (an empty setting, or 0).
+    """
+    warnings = []
+    for device in DEVICES:
+        limits = _limits(settings, device)
+        neediest = max(jobs.tables_for(device), key=lambda table: table.resources.memory_gb)
+        if limits.memory_gb is not None and limits.memory_gb < neediest.resources.memory_gb:
+            warnings.append(
+                f"{device}_workers.memory is {limits.memory} ({limits.memory_gb:.3g} GB), and a job of"
+                f" {neediest.__name__} needs up to {neediest.resources.memory_gb:g} GB: Slurm may kill it. Raise"
+                f" {device}_workers.memory in settings.toml"
+            )
+    return warnings
+
+
+def _limits(settings: Settings, device: Device) -> WorkerLimits:
+    return settings.gpu_workers if device == "gpu" else settings.cpu_workers
 
 
 def _counts(*, refreshed: bool) -> dict[Device, tuple[int, int]]:
@@ -144,7 +172,7 @@ def _start_missing(
     settings: Settings, device: Device, n_pending: int, n_reserved: int, dry_run: bool, on_slurm: bool
 ) -> ClassPass:
     """Start as many workers as there are jobs, up to the limit, less those that are there."""
-    limits: WorkerLimits = settings.gpu_workers if device == "gpu" else settings.cpu_workers
+    limits = _limits(settings, device)
     name, command = f"{settings.schema_prefix}{device}", worker_command(settings, device)
     n_workers = _n_slurm_workers(name) if on_slurm else len(_local_workers(command))
     n_missing = max(0, min(limits.max_workers, n_pending + n_reserved) - n_workers) if n_pending else 0

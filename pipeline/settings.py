@@ -70,6 +70,15 @@ class WorkerLimits(BaseModel):
     n_cpus: Annotated[int, Field(ge=1)] = 1
     sbatch_options: tuple[Annotated[str, Field(pattern=r"^--[a-z]")], ...] = ()
 
+    @property
+    def memory_gb(self) -> float | None:
+        """The memory as a number (GB); None where it is left to Slurm: empty, or 0 for all of a machine's."""
+        digits = self.memory.rstrip("KMGT")
+        if not digits or int(digits) == 0:
+            return None
+        unit = self.memory[len(digits) :] or "M"
+        return float(int(digits) * 1024 ** (1 + "KMGT".index(unit)) / 1e9)
+
 
 class GPUWorkerLimits(WorkerLimits):
     """Limits of workers that train and estimate."""

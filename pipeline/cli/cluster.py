@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import Any
@@ -10,7 +9,16 @@ from typing import Any
 import rich_click as click
 
 from compute.errors import OrofacialError
-from pipeline.cli.common import console, errors, json_option, next_step, plain, print_json, print_table, says_errors
+from pipeline.cli.common import (
+    console,
+    errors,
+    json_option,
+    next_step,
+    print_json,
+    print_json_line,
+    print_table,
+    says_errors,
+)
 
 
 @click.group()
@@ -38,8 +46,10 @@ def up(context: click.Context, every_s: float | None, dry_run: bool, here: bool,
     on_slurm = False if here else None
     if every_s is None:
         report = _pass(settings, dry_run, on_slurm)
+        _warn(report)
         print_json(report) if as_json else _print(report, dry_run)
         return
+    warned = False
     while True:
         started = time.monotonic()
         try:
@@ -49,8 +59,11 @@ def up(context: click.Context, every_s: float | None, dry_run: bool, here: bool,
 
             errors.print(f"this pass failed: {hidden(str(error))}", markup=False)
         else:
+            if not warned:
+                _warn(report)
+                warned = True
             if as_json:
-                print(json.dumps(plain(report)), flush=True)
+                print_json_line(report)
             elif report.n_started or report.n_released:
                 _print(report, dry_run)
                 sys.stdout.flush()
@@ -61,6 +74,11 @@ def _pass(settings: Any, dry_run: bool, on_slurm: bool | None) -> Any:
     from pipeline.cluster import up as start_workers
 
     return start_workers(settings, dry_run=dry_run, on_slurm=on_slurm)
+
+
+def _warn(report: Any) -> None:
+    for warning in report.warnings:
+        errors.print(f"[yellow]warning:[/] {warning}")
 
 
 def _print(report: Any, dry_run: bool) -> None:

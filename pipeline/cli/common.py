@@ -41,7 +41,7 @@ def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
             message = hidden(str(error))
             if kwargs.get("as_json"):
-                print_json({"error": message})
+                print_json_line({"error": message})
             errors.print(f"[bold red]error:[/] {_escape(message)}")
             sys.exit(1)
         except KeyboardInterrupt:
@@ -94,6 +94,11 @@ def session_key(text: str, settings: Any) -> dict[str, Any]:
 def print_json(value: Any) -> None:
     """Print one JSON object: dates as text, paths as text, NaN as null."""
     print(json.dumps(plain(value), indent=2, allow_nan=False))
+
+
+def print_json_line(value: Any) -> None:
+    """Print one JSON object as one line, at once: for commands that go on."""
+    print(json.dumps(plain(value), allow_nan=False), flush=True)
 
 
 def plain(value: Any) -> Any:

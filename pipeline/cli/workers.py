@@ -6,12 +6,26 @@ import contextlib
 import logging
 import sys
 import time
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from pipeline.cli.common import connect, console, errors, json_option, next_step, print_json, says_errors
+from pipeline.cli.common import (
+    connect,
+    console,
+    errors,
+    json_option,
+    next_step,
+    print_json,
+    print_json_line,
+    says_errors,
+)
+
+if TYPE_CHECKING:
+    from ingest.sessions import Outcome
 
 
 @click.command()
@@ -62,15 +76,23 @@ def _log_lines() -> None:
 @click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
 @click.option("--marker", default="", help="A file that the rig writes last: a folder is taken when it is there.")
 @click.option("--scan-every", "scan_every_s", type=click.FloatRange(min=1), default=60.0, show_default=True)
+@json_option
 @click.pass_context
 @says_errors
 def watch(
-    context: click.Context, raw_folder: Path, stable_after_s: float | None, marker: str, scan_every_s: float
+    context: click.Context,
+    raw_folder: Path,
+    stable_after_s: float | None,
+    marker: str,
+    scan_every_s: float,
+    as_json: bool,
 ) -> None:
     """Take in every session below RAW_FOLDER once it is complete, until stopped by Ctrl-C or SIGTERM.
 
     A session is complete when its files have not changed for a while and its videos open to their ends, or when the
     marker file is there. Beside this, workers compute: orofacial work.
+
+    With --json, one JSON object a line for each session that was ingested or refused.
     """
     settings = connect(context)
     from ingest.watching import watch as watch_folder
@@ -78,7 +100,8 @@ def watch(
     from pipeline.stopping import Stop
 
     stop = Stop()
-    console.print(f"watching {raw_folder}; stop with Ctrl-C", markup=False)
+    if not as_json:
+        console.print(f"watching {raw_folder}; stop with Ctrl-C", markup=False)
     with stop.listening():
         while not stop.requested:
             try:
@@ -90,8 +113,7 @@ def watch(
                     scan_every_s=scan_every_s,
                     stopped=lambda: stop.requested is not None,
                 ):
-                    out = errors if outcome.status == "refused" else console
-                    out.print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {outcome.status}: {outcome.message}", markup=False)
+                    _tell(outcome, as_json)
             except Exception as error:
                 if not database.is_lost(error):
                     raise
@@ -99,6 +121,16 @@ def watch(
                 stop.wait(5)
                 with contextlib.suppress(Exception):  # the next pass tries again
                     database.reconnect()
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    """Print what became of a folder."""
+    now = datetime.now()
+    if not as_json:
+        out = errors if outcome.status == "refused" else console
+        out.print(f"{now:%Y-%m-%d %H:%M:%S} {outcome.status}: {outcome.message}", markup=False)
+    elif outcome.status in {"ingested", "refused"}:
+        print_json_line({"time": f"{now:%Y-%m-%dT%H:%M:%S}", **asdict(outcome)})
 
 
 @click.command()

@@ -8,14 +8,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
-import pymysql
 import pytest
+from servers import MariaDB
 
 from pipeline.embedded import EmbeddedServer
 
@@ -92,62 +91,35 @@ def start_postgresql(
     return LabServer("postgresql", port, "lab", server.folder / "lab.log"), server
 
 
-def start_mariadb(folder: Path, *options: str) -> tuple[LabServer, subprocess.Popen[bytes]]:
-    """Start MariaDB with a password on a port."""
-    if shutil.which("mariadbd") is None and not Path("/usr/sbin/mariadbd").exists():
+@contextlib.contextmanager
+def new_mariadb() -> Iterator[MariaDB]:
+    """A MariaDB with a folder of its own, to be started."""
+    if shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin") is None:
         pytest.fail("these tests need MariaDB's server: apt-get install mariadb-server")
-    user = "mysql" if os.geteuid() == 0 else os.environ["USER"]
-    if os.geteuid() == 0:
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
-        shutil.chown(folder, "mysql")
-    data, log, port = folder / "data", folder / "general.log", free_port()
-    subprocess.run(
-        [
-            *("mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}"),
-            *("--auth-root-authentication-method=normal", "--skip-test-db"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    process = subprocess.Popen(
-        [
-            *("/usr/sbin/mariadbd", "--no-defaults", f"--user={user}", f"--datadir={data}", f"--port={port}"),
-            *("--bind-address=127.0.0.1", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"),
-            *("--general-log", f"--general-log-file={log}", f"--log-error={folder / 'error.log'}", *options),
-        ]
-    )
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            connection = pymysql.connect(unix_socket=str(folder / "s"), user="root")
-            break
-        except pymysql.OperationalError:
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise
-            time.sleep(0.05)
-    with connection.cursor() as cursor:
-        cursor.execute("SET sql_log_off = 1")
-        cursor.execute("CREATE USER 'lab'@'%%' IDENTIFIED BY %s", (ADMINISTRATOR_PASSWORD,))
-        cursor.execute("GRANT ALL PRIVILEGES ON *.* TO 'lab'@'%' WITH GRANT OPTION")
-    connection.close()
-    return LabServer("mysql", port, "lab", log), process
+    server = MariaDB(ADMINISTRATOR_PASSWORD)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def start_mariadb(server: MariaDB, *options: str) -> LabServer:
+    """Start MariaDB with a log of everything."""
+    log = server.folder / "general.log"
+    server.start("--general-log", f"--general-log-file={log}", *options)
+    return LabServer("mysql", server.port, server.user, log)
 
 
 @pytest.fixture(scope="module", params=["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
 def lab_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     """A lab's server: PostgreSQL, then MariaDB."""
-    folder = tmp_path_factory.mktemp("server")
     if request.param == "postgresql":
-        server, embedded = start_postgresql(folder)
+        server, embedded = start_postgresql(tmp_path_factory.mktemp("server"))
         yield server
         embedded._run("pg_ctl", "stop", "-w", "-m", "fast")
     else:
-        server, process = start_mariadb(folder)
-        yield server
-        process.terminate()
-        process.wait()
+        with new_mariadb() as mariadb:
+            yield start_mariadb(mariadb)
 
 
 @pytest.fixture
@@ -187,8 +159,8 @@ def debian_postgresql(tmp_path: Path) -> Iterator[Callable[..., int]]:
 def tls_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[LabServer, Path, Path]]:
     """A server with a certificate, and the certificates of the authority that signed it and of another."""
     authority, other = make_authority(tmp_path, "lab"), make_authority(tmp_path, "other")
-    key, certificate = make_certificate(tmp_path, "lab")
     if request.param == "postgresql":
+        key, certificate = make_certificate(tmp_path, authority)
         server, embedded = start_postgresql(
             tmp_path,
             *("-c ssl=on", f"-c ssl_cert_file={certificate}", f"-c ssl_key_file={key}"),
@@ -198,10 +170,11 @@ def tls_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple
         yield server, authority, other
         embedded._run("pg_ctl", "stop", "-w", "-m", "fast")
     else:
-        server, process = start_mariadb(tmp_path, f"--ssl-cert={certificate}", f"--ssl-key={key}")
-        yield server, authority, other
-        process.terminate()
-        process.wait()
+        with new_mariadb() as mariadb:
+            key, certificate = make_certificate(mariadb.folder, authority)
+            if os.geteuid() == 0:
+                shutil.chown(key, group="mysql")
+            yield start_mariadb(mariadb, f"--ssl-cert={certificate}", f"--ssl-key={key}"), authority, other
 
 
 def make_authority(folder: Path, name: str) -> Path:
@@ -213,20 +186,17 @@ def make_authority(folder: Path, name: str) -> Path:
     return folder / f"{name}.ca.pem"
 
 
-def make_certificate(folder: Path, authority: str) -> tuple[Path, Path]:
-    """Make a key and a certificate for 127.0.0.1, readable by the servers' users only."""
+def make_certificate(folder: Path, authority: Path) -> tuple[Path, Path]:
+    """Make a key and a certificate for 127.0.0.1; the key's owner and group may read it."""
     key, request, certificate = folder / "server.key", folder / "server.csr", folder / "server.pem"
     extension = folder / "extension"
     extension.write_text("subjectAltName = IP:127.0.0.1\n")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
     openssl(
         *("x509", "-req", "-in", request, "-days", "2", "-extfile", extension, "-out", certificate),
-        *("-CA", folder / f"{authority}.ca.pem", "-CAkey", folder / f"{authority}.ca.key", "-CAcreateserial"),
+        *("-CA", authority, "-CAkey", authority.with_suffix(".key"), "-CAcreateserial"),
     )
     key.chmod(0o640)
-    if os.geteuid() == 0:  # root's key may be read by its group, and by MariaDB only if that is its own
-        with contextlib.suppress(LookupError):
-            shutil.chown(key, group="mysql")
     return key, certificate
 
 

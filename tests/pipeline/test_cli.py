@@ -59,6 +59,44 @@ def test_what_was_not_done_ends_with_a_code_and_one_message(run: Run, tmp_path: 
         assert "Traceback" not in result.stderr
 
 
+def test_watch_tells_programs_of_each_session_in_a_line(
+    run: Run, tmp_path: Path, make_session: Callable[..., Path]
+) -> None:
+    assert run("init").returncode == 0
+    make_session("mouse01/2026-03-02_1")
+    options = ["--data-folder", tmp_path / "data", "watch", tmp_path / "raw", "--marker", "done", "--scan-every", 1]
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *map(str, options), "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert watch.stdout is not None
+    try:
+        (tmp_path / "raw" / "mouse01" / "2026-03-02_1" / "done").touch()
+        ingested = json.loads(watch.stdout.readline())
+        bad = make_session("mouse01/2026-03-03_1")
+        (bad / "side.mp4").write_bytes(b"no video")
+        (bad / "done").touch()
+        refused = json.loads(watch.stdout.readline())
+    finally:
+        watch.terminate()
+        rest, _ = watch.communicate(timeout=60)
+    assert set(ingested) == set(refused) == {"time", "folder", "status", "message"}
+    assert (ingested["status"], ingested["folder"]) == ("ingested", str(tmp_path / "raw/mouse01/2026-03-02_1"))
+    assert (refused["status"], refused["folder"]) == ("refused", str(bad))
+    assert "side.mp4" in refused["message"]
+    assert rest == "" and watch.returncode == 0
+
+
+def test_watching_nothing_is_one_line_for_programs_too(run: Run, tmp_path: Path) -> None:
+    result = run("watch", tmp_path / "nowhere", "--json")
+    assert result.returncode == 1
+    (line,) = result.stdout.splitlines()
+    assert "nowhere is not a folder" in json.loads(line)["error"]
+
+
 def test_a_setting_that_does_not_exist_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "settings.toml").write_text('sesion_pattern = "{mouse}"\n')

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.settings import Settings, SettingsError, load_settings
+from pipeline.settings import Settings, SettingsError, WorkerLimits, load_settings
 
 N_SESSIONS = 3
 
@@ -125,6 +125,37 @@ def test_as_many_workers_as_jobs_up_to_the_limit_and_each_result_once(
         time.sleep(0.1)
     last = up()
     assert [(one["n_pending"], one["n_reserved"], one["n_started"]) for one in last["classes"]] == [(0, 0, 0)] * 2
+
+
+def test_too_little_memory_for_a_table_is_said_with_both_numbers(
+    environment: dict[str, str], run_python: Any, tmp_path: Path
+) -> None:
+    limits = {
+        "OROFACIAL_GPU_WORKERS": json.dumps({"max_workers": 0, "memory": "5G"}),
+        "OROFACIAL_CPU_WORKERS": json.dumps({"max_workers": 0, "memory": "1500"}),
+    }
+    done = run_python(
+        "orofacial", tmp_path, "cluster", "up", "--here", "--dry-run", "--json", **{**environment, **limits}
+    )
+    gpu, cpu = json.loads(done.stdout)["warnings"]
+    assert "gpu_workers.memory is 5G (5.37 GB), and a job of Training needs up to 6 GB" in gpu
+    assert "cpu_workers.memory is 1500 (1.57 GB), and a job of FilteredTrack needs up to 2 GB" in cpu
+    assert done.stderr.count("warning:") == 2 and gpu in done.stderr and cpu in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("memory", "memory_gb"),
+    [("", None), ("0", None), ("2000M", 2.097152), ("2", 0.002097152), ("2048K", 0.002097152), ("1T", 1099.511627776)],
+)
+def test_memory_is_read_as_sbatch_reads_it(memory: str, memory_gb: float | None) -> None:
+    assert WorkerLimits(memory=memory).memory_gb == memory_gb
+
+
+@pytest.mark.parametrize(("memory", "n_warnings"), [("", 0), ("0", 0), ("2G", 0), ("1G", 1)])
+def test_enough_memory_and_the_clusters_own_default_are_fine(memory: str, n_warnings: int) -> None:
+    from pipeline.cluster import memory_warnings
+
+    assert len(memory_warnings(Settings(cpu_workers={"memory": memory}))) == n_warnings
 
 
 def test_slurm_and_the_embedded_database_do_not_go_together(database: Settings) -> None:

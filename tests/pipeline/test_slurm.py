@@ -1,4 +1,9 @@
-"""Workers on a real Slurm: three virtual nodes with a fake GPU each, and everything that goes wrong on a cluster."""
+"""Workers on a real Slurm: three virtual nodes with a fake GPU each, and everything that goes wrong on a cluster.
+
+What happens, happens to a worker in the middle of a make, however fast the machine is: the worker is frozen (SIGSTOP)
+when the job table says that it has a pose to estimate, and only then the node dies or the job is cancelled. A frozen
+worker also comes to its time limit for certain; Slurm wakes it up then to let it end.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,13 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +35,24 @@ pytestmark = pytest.mark.slurm
 NODES = ("node1", "node2", "node3")
 # Any character device can stand for a GPU that nothing computes on.
 FAKE_GPUS = ("/dev/null", "/dev/zero", "/dev/full")
+# What lets a node have a host name that the rest of the machine does not see.
+OWN_HOST_NAME = ["unshare", "--uts", *([] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"])]
 REPOSITORY = Path(__file__).parents[2]
 NODE_NAMES = ("left_snout_tip", "right_snout_tip")
-N_FRAMES = 4000
+N_FRAMES = 2000
 TINY = "filters = 8\nmax_stride = 8\noutput_stride = 4\nscale = 0.5\nepochs = 2\npatience_epochs = 0\n"
-# Slurm's shortest time limit is a minute.
 SETTINGS = """
 [gpu_workers]
 max_workers = 2
 partition = "main"
 gres = "gpu:1"
-memory = "2000M"
-time_limit = "1"
+memory = "6000M"
+time_limit = "10"
 n_cpus = 1
 
 [cpu_workers]
 max_workers = 2
-memory = "1000M"
+memory = "2000M"
 time_limit = "5"
 """
 CONFIGURATION = """
@@ -71,7 +77,7 @@ TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
 MailProg=/bin/true
-SlurmdTimeout=6
+SlurmdTimeout=10
 SlurmdParameters=config_overrides
 KillWait=20
 MinJobAge=3600
@@ -90,6 +96,8 @@ class SlurmCluster:
         for program in ("munged", "slurmctld", "slurmd"):
             if shutil.which(program, path="/usr/sbin:" + os.environ["PATH"]) is None:
                 pytest.fail("this test needs Slurm: apt-get install --no-install-recommends slurm-wlm munge")
+        if subprocess.run([*OWN_HOST_NAME, "true"], check=False).returncode != 0:
+            pytest.fail("this test gives nodes host names of their own (unshare --uts), which is not allowed here")
         self.folder = folder
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("spool", "state"):
@@ -97,7 +105,7 @@ class SlurmCluster:
         (folder / "munge.key").write_bytes(os.urandom(1024))
         (folder / "munge.key").chmod(0o400)
         nodes = [
-            f"NodeName={node} NodeAddr=127.0.0.1 Port={free_port()} CPUs=4 RealMemory=8000 Gres=gpu:1 State=UNKNOWN"
+            f"NodeName={node} NodeAddr=127.0.0.1 Port={free_port()} CPUs=4 RealMemory=16000 Gres=gpu:1 State=UNKNOWN"
             for node in NODES
         ]
         (folder / "slurm.conf").write_text(
@@ -127,20 +135,14 @@ class SlurmCluster:
         wait_for(lambda: self.run("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * 3, "three idle nodes")
 
     def start_node(self, node: str) -> None:
-        self._daemon(node, ["slurmd", "-D", "-N", node])
+        """Start a node as a machine of its own name, so that its workers are nobody's local processes."""
+        self._daemon(node, [*OWN_HOST_NAME, "sh", "-c", 'hostname "$0" && exec slurmd -D -N "$0"', node])
 
     def kill_node(self, node: str) -> None:
         """The power goes: Slurm's daemon of the node and everything that it started die at once."""
-        processes = [psutil.Process(self.daemons[node].pid)]
-        for process in psutil.process_iter(["environ"]):
-            if (process.info["environ"] or {}).get("SLURMD_NODENAME") == node:
-                processes.append(process)
-                processes += [parent for parent in process.parents() if parent.name().startswith("slurmstepd")]
-        for process in processes:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
+        _kill(psutil.Process(self.daemons[node].pid))
+        for process in self._processes(SLURMD_NODENAME=node):
+            _kill(process)
         self.daemons[node].wait()
 
     def stop(self) -> None:
@@ -148,10 +150,19 @@ class SlurmCluster:
         for daemon in reversed(self.daemons.values()):
             daemon.kill()
             daemon.wait()
+        for process in self._processes():
+            _kill(process)
+
+    def _processes(self, **variables: str) -> list[psutil.Process]:
+        """What this cluster started with these variables, and Slurm's daemons of these jobs' steps."""
+        wanted = {"SLURM_CONF": self.environment["SLURM_CONF"], **variables}.items()
+        found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"]:
-                    process.kill()
+                if process.pid != os.getpid() and wanted <= process.environ().items():
+                    found += [process]
+                    found += [parent for parent in process.parents() if parent.name().startswith("slurmstepd")]
+        return found
 
     def run(self, *command: str) -> str:
         environment = {**os.environ, **self.environment}
@@ -164,10 +175,6 @@ class SlurmCluster:
         shown = self.run("scontrol", "show", "job", "--oneliner")
         jobs = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in shown.splitlines() if line.startswith("JobId=")]
         return {int(job["JobId"]): job for job in jobs}
-
-    def states(self) -> set[str]:
-        """States that jobs are in or ended in."""
-        return {job["JobState"] for job in self.jobs().values()}
 
     def running(self) -> dict[int, str]:
         """The node of each running job."""
@@ -183,6 +190,11 @@ class SlurmCluster:
         self.daemons[name] = subprocess.Popen(
             command, env={**os.environ, **self.environment}, stdout=output, stderr=subprocess.STDOUT
         )
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
 
 
 def free_port() -> int:
@@ -229,6 +241,24 @@ def label_frames(path: Path) -> None:
     write_package(path, images, position, NODE_NAMES, (NODE_NAMES,), sources)
 
 
+@dataclass(frozen=True)
+class Reservation:
+    """A pose that a worker has reserved: the job's key as logs show it, and the worker."""
+
+    key: str
+    pid: int
+    connection_id: int
+
+
+@dataclass(frozen=True)
+class FrozenWorker:
+    """A worker that was stopped by SIGSTOP with a reserved job, its Slurm job and node."""
+
+    reservation: Reservation
+    slurm_job: int
+    node: str
+
+
 class Lab:
     """A prepared server, people with their roles, and a raw folder."""
 
@@ -236,7 +266,8 @@ class Lab:
         self.server, self.folder, self.slurm, self.run_python = server, folder, slurm, run_python
         self.raw_folder, self.n_sessions = folder / "raw", 0
         self.raw_folder.mkdir()
-        (folder / "data").mkdir()
+        for name in ("data", "temporary"):
+            (folder / name).mkdir()
         (folder / "data" / "settings.toml").write_text(SETTINGS)
         own = {"DJ_PASS": server.password, **self.common}
         run_python("orofacial", folder, "db", "init", "--server", server.url, **own)
@@ -259,6 +290,7 @@ class Lab:
         return {
             "OROFACIAL_DATA_FOLDER": str(self.folder / "data"),
             "OROFACIAL_SCHEMA_PREFIX": "slurm_",
+            "TMPDIR": str(self.folder / "temporary"),  # a killed worker leaves its files
             **self.slurm.environment,
         }
 
@@ -297,6 +329,19 @@ class Lab:
             )
         )
 
+    def log(self, number: int) -> str:
+        """What the worker of a Slurm job wrote."""
+        job = self.slurm.jobs()[number]
+        return (self.folder / "data" / "log" / f"slurm-{job['ArrayJobId']}_{job['ArrayTaskId']}.log").read_text()
+
+    def passes(self) -> list[dict[str, Any]]:
+        """What the passes of `cluster up --every` found and did."""
+        return [json.loads(line) for line in (self.folder / "up.log").read_text().splitlines() if line.startswith("{")]
+
+    def crashes(self) -> list[tuple[Any, ...]]:
+        """Machine and process of every worker that died with a job."""
+        return self.sql("SELECT host, pid FROM slurm_worker.crash")
+
     def jobs(self) -> dict[str, int]:
         """Rows of all job tables, by status."""
         counts: dict[str, int] = {}
@@ -309,21 +354,48 @@ class Lab:
                 counts[status] = counts.get(status, 0) + n
         return counts
 
-    def busy_slurm_jobs(self) -> dict[int, str]:
-        """Running Slurm jobs whose worker is in the middle of a pose estimation, and their nodes."""
-        pids = {
-            pid for (pid,) in self.sql("SELECT pid FROM slurm_pose.\"~~pose_estimation\" WHERE status = 'reserved'")
-        }
-        nodes = self.slurm.running()
-        busy = {}
-        for pid in pids:
-            try:
-                number = int(psutil.Process(pid).environ()["SLURM_JOB_ID"])
-            except (psutil.Error, KeyError):
-                continue
-            if number in nodes:
-                busy[number] = nodes[number]
-        return busy
+    def freeze_worker(self) -> FrozenWorker:
+        """Freeze a worker in the middle of a pose estimation; sessions arrive as long as there is none."""
+        deadline = time.monotonic() + 180
+        while True:
+            for found in self._estimating():
+                with contextlib.suppress(psutil.NoSuchProcess):  # it ended just now
+                    frozen = self._try_to_freeze(found)
+                    if frozen is not None:
+                        return frozen
+            assert time.monotonic() < deadline, "no worker takes poses"
+            if not self.sql("SELECT 1 FROM slurm_pose.\"~~pose_estimation\" WHERE status = 'pending'"):
+                self.session_arrives()
+            time.sleep(0.05)
+
+    def _try_to_freeze(self, found: Reservation) -> FrozenWorker | None:
+        process = psutil.Process(found.pid)
+        number = int(process.environ().get("SLURM_JOB_ID", 0))
+        node = self.slurm.running().get(number)
+        if node is None or process.status() == psutil.STATUS_STOPPED:
+            return None
+        process.suspend()
+        wait_for(lambda: process.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}, "a process to stop")
+        if found in self._estimating():
+            return FrozenWorker(found, number, node)
+        process.resume()  # it had just finished
+        return None
+
+    def has_job(self, worker: FrozenWorker) -> bool:
+        """Whether the job table still says that the worker has its job."""
+        return worker.reservation in self.reservations()
+
+    def reservations(self, condition: str = "TRUE") -> list[Reservation]:
+        """Poses that are reserved."""
+        rows = self.sql(
+            "SELECT mouse_id, session_date, session_number, camera, model_id, job.pid, connection_id"
+            f" FROM slurm_pose.\"~~pose_estimation\" job WHERE status = 'reserved' AND {condition}"
+        )
+        return [Reservation("/".join(map(str, key)), pid, connection_id) for *key, pid, connection_id in rows]
+
+    def _estimating(self) -> list[Reservation]:
+        """Poses whose workers ask nothing of the database: they compute."""
+        return self.reservations("connection_id IN (SELECT pid FROM pg_stat_activity WHERE state = 'idle')")
 
 
 @pytest.fixture
@@ -331,8 +403,9 @@ def lab(tmp_path: Path, slurm: SlurmCluster, lab_postgresql: Any, run_python: An
     return Lab(lab_postgresql, tmp_path, slurm, run_python)
 
 
-def test_every_result_is_there_once_whatever_happens_to_the_workers(lab: Lab) -> None:
-    slurm = lab.slurm
+@pytest.fixture
+def trained(lab: Lab) -> Lab:
+    """With a tiny model, and three sessions whose poses are to be estimated."""
     label_frames(lab.folder / "labels.pkg.slp")
     imported = lab.orofacial("ingester", "labels", "import", lab.folder / "labels.pkg.slp", "--camera", "side")
     (lab.folder / "tiny.toml").write_text(TINY)
@@ -341,7 +414,26 @@ def test_every_result_is_there_once_whatever_happens_to_the_workers(lab: Lab) ->
     for _ in range(3):
         lab.record_session()
     assert lab.orofacial("ingester", "ingest", lab.raw_folder, "--stable-after", 0)["counts"] == {"ingested": 3}
+    return lab
 
+
+@contextlib.contextmanager
+def cluster_up(lab: Lab) -> Iterator[None]:
+    """`orofacial cluster up --every 2`, which must not end by itself."""
+    command = [sys.executable, "-m", "pipeline.cli", "cluster", "up", "--every", "2", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **lab.environment("worker")}
+    with (lab.folder / "up.log").open("ab") as log:
+        up = subprocess.Popen(command, cwd=lab.folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield
+        assert up.poll() is None
+    finally:
+        up.terminate()
+        up.wait()
+
+
+def test_every_result_is_there_once_whatever_happens_to_the_workers(trained: Lab) -> None:
+    lab, slurm = trained, trained.slurm
     # What the first pass would do, does, and, run again at once, does not do again.
     would = lab.orofacial("worker", "cluster", "up", "--dry-run")
     assert slurm.jobs() == {}
@@ -353,43 +445,53 @@ def test_every_result_is_there_once_whatever_happens_to_the_workers(lab: Lab) ->
     assert n_gpu == 0 and n_cpu <= 2
     assert len(slurm.jobs()) == 2 + n_cpu
 
-    log = (lab.folder / "up.log").open("ab")
-    command = [sys.executable, "-m", "pipeline.cli", "cluster", "up", "--every", "2", "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **lab.environment("worker")}
-    up = subprocess.Popen(command, cwd=lab.folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _number, node = wait_for(lab.busy_slurm_jobs, "a worker in the middle of a make").popitem()
-        slurm.kill_node(node)
+    with cluster_up(lab):
+        late = lab.freeze_worker()
+        assert slurm.jobs()[late.slurm_job]["TimeLimit"] == "00:10:00"
+        # Slurm's shortest, counted from the job's start: it passes while the other things happen.
+        slurm.run("scontrol", "update", f"JobId={slurm.task(late.slurm_job)}", "TimeLimit=1")
+        killed = lab.freeze_worker()
+        keeps_its_job_while_its_slurm_job_runs(lab, killed)
+        slurm.kill_node(killed.node)
+        wait_for(lambda: not lab.has_job(killed), "the job of the node that died to be released")
         lab.session_arrives()
+        cancelled = lab.freeze_worker()
+        slurm.run("scancel", slurm.task(cancelled.slurm_job))
+        wait_for(lambda: cancelled.slurm_job not in slurm.running(), "the cancelled job to end")
+        requeued = lab.freeze_worker()
+        slurm.run("scontrol", "requeue", slurm.task(requeued.slurm_job))
+        slurm.start_node(killed.node)
         lab.session_arrives()
-        cancelled, _ = wait_for(lab.busy_slurm_jobs, "a worker to cancel").popitem()
-        slurm.run("scancel", slurm.task(cancelled))
-        wait_for(lambda: cancelled not in slurm.running(), "the cancelled job to end")
-        requeued, _ = wait_for(lab.busy_slurm_jobs, "a worker to requeue").popitem()
-        slurm.run("scontrol", "requeue", slurm.task(requeued))
-        slurm.start_node(node)
-        # Sessions go on arriving, so that a worker is busy until its time is up.
-        while "TIMEOUT" not in slurm.states():
-            assert lab.n_sessions < 40, "no job came to its time limit"
-            if lab.jobs().get("pending", 0) < 3:
-                lab.session_arrives()
-            time.sleep(0.5)
+        wait_for(lambda: slurm.jobs()[late.slurm_job]["JobState"] == "TIMEOUT", "a job to come to its time limit", 180)
         wait_for(lab.is_complete, "all results", timeout_s=300)
-        assert up.poll() is None
-    finally:
-        up.send_signal(signal.SIGINT)
-        up.wait()
-    jobs = slurm.jobs()
-    assert jobs[cancelled]["JobState"] == "CANCELLED"
-    assert int(jobs[requeued]["Restarts"]) >= 1
-    assert sum(int(job["Restarts"]) for job in jobs.values()) >= 2, "requeued by hand, and because its node died"
 
+    jobs = slurm.jobs()
+    assert jobs[cancelled.slurm_job]["JobState"] == "CANCELLED"
+    assert int(jobs[requeued.slurm_job]["Restarts"]) >= 1 and int(jobs[killed.slurm_job]["Restarts"]) >= 1
+    for stopped in (late, cancelled, requeued):
+        assert f"PoseEstimation {stopped.reservation.key} put back: stopped" in lab.log(stopped.slurm_job)
+    assert lab.crashes() == [(killed.node, killed.reservation.pid)], "only the node's death is a worker's death"
+    has_every_result_once(lab)
+
+
+def keeps_its_job_while_its_slurm_job_runs(lab: Lab, worker: FrozenWorker) -> None:
+    """Cut a worker's connection: as long as Slurm runs it, it may be about to come back."""
+    lab.sql(f"SELECT pg_terminate_backend({worker.reservation.connection_id})")
+    held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = "
+    wait_for(lambda: not lab.sql(held + str(worker.reservation.connection_id)), "its lock to be gone")
+    n_before = len(lab.passes())
+    wait_for(lambda: len(lab.passes()) > n_before + 3, "some passes")
+    assert sum(one["n_released"] for one in lab.passes()) == 0
+    assert lab.has_job(worker) and worker.slurm_job in lab.slurm.running()
+
+
+def has_every_result_once(lab: Lab) -> None:
     stages = lab.orofacial("reader", "status")["sessions"]
     assert len(stages) == lab.n_sessions
     for stage, n in (("PoseEstimation", 1), ("TrackQuality", 1), ("FilteredTrack", 8), ("DistanceMetrics", 8)):
         assert {(row[stage]["done"], row[stage]["total"]) for row in stages.values()} == {(n, n)}, stage
     finished = lab.finished_jobs()
     assert len(finished) == 26 * lab.n_sessions and set(finished.values()) == {1}, "each computed once, and no more"
-    wait_for(lambda: not slurm.running(), "the workers to end when nothing is left")
+    wait_for(lambda: not lab.slurm.running(), "the workers to end when nothing is left")
     last = lab.orofacial("worker", "cluster", "up")
     assert [(one["n_pending"], one["n_reserved"], one["n_started"]) for one in last["classes"]] == [(0, 0, 0)] * 2
