@@ -128,7 +128,8 @@ def again(n_sessions: int) -> tuple[list[float], list[float]]:
         (Path(bundle) / "weights").write_bytes(b"none")
         Model.insert1({**Model.fetch1(), "model_id": other, "bundle": bundle}, skip_duplicates=True)
     seconds, sizes = [], []
-    for row, tracks in query.tracks().pick(range(n_sessions)):
+    selection = query.tracks()
+    for row, tracks in selection.pick(range(min(n_sessions, len(selection)))):
         key = {name: row[name] for name in PoseEstimation.primary_key} | {"model_id": other}
         line = {**key, "tracks": tracks, "device": "simulated", "estimation_duration_s": 0.0}
         started = time.perf_counter()
