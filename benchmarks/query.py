@@ -190,7 +190,7 @@ def only_query(folder: Path) -> None:
 
 
 def peak_memory_mb() -> float:
-    """Peak memory of this process. (`ru_maxrss` would be the parent's where that one is larger: exec keeps it.)"""
+    """Peak memory of this process; `ru_maxrss` would be the parent's where that one is larger, since exec keeps it."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
