@@ -191,7 +191,7 @@ def disturb(server: PostgreSQL | MariaDB, data_folder: Path, options: argparse.N
 
     chance = random.Random(options.seed)
     workers = [_start_worker(data_folder, options) for _ in range(options.workers)]
-    _wait_for_workers(options.workers)
+    _wait_for(workers)
     started, n_kills = time.monotonic(), 0
     once = {"restart": 0.35 * options.seconds, "disk full": 0.6 * options.seconds}
     full: list[int] = []
@@ -224,10 +224,13 @@ def disturb(server: PostgreSQL | MariaDB, data_folder: Path, options: argparse.N
     return n_kills
 
 
-def _wait_for_workers(n_workers: int) -> None:
+def _wait_for(workers: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until all are at work. That all of them start at once is a test of its own."""
     from schemas.worker import Worker
 
-    while len(Worker()) < n_workers:
+    while len(Worker()) < len(workers):
+        if any(worker.poll() is not None for worker in workers):
+            sys.exit("a worker ended while it started: see workers.log (OROFACIAL_KEEP=1 keeps the folder)")
         time.sleep(0.2)
 
 

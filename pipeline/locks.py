@@ -1,8 +1,7 @@
-"""Locks on the database server that end with the connection that holds them."""
+"""What workers lock on the database server: their own lives, and the whole queue."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 from datajoint.errors import DuplicateError
 
 from compute.errors import DatabaseError
+from schemas.locks import lock_number, try_lock, unlock
 from schemas.worker import Worker
 
 Owner = tuple[str, int, int]
@@ -22,29 +22,8 @@ def owner_dict(owner: Owner) -> dict[str, Any]:
     return dict(zip(("host", "pid", "connection_id"), owner, strict=True))
 
 
-def _lock_number(text: str) -> int:
-    """A lock's name as PostgreSQL wants it: a signed 64-bit number."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
-
-
 def _lock_name(owner: Owner) -> str:
     return f"{Worker().full_table_name} {owner}"
-
-
-def try_lock(connection: Any, name: str) -> bool:
-    """Take a lock of this connection's; False if another connection has it."""
-    number = _lock_number(name)
-    if connection.adapter.backend == "postgresql":
-        return bool(connection.query(f"SELECT pg_try_advisory_lock({number})").fetchone()[0])
-    return bool(connection.query(f"SELECT GET_LOCK('orofacial {number}', 0)").fetchone()[0])
-
-
-def unlock(connection: Any, name: str) -> None:
-    """Give a lock back."""
-    number = _lock_number(name)
-    postgres = connection.adapter.backend == "postgresql"
-    call = f"pg_advisory_unlock({number})" if postgres else f"RELEASE_LOCK('orofacial {number}')"
-    connection.query(f"SELECT {call}").fetchall()
 
 
 def try_worker_lock(connection: Any, owner: Owner) -> bool:
@@ -54,7 +33,7 @@ def try_worker_lock(connection: Any, owner: Owner) -> bool:
 
 def is_lock_held(connection: Any, owner: Owner) -> bool:
     """Whether a connection holds a worker's lock."""
-    number = _lock_number(_lock_name(owner))
+    number = lock_number(_lock_name(owner))
     if connection.adapter.backend == "mysql":
         query = f"SELECT IS_USED_LOCK('orofacial {number}')"
         return connection.query(query).fetchone()[0] is not None

@@ -192,11 +192,8 @@ def _create_database(settings: Settings, address: ServerAddress) -> None:
 def _declare(settings: Settings, connection: Any) -> list[tuple[str, str]]:
     """Create what is missing, job tables too; return the schema and name of every table."""
     import schemas
-    from pipeline.populate import TABLES
 
     schemas.activate(settings.schema_prefix, connection)
-    for table in TABLES:
-        _ = table.jobs  # declares it
     names = schemas.names(settings.schema_prefix)
     listed = ", ".join("%s" for _ in names)
     query = "SELECT table_schema, table_name FROM information_schema.tables"

@@ -8,13 +8,15 @@ and commands that only ask the database start sooner.
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import Any
 
-from datajoint import Part
+from datajoint import Computed, Part
 from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
 from schemas import codecs, labels, metric, model, pose, session, subject, track, worker
+from schemas.locks import holding
 
 _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
 """A line of a table's definition that declares a column; not a foreign key, an index or a comment."""
@@ -42,20 +44,28 @@ def activate(prefix: str, connection: Any) -> None:
         If something is missing and may not be created, or a table lacks a column: an older version made it.
     """
     creates = connection._config.database.create_tables
-    for module, name in zip(_MODULES, names(prefix), strict=True):
-        schema = module.schema
-        if schema.database == name and schema.connection is connection:
-            continue
+    # Processes that start together would create the same tables.
+    with holding(connection, f"{prefix} tables") if creates else nullcontext():
+        for module, name in zip(_MODULES, names(prefix), strict=True):
+            _activate(module.schema, name, connection, creates)
+        columns = _columns(connection)
+        if creates:
+            _declare_jobs(columns)
+    _check_columns(columns)
+
+
+def _activate(schema: Any, name: str, connection: Any, creates: bool) -> None:
+    if schema.database == name and schema.connection is connection:
+        return
+    schema.database = None
+    try:
+        schema.activate(name, connection=connection, create_schema=creates)
+    except (AccessError, DataJointError) as error:
+        raise _incomplete(name, " ".join(str(part) for part in error.args)) from error
+    missing = [] if creates else [cls.__name__ for cls, _ in schema.declare_list if not cls().is_declared]
+    if missing:
         schema.database = None
-        try:
-            schema.activate(name, connection=connection, create_schema=creates)
-        except (AccessError, DataJointError) as error:
-            raise _incomplete(name, " ".join(str(part) for part in error.args)) from error
-        missing = [] if creates else [cls.__name__ for cls, _ in schema.declare_list if not cls().is_declared]
-        if missing:
-            schema.database = None
-            raise _incomplete(name, f"no table {', '.join(missing)}")
-    _check_columns(connection)
+        raise _incomplete(name, f"no table {', '.join(missing)}")
 
 
 def names(prefix: str) -> list[str]:
@@ -63,26 +73,38 @@ def names(prefix: str) -> list[str]:
     return [prefix + str(module.__name__.rpartition(".")[2]) for module in _MODULES]
 
 
-def _check_columns(connection: Any) -> None:
-    """Compare the columns of all tables with their definitions, in one query; DataJoint itself never does."""
-    schemas = [module.schema for module in _MODULES]
-    listed = ", ".join(f"'{schema.database}'" for schema in schemas)
+def _columns(connection: Any) -> dict[tuple[str, str], set[str]]:
+    """Names of the columns of every table, by schema and table, in one query."""
+    listed = ", ".join(f"'{module.schema.database}'" for module in _MODULES)
     found: dict[tuple[str, str], set[str]] = {}
-    for database, table, column in connection.query(
+    for schema, table, column in connection.query(
         f"SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE table_schema IN ({listed})"
     ):
-        found.setdefault((database, table), set()).add(column)
-    for schema in schemas:
+        found.setdefault((schema, table), set()).add(column)
+    return found
+
+
+def _declare_jobs(columns: dict[tuple[str, str], set[str]]) -> None:
+    """Create the job tables that are missing; DataJoint would at their first use, by each of several workers."""
+    for module in _MODULES:
+        for cls, _ in module.schema.declare_list:
+            if issubclass(cls, Computed) and (module.schema.database, f"~~{cls.table_name[2:]}") not in columns:
+                _ = cls().jobs
+
+
+def _check_columns(columns: dict[tuple[str, str], set[str]]) -> None:
+    """Compare the columns of all tables with their definitions; DataJoint itself never does."""
+    for schema in [module.schema for module in _MODULES]:
         for table in (one for cls, _ in schema.declare_list for one in (cls, *_parts(cls))):
-            columns = found.get((schema.database, table.table_name))
+            found = columns.get((schema.database, table.table_name))
             # A table without a column is one that this user may not see.
-            missing = [name for name in _ATTRIBUTE.findall(table.definition) if columns and name not in columns]
+            missing = [name for name in _ATTRIBUTE.findall(table.definition) if found and name not in found]
             if missing:
                 name, schema.database = schema.database, None
                 raise DatabaseError(
-                    f"table {table.__qualname__} in schema {name} has no column {', '.join(missing)}: an"
-                    " older version of orofacial made it. Go on with that version, or name another data folder (or"
-                    " schema_prefix) for this one"
+                    f"table {table.__qualname__} in schema {name} has no column {', '.join(missing)}: an older version"
+                    " of orofacial made it. Go on with that version, or name another data folder (or schema_prefix)"
+                    " for this one"
                 )
 
 

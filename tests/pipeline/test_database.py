@@ -110,6 +110,21 @@ assert database.connect(settings).is_connected
 """)
 
 
+def test_processes_that_start_together_make_the_tables_once(tmp_path):
+    environment = {**os.environ, "OROFACIAL_DATA_FOLDER": str(tmp_path / "data"), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "pipeline.cli", "work", "--cpu", "--until-empty"]
+    options = {
+        "cwd": tmp_path,
+        "env": environment,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+    }
+    started = [subprocess.Popen(command, **options) for _ in range(4)]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, said
+
+
 def test_tables_of_an_older_version_are_named(run):
     run(
         """

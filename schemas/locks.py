@@ -1,0 +1,41 @@
+"""Locks on the database server, which end with the connection that holds them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def lock_number(name: str) -> int:
+    """A lock's name as PostgreSQL wants it: a signed 64-bit number."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def try_lock(connection: Any, name: str) -> bool:
+    """Take a lock of this connection's; False if another connection has it."""
+    number = lock_number(name)
+    if connection.adapter.backend == "postgresql":
+        return bool(connection.query(f"SELECT pg_try_advisory_lock({number})").fetchone()[0])
+    return bool(connection.query(f"SELECT GET_LOCK('orofacial {number}', 0)").fetchone()[0])
+
+
+def unlock(connection: Any, name: str) -> None:
+    """Give a lock back."""
+    number = lock_number(name)
+    postgres = connection.adapter.backend == "postgresql"
+    call = f"pg_advisory_unlock({number})" if postgres else f"RELEASE_LOCK('orofacial {number}')"
+    connection.query(f"SELECT {call}").fetchall()
+
+
+@contextmanager
+def holding(connection: Any, name: str) -> Iterator[None]:
+    """Wait until no other connection has a lock, and hold it."""
+    while not try_lock(connection, name):
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        unlock(connection, name)
