@@ -151,8 +151,6 @@ class Worker:
                     if not database.is_lost(error):
                         raise
                     self._reconnect(error)
-            if self._stop.requested:
-                self._add_dependents()
         finally:
             self._deregister()
 
@@ -334,7 +332,9 @@ class Worker:
                 jobs.put_back(table, key, self.owner)
 
     def _deregister(self) -> None:
+        """Leave nothing behind but jobs for others; without a database, they find out by themselves."""
         try:
+            self._add_dependents()
             (WorkerTable & self.owner).delete_quick()
         except Exception as error:
             if not database.is_lost(error):

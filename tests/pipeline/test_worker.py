@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +22,6 @@ DEAD_PID = 2**22 + 1  # above the kernel's largest
 
 def _faults() -> ModuleType:
     """The benchmark, which knows how to fill the tables; nothing of it is an installed package."""
-    import sys
-
     folder = Path(__file__).parents[2] / "benchmarks"
     sys.path.insert(0, str(folder))
     try:
@@ -200,6 +201,29 @@ def test_status_says_who_works_on_what(filtered: Any) -> None:
         Worker.delete_quick()
 
 
+def test_a_waiting_worker_has_imported_nothing_that_computes(filtered: Any, poses: Settings) -> None:
+    """A process as a person starts it, that did its jobs of TrackQuality and waits; stopped, it lists its modules."""
+    from pipeline.worker import Worker
+    from schemas.track import TrackQuality
+    from schemas.worker import Worker as WorkerTable
+
+    Worker("cpu", until_empty=True).run()
+    TrackQuality.delete(prompt=False)
+    says = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from pipeline.cli import main; main()"
+    command = [sys.executable, "-c", says, "--data-folder", str(poses.data_folder), "work", "--cpu"]
+    variables = {"PYTHONPATH": str(Path(__file__).parents[2]), "OROFACIAL_SCHEMA_PREFIX": poses.schema_prefix}
+    worker = subprocess.Popen(command, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while len(TrackQuality()) < 2 or TrackQuality.jobs or not WorkerTable & {"pid": worker.pid}:
+        assert time.monotonic() < deadline and worker.poll() is None
+        time.sleep(0.1)
+    worker.terminate()
+    modules = set(worker.communicate(timeout=30)[0].split())
+    assert {"datajoint", "pipeline.worker", "schemas.metric"} <= modules
+    heavy = {"torch", "sleap_nn", "sleap_io", "numba", "scipy", "cv2", "av", "h5py", "duckdb", "polars", "matplotlib"}
+    assert not heavy & modules
+
+
 def test_watch_takes_a_session_when_its_marker_is_there(
     database: Settings, tmp_path: Path, make_session: Callable[..., Path]
 ) -> None:
@@ -222,8 +246,6 @@ def test_watch_takes_a_session_when_its_marker_is_there(
 @pytest.mark.parametrize("name", ["postgresql", "mariadb"])
 def test_nothing_is_lost_or_doubled_when_workers_and_servers_are_killed(name: str) -> None:
     import json
-    import subprocess
-    import sys
 
     script = Path(__file__).parents[2] / "benchmarks" / "faults.py"
     options = ["--json", "--seconds", "40", "--jobs", "80", "--workers", "4", "--database", name]
