@@ -14,9 +14,11 @@ from datajoint.utils import to_camel_case
 
 from compute.errors import OrofacialError
 from pipeline.collection import StoredFile, computed_tables, files_of, references_of, remove
+from pipeline.locks import is_lock_held
 from schemas import labels
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
+from schemas.worker import Worker
 
 
 class DeletionError(OrofacialError):
@@ -126,7 +128,11 @@ def _label(table: Any) -> str:
 
 
 def _n_running(key: dict[str, Any]) -> int:
-    return sum(len(jobs) for jobs in _jobs(key, reserved=True))
+    """Jobs that somebody computes; those of workers that are gone do not count."""
+    rows = [row for jobs in _jobs(key, reserved=True) for row in jobs.proj("host", "pid", "connection_id").to_dicts()]
+    owners = [(row["host"], row["pid"], row["connection_id"]) for row in rows]
+    known = {(row["host"], row["pid"], row["connection_id"]) for row in Worker.to_dicts()}
+    return sum(owner not in known or is_lock_held(Worker().connection, owner) for owner in owners)
 
 
 def _jobs(key: dict[str, Any], *, reserved: bool) -> list[Any]:

@@ -44,6 +44,9 @@ TABLES: tuple[type[dj.Computed], ...] = (
 )
 """Computed tables, each after those that it needs."""
 
+SESSION = {"mouse_id", "session_date", "session_number"}
+"""The key of a session."""
+
 _PRIORITY = 5
 
 _N_TRIES = 8
@@ -249,8 +252,15 @@ def retry_failed(tables: tuple[type[dj.Computed], ...] = TABLES, restriction: di
 
 
 def describe(key: dict[str, Any]) -> str:
-    """A job's key as one word: its values, parted by slashes."""
-    return "/".join(str(value) for value in key.values())
+    """A job's key for people, such as ``mouse01/2026-03-02_1 side 0123456789abcdef kalman``.
+
+    The session stands as every command takes it.
+    """
+    rest = dict(key)
+    words = []
+    if set(rest) >= SESSION:
+        words.append(f"{rest.pop('mouse_id')}/{rest.pop('session_date')}_{rest.pop('session_number')}")
+    return " ".join([*words, *(str(value) for value in rest.values())])
 
 
 def dependents(table: dj.Computed) -> tuple[dj.Computed, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import datajoint as dj
 
 from pipeline.jobs import TABLES, describe, instance
+from pipeline.locks import is_lock_held
 from schemas.metric import DistanceMetrics
 from schemas.pose import PoseEstimation
 from schemas.session import Session, Video
@@ -67,6 +68,8 @@ class WorkerState:
     ----------
     host, pid, device, slurm_job_id, started_at, heartbeat_at
         As in `schemas.worker.Worker`.
+    alive : bool
+        Whether it has a connection to the database. One without is dead, or about to connect again.
     job : str
         Table and key of its job; empty: it waits.
     n_done, n_total : int
@@ -81,6 +84,7 @@ class WorkerState:
     slurm_job_id: str
     started_at: datetime
     heartbeat_at: datetime
+    alive: bool
     job: str
     n_done: int
     n_total: int
@@ -96,6 +100,8 @@ class Status:
     only so many, and only unfinished ones."""
     stages: dict[str, StageCount]
     """The count of each stage over all sessions."""
+    others: dict[str, StageCount]
+    """The count of the other computed tables: training, evaluation, comparison of filters."""
     workers: list[WorkerState]
     failures: list[Failure]
     n_sessions: int
@@ -120,7 +126,15 @@ def status() -> Status:
             name: {stage: counts.get(name, nothing) for stage, counts in by_session.items()}
             for name in map(_name, shown)
         },
-        stages={_class_name(stage): _stage_of_all(stage, to_do[_class_name(stage)]) for stage in stages},
+        stages={
+            name: _count_all(stage, sum(n for n, _ in to_do[name].values()))
+            for name, stage in ((_class_name(stage), stage) for stage in stages)
+        },
+        others={
+            _class_name(other): _count_all(other, _n_to_do(other))
+            for table, other in tables.items()
+            if table not in STAGES
+        },
         workers=_workers(list(tables.values())),
         failures=[
             Failure(_class_name(table), {name: row[name] for name in table.jobs.primary_key}, row["error_message"])
@@ -140,10 +154,9 @@ def _name(key: dict[str, Any]) -> str:
     return f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}"
 
 
-def _stage_of_all(stage: dj.Computed, to_do: dict[str, tuple[int, dict[str, Any]]]) -> StageCount:
-    n_done, progress = _n_rows(stage), stage.jobs.progress()
-    total = n_done + sum(n for n, _ in to_do.values())
-    return StageCount(n_done, total, progress["reserved"], progress["error"])
+def _count_all(table: dj.Computed, n_to_do: int) -> StageCount:
+    n_done, progress = _n_rows(table), table.jobs.progress()
+    return StageCount(n_done, n_done + n_to_do, progress["reserved"], progress["error"])
 
 
 def _stage_of(
@@ -181,13 +194,23 @@ def _to_do_by_session(stage: dj.Computed) -> dict[str, tuple[int, dict[str, Any]
     """Number of keys that have no row yet, of each session that has any, and the session's key."""
     quote = stage.connection.adapter.quote_identifier
     session = ", ".join(f"wanted.{quote(name)}" for name in Session.primary_key)
-    same = " AND ".join(f"done.{quote(name)} = wanted.{quote(name)}" for name in stage.primary_key)
-    counts = stage.connection.query(
-        f"SELECT {session}, count(*) FROM ({stage.key_source.proj().make_sql()}) AS wanted"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {stage.full_table_name} AS done WHERE {same}) GROUP BY {session}"
-    )
+    counts = stage.connection.query(f"SELECT {session}, count(*) {_from_to_do(stage)} GROUP BY {session}")
     keys = ((dict(zip(Session.primary_key, row[:-1], strict=True)), row[-1]) for row in counts.fetchall())
     return {_name(key): (n, key) for key, n in keys}
+
+
+def _n_to_do(table: dj.Computed) -> int:
+    return int(table.connection.query(f"SELECT count(*) {_from_to_do(table)}").fetchone()[0])
+
+
+def _from_to_do(table: dj.Computed) -> str:
+    """SQL for the keys (``wanted``) that have no row yet."""
+    quote = table.connection.adapter.quote_identifier
+    same = " AND ".join(f"done.{quote(name)} = wanted.{quote(name)}" for name in table.primary_key)
+    return (
+        f"FROM ({table.key_source.proj().make_sql()}) AS wanted"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {table.full_table_name} AS done WHERE {same})"
+    )
 
 
 def _n_rows(table: dj.Table) -> int:
@@ -211,6 +234,7 @@ def _worker_state(row: dict[str, Any], jobs: dict[tuple[str, int, int], tuple[st
     told = bool(table_name) and row["table_name"] == table_name
     return WorkerState(
         **{name: row[name] for name in ("host", "pid", "device", "slurm_job_id", "started_at", "heartbeat_at")},
+        alive=is_lock_held(Worker().connection, (row["host"], row["pid"], row["connection_id"])),
         job=f"{table_name} {key}".strip(),
         n_done=row["n_done"] if told else 0,
         n_total=row["n_total"] if told else 0,

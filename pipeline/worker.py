@@ -221,6 +221,10 @@ class Worker:
             if database.is_lost(error):
                 self._reconnect(error)
                 self._give_back(table, key, "the database was lost")
+            elif self._stop.requested is not None:
+                # A library that the signal interrupted may raise an error of its own over `Stopped`.
+                self._reconnect_quietly()
+                self._give_back(table, key, "stopped")
             elif _is_full_disk(error):
                 self._give_back(table, key, str(error))
                 self._wait_for_room(error)

@@ -67,6 +67,7 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
     connect(context)
     from pipeline import populate as work
     from pipeline.cli.progress import ProgressDisplay
+    from pipeline.jobs import describe
 
     if retry_failed:
         work.retry_failed()
@@ -78,7 +79,7 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
         done = ", ".join(f"{n} {table}" for table, n in summary.computed.items() if n)
         console.print(f"computed: {done}" if done else "nothing to compute: everything is up to date")
         for failure in summary.failed:
-            errors.print(f"failed: {failure['table']} {_key(failure['key'])}: {failure['message']}", markup=False)
+            errors.print(f"failed: {failure['table']} {describe(failure['key'])}: {failure['message']}", markup=False)
         if summary.failed:
             next_step("mend the cause, then: orofacial retry")
         elif done:
@@ -110,6 +111,8 @@ def status(context: click.Context, watch: bool, as_json: bool) -> None:
 
 
 def _show(state: Status) -> None:
+    from pipeline.jobs import describe
+
     if not state.n_sessions:
         console.print("no session yet")
         next_step("orofacial ingest RAW_FOLDER")
@@ -120,13 +123,17 @@ def _show(state: Status) -> None:
     print_table(["session", *heads], [*rows, total])
     if len(rows) < state.n_sessions:
         console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")
+    for name, count in state.others.items():
+        if count.to_do or count.running or count.failed:
+            console.print(f"besides: {name} {count}, {count.to_do} to do")
     if state.workers:
         print_table(["worker", "for", "Slurm", "does", "done", "per s"], [_worker_row(one) for one in state.workers])
     for failure in state.failures:
-        errors.print(f"failed: {failure.table} {_key(failure.key)}: {failure.message}", markup=False)
+        errors.print(f"failed: {failure.table} {describe(failure.key)}: {failure.message}", markup=False)
     if state.failures:
         next_step("mend the cause, then: orofacial retry")
-    elif not state.workers and any(stage.to_do for stage in state.stages.values()):
+    counts = [*state.stages.values(), *state.others.values()]
+    if not any(worker.alive for worker in state.workers) and any(count.to_do or count.running for count in counts):
         next_step("orofacial work, or orofacial populate")
 
 
@@ -134,8 +141,7 @@ def _worker_row(worker: WorkerState) -> list[object]:
     done = f"{worker.n_done}/{worker.n_total}" if worker.n_total else "-"
     rate = f"{worker.steps_per_s:.3g}" if worker.n_total else "-"
     name = f"{worker.host} {worker.pid}"
-    return [name, worker.device, worker.slurm_job_id or "-", worker.job or "waits", done, rate]
-
-
-def _key(key: dict[str, object]) -> str:
-    return "/".join(str(value) for value in key.values())
+    does = worker.job or "waits"
+    if not worker.alive:
+        does = f"gone; the next worker puts back {worker.job}" if worker.job else "gone"
+    return [name, worker.device, worker.slurm_job_id or "-", does, done, rate]

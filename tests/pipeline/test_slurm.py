@@ -391,7 +391,10 @@ class Lab:
             "SELECT mouse_id, session_date, session_number, camera, model_id, job.pid, connection_id"
             f" FROM slurm_pose.\"~~pose_estimation\" job WHERE status = 'reserved' AND {condition}"
         )
-        return [Reservation("/".join(map(str, key)), pid, connection_id) for *key, pid, connection_id in rows]
+        return [
+            Reservation(f"{mouse}/{date}_{number} {camera} {model}", pid, connection_id)
+            for mouse, date, number, camera, model, pid, connection_id in rows
+        ]
 
     def _estimating(self) -> list[Reservation]:
         """Poses whose workers ask nothing of the database: they compute."""

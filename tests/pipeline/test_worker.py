@@ -183,8 +183,49 @@ def test_a_real_error_stays_with_its_traceback_until_retry(
         (FilterMethod & {"filter_method": "broken"}).delete(prompt=False)
 
 
+def test_a_stop_that_a_library_turns_into_its_own_error_puts_the_job_back(
+    filtered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As omegaconf does, whose clean-up fails when the signal comes while a model is loaded."""
+    import signal
+
+    from pipeline.worker import Worker
+
+    def interrupted(self: Any, key: dict[str, Any], *fetched: Any) -> Any:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            raise AttributeError("'NoneType' object has no attribute '_invalidate'")
+
+    monkeypatch.setattr(type(filtered), "make_compute", interrupted)
+    summary = Worker(tables=(type(filtered),), until_empty=True).run()
+    assert (summary.stopped_by, summary.failed) == (signal.SIGTERM, [])
+    assert len(filtered.jobs.pending) == 16
+
+
+def test_status_tells_a_killed_worker_and_all_that_is_left_to_do(filtered: Any, poses: Settings) -> None:
+    from pipeline.deletion import plan_session
+    from pipeline.status import status
+    from schemas.worker import Worker as WorkerTable
+
+    key = filtered.jobs.pending.keys()[0]
+    session = {name: key[name] for name in ("mouse_id", "session_date", "session_number")}
+    _steal(filtered, key, DEAD_PID)
+    WorkerTable.insert1({**_owner(DEAD_PID), "process_started_s": 0, "device": "cpu"})
+    try:
+        (worker,) = status().workers
+        assert not worker.alive
+        assert worker.job.startswith("FilteredTrack mouse01/2026-03-02_")
+        assert plan_session(session).n_running == 0
+    finally:
+        WorkerTable.delete_quick()
+    counts = status().others
+    assert counts["LabelError"].to_do == 0
+    assert set(counts) == {"Training", "ModelEvaluation", "FilterComparison", "LabelError"}
+
+
 def test_status_says_who_works_on_what(filtered: Any) -> None:
-    from pipeline.jobs import Waiting
+    from pipeline.jobs import Waiting, describe
     from pipeline.status import status
     from schemas.worker import Worker
 
@@ -194,7 +235,7 @@ def test_status_says_who_works_on_what(filtered: Any) -> None:
     try:
         (worker,) = status().workers
         assert key is not None
-        assert worker.job == "FilteredTrack " + "/".join(str(value) for value in key.values())
+        assert worker.job == f"FilteredTrack {describe(key)}"
         assert (worker.n_done, worker.n_total, worker.steps_per_s) == (30, 120, 15.0)
         assert status().stages["FilteredTrack"].running == 1
     finally:
