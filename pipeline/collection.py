@@ -108,7 +108,7 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
         If a table or a store cannot be read. Nothing is removed.
     """
     if grace_s < _MINIMUM_GRACE_S:
-        raise CollectionError(f"the grace age is {grace_s} s, expected at least {_MINIMUM_GRACE_S:.0f} s")
+        raise CollectionError(f"the grace age is {grace_s:g} s, expected at least {_MINIMUM_GRACE_S:.0f} s (0.0003 h)")
     files = [file for store in STORES for file in _stored_files(store)]
     cutoff = _cutoff(grace_s)
     referenced = references()

@@ -350,7 +350,8 @@ def _open(dj: Any, settings: Settings) -> Any:
         with _quiet():
             return dj.conn(user=database.user, password=password, reset=True, use_tls=_tls(dj, settings))
     except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
-        found = hidden(" ".join(str(error).split()))
+        first_line = str(error).strip().partition("\n")[0]  # psycopg2 goes on with a question
+        found = hidden(first_line.rstrip("."))
         raise DatabaseError(
             f"No connection to the {database.backend} server {_address()}: {found or type(error).__name__}. "
             f"{_what_to_do(found)}"
@@ -376,8 +377,8 @@ def _what_to_do(found: str) -> str:
     if "authentication" in lowered or "access denied" in lowered or "password" in lowered:
         return "Check user and password: DJ_USER and DJ_PASS, or .secrets/ beside datajoint.json."
     return (
-        "Check that the server runs and that host, port and backend are right: DJ_HOST, DJ_PORT and DJ_BACKEND, "
-        "or datajoint.json. Without any of these the embedded database is used."
+        "Check that the server runs and that its address is right: --server, or DJ_HOST, DJ_PORT and DJ_BACKEND, or "
+        "datajoint.json. Without any of these the embedded database is used."
     )
 
 

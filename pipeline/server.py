@@ -50,18 +50,26 @@ class ServerAddress:
         """
         try:
             parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
+        except ValueError:  # a bracket that does not close
+            parts = urlsplit("")
         if parts.password is not None:
             raise DatabaseError(
                 "the server's address has a password in it, where every user of this machine can see it. Change that"
                 " password, and give the new one in DJ_PASS or in .secrets/database.password"
             )
         backend = BACKENDS.get(parts.scheme)
-        if backend is None or not parts.hostname or not parts.username:
+        try:
+            port, wrong = parts.port, ""
+        except ValueError:
+            port, wrong = None, "its port is no number up to 65535"
+        if backend is None:
+            wrong = f"it begins with {parts.scheme or 'nothing'}://"
+        elif not parts.hostname or not parts.username:
+            wrong = "it names no host" if not parts.hostname else "it names no user"
+        if backend is None or not parts.hostname or not parts.username or wrong:
             raise DatabaseError(
-                f"{url!r} is no server's address; expected postgresql://USER@HOST:PORT/DATABASE or mysql://USER@HOST:PORT"
+                f"{url!r} is no server's address: {wrong}; expected postgresql://USER@HOST:PORT/DATABASE or"
+                " mysql://USER@HOST:PORT"
             )
         name = unquote(parts.path.strip("/")) or None
         default_port = 5432 if backend == "postgresql" else 3306

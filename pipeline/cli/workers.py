@@ -72,8 +72,13 @@ def _log_lines() -> None:
 
 
 @click.command()
-@click.argument("raw_folder", type=click.Path(path_type=Path))
-@click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
+@click.argument("raw_folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--stable-after",
+    "stable_after_s",
+    type=click.FloatRange(min=0),
+    help="Seconds without a change before a folder is taken.",
+)
 @click.option("--marker", default="", help="A file that the rig writes last: a folder is taken when it is there.")
 @click.option("--scan-every", "scan_every_s", type=click.FloatRange(min=1), default=60.0, show_default=True)
 @json_option
@@ -144,7 +149,12 @@ def retry(context: click.Context, table: str | None, mouse: str | None, as_json:
     connect(context)
     from compute.errors import OrofacialError
     from pipeline.jobs import TABLES, retry_failed
+    from schemas.subject import Mouse
 
+    if mouse is not None and not Mouse & {"mouse_id": mouse}:
+        raise OrofacialError(
+            f"no mouse {mouse!r}; there are {', '.join(sorted(Mouse.to_arrays('mouse_id'))) or 'none'}"
+        )
     tables = tuple(one for one in TABLES if table is None or one.__name__ == table)
     if not tables:
         raise OrofacialError(f"no table {table!r}; there are {', '.join(one.__name__ for one in TABLES)}")
