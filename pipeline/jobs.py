@@ -17,7 +17,7 @@ restriction than the server takes to answer it (`benchmarks/overhead.py`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,8 +110,16 @@ def refresh(
 
 
 def instance(table: type[dj.Computed] | dj.Computed) -> dj.Computed:
-    """A table as an instance, to be kept: it remembers its job table, which takes DataJoint several queries to find."""
-    return table() if isinstance(table, type) else table
+    """A table as an instance, to be kept: it remembers its job table, which takes DataJoint several queries to find.
+
+    DataJoint declares a job table when it is first asked for; two processes that do so at once would both fail.
+    """
+    if not isinstance(table, type):
+        return table
+    made = table()
+    with one_at_a_time(made.connection, "declare", wait=True):
+        _ = made.jobs
+    return made
 
 
 def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, Any]]) -> None:
@@ -253,10 +261,6 @@ def describe(key: dict[str, Any]) -> str:
     return "/".join(str(value) for value in key.values())
 
 
-def dependents(table: dj.Computed) -> tuple[dj.Computed, ...]:
-    """Computed tables whose jobs become possible with a row of this one.
-
-    As instances to keep, see `instance`.
-    """
-    others = [other() for other in TABLES]
+def dependents(table: dj.Computed, others: Sequence[dj.Computed]) -> tuple[dj.Computed, ...]:
+    """Those of other computed tables whose jobs become possible with a row of this one."""
     return tuple(other for other in others if table.full_table_name in other.parents())
