@@ -17,7 +17,7 @@ restriction than the server takes to answer it (`benchmarks/overhead.py`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -263,10 +263,6 @@ def describe(key: dict[str, Any]) -> str:
     return " ".join([*words, *(str(value) for value in rest.values())])
 
 
-def dependents(table: dj.Computed) -> tuple[dj.Computed, ...]:
-    """Computed tables whose jobs become possible with a row of this one.
-
-    As instances to keep, see `instance`.
-    """
-    others = [other() for other in TABLES]
+def dependents(table: dj.Computed, others: Sequence[dj.Computed]) -> tuple[dj.Computed, ...]:
+    """Those of other computed tables whose jobs become possible with a row of this one."""
     return tuple(other for other in others if table.full_table_name in other.parents())
