@@ -72,7 +72,7 @@ def _log_lines() -> None:
 
 
 @click.command()
-@click.argument("raw_folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("raw_folder", type=click.Path(path_type=Path))
 @click.option(
     "--stable-after",
     "stable_after_s",
@@ -105,7 +105,7 @@ def watch(
     from pipeline.stopping import Stop
 
     stop = Stop()
-    if not as_json:
+    if raw_folder.is_dir() and not as_json:
         console.print(f"watching {raw_folder}; stop with Ctrl-C", markup=False)
     with stop.listening():
         while not stop.requested:

@@ -18,9 +18,10 @@ from pipeline.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).parents[2]
 USER_PROGRAM = """
-import atexit, sys
+import atexit, signal, sys
 from pathlib import Path
 from pipeline.embedded import EmbeddedServer
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 server = EmbeddedServer(Path(sys.argv[1]))
 server.enter()
 atexit.register(server.leave)
