@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import numpy as np
 
+from compute.errors import OrofacialError
 from compute.tracks import Tracks
+from pipeline.query.selection import row_name
 from schemas.labels import LabeledFrames
 from schemas.model import Model, ModelEvaluation, Training, TrainingConfig, TrainingTask
 from schemas.pose import PoseEstimation
@@ -42,7 +45,7 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
     """
     key = {name: key[name] for name in FilteredTrack.primary_key}
     if tracks is None:
-        tracks = fetch_tracks(key, None if node is None else (node,))
+        tracks = named_tracks(key, None if node is None else (node,))
     nodes = tracks.nodes if node is None else (node,)
     result = {
         "session": f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}",
@@ -57,6 +60,27 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
         "filter": _filter(key, tracks, nodes),
     }
     return {name: _plain(value) for name, value in result.items()}
+
+
+def named_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
+    """Read the tracks of one row of `FilteredTrack`; an error names the row, not only the file.
+
+    Parameters
+    ----------
+    key : dict
+        Primary key of the row.
+    nodes : sequence of str, optional
+        Read only these nodes.
+
+    Raises
+    ------
+    DatabaseError, TracksError
+        If the tracks cannot be read, or do not have a node.
+    """
+    try:
+        return fetch_tracks(key, nodes)
+    except OrofacialError as error:
+        raise type(error)(f"{row_name(key)}: {error}") from error
 
 
 def _fraction_found(tracks: Tracks, node: str) -> float | None:

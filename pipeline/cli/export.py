@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from pipeline.cli.common import connect, console, json_option, next_step, print_json, says_errors
+from compute.text import counted
+from pipeline.cli.common import connect, console, errors, json_option, next_step, print_json, says_errors
+
+if TYPE_CHECKING:
+    from pipeline.export.folder import Exported
+    from pipeline.query import LeftOut, TrackSelection
 
 _FORMATS = ("nwb", "slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv")
 
@@ -27,6 +35,7 @@ _FORMATS = ("nwb", "slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv")
 )
 @click.option("--where", help="Any other restriction in SQL, such as \"sex='female'\".")
 @click.option("--overwrite", is_flag=True, help="Write files anew that are there already.")
+@click.option("--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which.")
 @json_option
 @click.pass_context
 @says_errors
@@ -43,6 +52,7 @@ def export(
     held_out: bool | None,
     where: str | None,
     overwrite: bool,
+    skip_broken: bool,
     as_json: bool,
 ) -> None:
     """Write tracks as files that other tools read, each with what made it.
@@ -62,10 +72,8 @@ def export(
         restriction.append(session_key(session, settings))
     if not filters:
         filters = tuple(FilterMethod.to_arrays("filter_method")) if format_name == "nwb" else ("raw",)
-    rows = [
-        row
-        for filter_method in filters
-        for row in query.tracks(
+    selections = [
+        query.tracks(
             mouse=mouse,
             camera=camera,
             node=nodes or None,
@@ -73,23 +81,58 @@ def export(
             model=model,
             held_out=held_out,
             restriction=_all(restriction),
-        ).rows
+            skip_broken=skip_broken,
+        )
+        for filter_method in filters
     ]
-    if not rows:
+    if not any(selection.rows for selection in selections):
         raise query.QueryError("no tracks fit; 'orofacial status' shows what has been computed")
 
     def say(path: Path) -> None:
         if not as_json:
             console.print(f"written: {path}", markup=False)
 
-    done = export_rows(format_name, rows, output, nodes=nodes or None, overwrite=overwrite, on_file=say)
+    rows, broken = _readable(selections) if skip_broken else ([row for one in selections for row in one.rows], [])
+    if broken and not rows:
+        raise query.QueryError(f"none of the tracks can be read: {broken[0]}")
+    done = export_rows(
+        format_name, rows, output, nodes=nodes or None, overwrite=overwrite, skip_broken=skip_broken, on_file=say
+    )
+    left_out = [str(one) for one in [*broken, *done.left_out]]
+    n_tracks = len(rows) - len(done.left_out)
     if as_json:
-        print_json({"format": format_name, "written": done.written, "kept": done.kept, "n_tracks": len(rows)})
-        return
-    kept = f"; {len(done.kept)} were there already (--overwrite writes them anew)" if done.kept else ""
-    console.print(f"{len(done.written)} files of {len(rows)} tracks written to {output}{kept}", markup=False)
+        print_json(
+            {
+                "format": format_name,
+                "written": done.written,
+                "kept": done.kept,
+                "n_tracks": n_tracks,
+                "left_out": left_out,
+            }
+        )
+    else:
+        _report(done, output, n_tracks, left_out)
+    sys.exit(0 if done.written or done.kept else 1)
+
+
+def _report(done: Exported, output: Path, n_tracks: int, left_out: list[str]) -> None:
+    """Say what an export did."""
+    for one in left_out:
+        errors.print(f"left out {one}", markup=False, style="yellow")
+    n_kept = len(done.kept)
+    kept = f"; {n_kept} {'was' if n_kept == 1 else 'were'} there already (--overwrite writes anew)" if n_kept else ""
+    written, of_tracks = counted(len(done.written), "file"), counted(n_tracks, "track")
+    console.print(f"{written} written to {output}{kept}; {of_tracks} in all", markup=False)
     if done.written:
         next_step(f"orofacial convert {done.written[0]} OUTPUT reads one back")
+
+
+def _readable(selections: list[TrackSelection]) -> tuple[list[dict[str, Any]], list[LeftOut]]:
+    """Rows whose files are whole, by their footers, and what was left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the command says it itself
+        rows = [row for selection in selections for row in selection.readable().rows]
+    return rows, [one for selection in selections for one in selection.left_out]
 
 
 def _all(restriction: list[object]) -> object:
