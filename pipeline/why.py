@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,7 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     """The model, what it was trained on and how, and how good it is."""
     model_key = {"model_id": key["model_id"]}
     model = (Model & key).proj("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at").fetch1()
+    model["created_at"] = _in_utc(model["created_at"])
     mice = [str(mouse) for mouse in (Model.Mouse & model_key).to_arrays("mouse_id", order_by="mouse_id")]
     model |= {"training_mice": mice, "held_out": key["mouse_id"] not in mice}
     trainings = (Training & model_key).to_dicts(limit=1)
@@ -110,6 +111,7 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     training = trainings[0]
     key = {name: training[name] for name in Training.primary_key}
     labels = (LabeledFrames & key).proj("labels_name", "camera", "n_labeled_frames", "imported_at").fetch1()
+    labels["imported_at"] = _in_utc(labels["imported_at"])
     labelled = {mouse for mouse in (LabeledFrames.Source & key).to_arrays("mouse_id") if mouse}
     model["training"] = {
         **{name: training[name] for name in ("training_config", "seed", "training_duration_s")},
@@ -119,6 +121,15 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     }
     model["error"] = _error(key, nodes)
     return {"labels": {**labels, "mice": sorted(labelled)}, "model": model}
+
+
+def _in_utc(time: datetime) -> str:
+    """A time that the database's clock gave, in the zone of the connection that reads it, as ISO 8601 in UTC."""
+    connection = Model.connection
+    is_postgresql = connection.adapter.backend == "postgresql"
+    seconds = "extract(epoch FROM CAST(%s AS timestamptz))" if is_postgresql else "unix_timestamp(%s)"
+    (since_1970_s,) = connection.query(f"SELECT {seconds}", args=(time.isoformat(" "),)).fetchone()
+    return datetime.fromtimestamp(float(since_1970_s), UTC).isoformat(timespec="milliseconds")
 
 
 def _error(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any] | None:

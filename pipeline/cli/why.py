@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import rich_click as click
@@ -73,7 +74,7 @@ def _video(chain: dict[str, Any]) -> list[str]:
     return [
         str(video["video_file"]),
         f"sha256 {video['content_hash']}",
-        f"{video['n_frames']} frames of {video['width_px']} x {video['height_px']} px, {video['fps']} fps;"
+        f"{video['n_frames']} frames of {video['width_px']} x {video['height_px']} px, {_fps(video['fps'])} fps;"
         f" times: {video['times']}",
         of_mouse,
     ]
@@ -138,7 +139,8 @@ def _filter(chain: dict[str, Any]) -> list[str]:
     one = chain["filter"]
     lines = [f"{one['filter_name']}: {_pairs(one['parameters']) or 'no parameters'}"]
     for node, fitted in (one["fitted"] or {}).items():
-        lines.append(f"fitted to {node}: {_pairs(fitted)}")
+        lines += [f"fitted to {node}:" if fitted else f"fitted to {node}: nothing, there was no point to use"]
+        lines += [f"    {name}: {_of_axes(value)}" for name, value in (fitted or {}).items()]
     return lines + _made(one["provenance"])
 
 
@@ -160,7 +162,30 @@ def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {'none' if value is None else _number(value)}" for name, value in values.items())
 
 
+def _of_axes(value: Any) -> str:
+    """What a filter fitted: one number, a pair for x and y, or quantiles of such pairs."""
+    if isinstance(value, dict):
+        return "over the windows of the video " + "; ".join(f"{name} {_of_axes(item)}" for name, item in value.items())
+    if isinstance(value, list) and len(value) == 2:
+        return f"x {_number(value[0])}, y {_number(value[1])}"
+    return _number(value)
+
+
+def _fps(fraction: str) -> str:
+    """A frame rate for people.
+
+    Examples
+    --------
+    >>> _fps("100/1"), _fps("30000/1001")
+    ('100', '29.97 (30000/1001)')
+    """
+    fps = Fraction(fraction)
+    return str(fps) if fps.denominator == 1 else f"{float(fps):.4g} ({fraction})"
+
+
 def _number(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"({_pairs(value)})"
     if isinstance(value, list):
         return "[" + ", ".join(_number(item) for item in value) + "]"
     return "unknown" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
