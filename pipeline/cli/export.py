@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import rich_click as click
 
 from compute.text import counted
@@ -149,7 +150,7 @@ def _all(restriction: list[object]) -> object:
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--to", "format_name", type=click.Choice(_FORMATS), help="Format.  [default: by the ending of TARGET]")
 @click.option("--name", help="Which poses of an NWB file with several, such as side_kalman.")
-@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate, for a file without times.")
+@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate, for a file that has no times.")
 @click.option("--overwrite", is_flag=True, help="Write TARGET anew if it is there already.")
 @json_option
 @says_errors
@@ -164,17 +165,25 @@ def convert(
 ) -> None:
     """Read one file of tracks, of this or another program, and write it in another format. Needs no database."""
     from pipeline.export import ExportError, format_for, read, write
+    from pipeline.export.portable import times_of
 
     format_name = format_name or format_for(target)
     if target.exists() and not overwrite:
         raise ExportError(f"{target} exists already; give --overwrite, or another name")
     track = read(source, fps=fps, name=name)
     write(format_name, target, track)
+    fps_used = None if fps is None else np.array_equal(track.tracks.time, times_of(source, track.tracks.n_frames, fps))
     n_frames, n_nodes = track.tracks.score.shape
     if as_json:
         said = {"n_frames": n_frames, "nodes": track.tracks.nodes, "provenance": track.provenance or None}
+        said["fps_used"] = fps_used
         print_json({"source": source, "target": target, "format": format_name, **said})
         return
-    console.print(f"{n_frames} frames of {n_nodes} nodes written to {target} ({format_name})", markup=False)
+    console.print(
+        f"{counted(n_frames, 'frame')} of {counted(n_nodes, 'node')} written to {target} ({format_name})", markup=False
+    )
+    if fps_used is False:
+        note = f"--fps {fps:g} was not used: {source} has the times of its frames"
+        errors.print(note, markup=False, style="yellow")
     if not track.provenance:
         console.print(f"{source} does not say what made it, so neither does {target}", markup=False)

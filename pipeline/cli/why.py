@@ -7,6 +7,7 @@ from typing import Any
 
 import rich_click as click
 
+from compute.text import counted
 from pipeline.cli.common import connect, console, json_option, print_json, says_errors, session_key
 
 
@@ -74,8 +75,8 @@ def _video(chain: dict[str, Any]) -> list[str]:
     return [
         str(video["video_file"]),
         f"sha256 {video['content_hash']}",
-        f"{video['n_frames']} frames of {video['width_px']} x {video['height_px']} px, {_fps(video['fps'])} fps;"
-        f" times: {video['times']}",
+        f"{counted(video['n_frames'], 'frame')} of {video['width_px']} x {video['height_px']} px,"
+        f" {_fps(video['fps'])} fps; times: {video['times']}",
         of_mouse,
     ]
 
@@ -87,16 +88,17 @@ def _labels(chain: dict[str, Any]) -> list[str]:
     mice = ", ".join(labels["mice"]) or "no known mouse"
     return [
         f"{labels['labels_id']} {labels['labels_name']}, imported {labels['imported_at']}",
-        f"{labels['n_labeled_frames']} labeled frames of {mice}",
+        f"{counted(labels['n_labeled_frames'], 'labeled frame')} of {mice}",
     ]
 
 
 def _model(chain: dict[str, Any]) -> list[str]:
     model = chain["model"]
     mice = ", ".join(model["training_mice"]) or "unknown mice"
+    n_frames = model["n_training_frames"] and counted(model["n_training_frames"], "frame")
     lines = [
         f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",
-        f"fitted to {model['n_training_frames'] or 'an unknown number of'} frames of {mice}; this mouse was"
+        f"fitted to {n_frames or 'an unknown number of frames'} of {mice}; this mouse was"
         f" {'held out' if model['held_out'] else 'in training'}",
     ]
     if model["training"] is None:
@@ -111,8 +113,8 @@ def _error(error: dict[str, Any] | None) -> list[str]:
     if error is None:
         return ["error: not measured yet"]
     lines = [
-        f"error on {error['n_held_out_frames']} labeled frames held out: median {_number(error['error_p50_px'])} px,"
-        f" p90 {_number(error['error_p90_px'])} px"
+        f"error on {counted(error['n_held_out_frames'], 'labeled frame')} held out:"
+        f" median {_number(error['error_p50_px'])} px, p90 {_number(error['error_p90_px'])} px"
     ]
     for node, one in error["nodes"].items():
         lines.append(

@@ -257,6 +257,10 @@ def test_the_command_says_what_it_did_and_converts(small_lab: Any, orofacial: Ru
     assert "exists already" in orofacial("convert", path, tmp_path / "a.dlc.h5").stderr
     converted = orofacial("convert", tmp_path / "a.dlc.h5", tmp_path / "b.nwb", "--json")
     assert json.loads(converted.stdout)["provenance"]["mouse"]["mouse_id"] == "mouse02"
+    timed = orofacial("convert", path, tmp_path / "c.csv", "--fps", 30)
+    assert timed.returncode == 0
+    assert "--fps 30 was not used" in timed.stderr
+    assert json.loads(orofacial("convert", path, tmp_path / "d.csv", "--fps", 30, "--json").stdout)["fps_used"] is False
     for words, said in [
         (("export", "slp", "-o", tmp_path, "--mouse", "mouse09"), "no mouse_id 'mouse09'"),
         (("export", "slp", "-o", tmp_path, "--where", "sex='unknown' and genotype='x'"), "no tracks fit"),
