@@ -159,8 +159,8 @@ def _is_known(name: SessionName, folder: Path) -> bool:
         if camera not in known:
             raise SessionError(
                 f"{path}: session {name} was ingested without camera {camera}; a session is ingested whole. Take it out"
-                f" with 'orofacial delete session {name}' and ingest it again, or give the video a session of its own."
-                " If videos of a session arrive far apart, see 'orofacial watch --marker'"
+                f" with 'orofacial delete session {name}', then 'orofacial ingest {folder}'; or give the video a"
+                " session of its own. If videos of a session arrive far apart, see 'orofacial watch --marker'"
             )
         if path.stat().st_size != known[camera]["file_size_bytes"]:
             raise SessionError(

@@ -190,6 +190,7 @@ def test_a_camera_that_comes_later_is_refused_with_the_way_out(
     (tmp_path / "lower.mp4").rename(folder / "lower.mp4")
     message = refusal(folder, database)
     assert "'orofacial delete session mouse01/2026-03-02_1'" in message
+    assert f"'orofacial ingest {folder}'" in message
     assert "--marker" in message
     from pipeline.deletion import delete, plan_session
     from schemas.session import Session
