@@ -18,6 +18,10 @@ SESSION_PATTERN = "{mouse}/{date}_{number}"
 _FIELDS = {"mouse": r"(?P<mouse>[^/]+)", "date": r"(?P<date>\d{4}-\d{2}-\d{2})", "number": r"(?P<number>\d+)"}
 
 
+class ImpossibleDateError(SessionError):
+    """A path that fits the pattern, but with a date that is none of the calendar."""
+
+
 @dataclass(frozen=True)
 class SessionName:
     """What the path of a session's folder says."""
@@ -53,6 +57,8 @@ def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
     ------
     SessionError
         If the pattern lacks one of the three.
+    ImpossibleDateError
+        If the path fits, but its date is none of the calendar.
 
     Examples
     --------
@@ -70,8 +76,11 @@ def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
         return None
     try:
         return SessionName(match["mouse"], date.fromisoformat(match["date"]), int(match["number"]))
-    except ValueError:  # such as the 31st of February
-        return None
+    except ValueError as error:  # such as the 31st of February
+        raise ImpossibleDateError(
+            f"{path}: {match['date']} is no date of the calendar ({error}); expected YYYY-MM-DD, such as 2026-03-02."
+            " Correct the name"
+        ) from error
 
 
 def find_session_folders(raw_folder: Path) -> Iterator[Path | SessionError]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from compute.errors import LabelsError
 from compute.labels import Source, images_of, positions_of, read_labels, save_package, skeleton_of, sources_of
-from ingest.folders import SESSION_PATTERN, parse_name
+from ingest.folders import SESSION_PATTERN, ImpossibleDateError, parse_name
 from schemas.codecs import published_or_removed
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
@@ -156,5 +156,8 @@ def hash_labels(labels: sleap_io.Labels) -> str:
 
 def _mouse_of(source: Source, pattern: str) -> str | None:
     """The mouse that the folder of a frame's video names, if it does."""
-    name = parse_name(Path(source.path).parent.as_posix(), pattern)
+    try:
+        name = parse_name(Path(source.path).parent.as_posix(), pattern)
+    except ImpossibleDateError:  # then it is no session of this database
+        return None
     return None if name is None else name.mouse_id

@@ -49,7 +49,10 @@ def read_session_file(folder: Path) -> SessionFile:
     try:
         return SessionFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SessionError(f"{path} is not valid TOML: {error}") from error
+        raise SessionError(
+            f'{path} is not valid TOML: {error}. Mend that line: text stands in quotes (rig = "rig 2"), dates and'
+            " numbers do not (start = 2026-03-02T10:30:00)"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -13,6 +13,7 @@ from datajoint.errors import DuplicateError
 from numpy.typing import NDArray
 
 from compute.errors import OrofacialError, SessionError
+from compute.text import counted
 from compute.video import VideoInfo, content_hash, probe
 from ingest.folders import (
     SESSION_PATTERN,
@@ -129,7 +130,7 @@ def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: b
     if age_s < stable_after_s and not marker:
         return Outcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
     session = read_session(folder, name)
-    frames = ", ".join(f"{video.camera} {video.info.n_frames} frames" for video in session.videos)
+    frames = ", ".join(f"{video.camera} {counted(video.info.n_frames, 'frame')}" for video in session.videos)
     if dry_run:
         return Outcome(folder, "would be ingested", f"{name}: {frames}")
     try:
@@ -157,8 +158,9 @@ def _is_known(name: SessionName, folder: Path) -> bool:
     for camera, path in found.items():
         if camera not in known:
             raise SessionError(
-                f"{path}: session {name} was ingested without camera {camera}; a session is ingested whole."
-                f" Remove the session from the database and ingest it again, or give the video its own session"
+                f"{path}: session {name} was ingested without camera {camera}; a session is ingested whole. Take it out"
+                f" with 'orofacial delete session {name}', then 'orofacial ingest {folder}'; or give the video a"
+                " session of its own. If videos of a session arrive far apart, see 'orofacial watch --marker'"
             )
         if path.stat().st_size != known[camera]["file_size_bytes"]:
             raise SessionError(
@@ -209,7 +211,7 @@ def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
         original = known[0]["video_file"] if known else seen.get(video.content_hash)
         if original is not None:
             raise SessionError(
-                f"{video.path} is a copy of {original},  known already; one recording cannot be two videos."
+                f"{video.path} is a copy of {original}, which is known already; one recording cannot be two videos."
                 f" Remove the copy, or give {name} its own recording"
             )
         seen[video.content_hash] = str(video.path)

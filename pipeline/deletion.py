@@ -13,6 +13,7 @@ import datajoint as dj
 from datajoint.utils import to_camel_case
 
 from compute.errors import OrofacialError
+from compute.text import counted
 from pipeline.collection import StoredFile, computed_tables, files_of, references_of, remove
 from pipeline.locks import is_lock_held
 from schemas import labels
@@ -74,10 +75,9 @@ def plan_session(key: dict[str, Any]) -> Plan:
     if not Session & key:
         raise DeletionError(f"there is no {name}; 'orofacial status' lists those there are")
     folder = (Session & key).fetch1("session_folder")
-    n_videos = len(Video & key)
     kept = (
-        f"{n_videos} videos and the rest of {folder} stay as they are; the next ingest of that folder takes the"
-        " session in again unless you move it"
+        f"{counted(len(Video & key), 'video')} and the rest of {folder} stay as they are; the next ingest of"
+        " that folder takes the session in again unless you move it"
     )
     return _plan(name, (Session & key,), key, kept)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from compute.bootstrap import Interval
 from compute.errors import OrofacialError
+from compute.text import counted
 from compute.tracks import Tracks
 from compute.video import read_frame
 from pipeline import plots, query
@@ -108,7 +109,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _headline() -> str:
-    counts = f"{len(Mouse())} mice, {len(Session())} sessions, {len(Video())} videos"
+    mice, sessions = counted(len(Mouse()), "mouse", "mice"), counted(len(Session()), "session")
+    counts = f"{mice}, {sessions}, {counted(len(Video()), 'video')}"
     return f"<h1>orofacial</h1><p class=note>{counts} &middot; {datetime.now():%Y-%m-%d %H:%M}</p>"
 
 

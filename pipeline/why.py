@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
 
+from compute.errors import OrofacialError
 from compute.tracks import Tracks
+from pipeline.query.selection import row_name
 from schemas.labels import LabeledFrames
 from schemas.model import Model, ModelEvaluation, Training, TrainingConfig, TrainingTask
 from schemas.pose import PoseEstimation
@@ -42,7 +45,7 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
     """
     key = {name: key[name] for name in FilteredTrack.primary_key}
     if tracks is None:
-        tracks = fetch_tracks(key, None if node is None else (node,))
+        tracks = named_tracks(key, None if node is None else (node,))
     nodes = tracks.nodes if node is None else (node,)
     result = {
         "session": f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}",
@@ -57,6 +60,27 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
         "filter": _filter(key, tracks, nodes),
     }
     return {name: _plain(value) for name, value in result.items()}
+
+
+def named_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
+    """Read the tracks of one row of `FilteredTrack`; an error names the row, not only the file.
+
+    Parameters
+    ----------
+    key : dict
+        Primary key of the row.
+    nodes : sequence of str, optional
+        Read only these nodes.
+
+    Raises
+    ------
+    DatabaseError, TracksError
+        If the tracks cannot be read, or do not have a node.
+    """
+    try:
+        return fetch_tracks(key, nodes)
+    except OrofacialError as error:
+        raise type(error)(f"{row_name(key)}: {error}") from error
 
 
 def _fraction_found(tracks: Tracks, node: str) -> float | None:
@@ -78,6 +102,7 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     """The model, what it was trained on and how, and how good it is."""
     model_key = {"model_id": key["model_id"]}
     model = (Model & key).proj("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at").fetch1()
+    model["created_at"] = _in_utc(model["created_at"])
     mice = [str(mouse) for mouse in (Model.Mouse & model_key).to_arrays("mouse_id", order_by="mouse_id")]
     model |= {"training_mice": mice, "held_out": key["mouse_id"] not in mice}
     trainings = (Training & model_key).to_dicts(limit=1)
@@ -86,6 +111,7 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     training = trainings[0]
     key = {name: training[name] for name in Training.primary_key}
     labels = (LabeledFrames & key).proj("labels_name", "camera", "n_labeled_frames", "imported_at").fetch1()
+    labels["imported_at"] = _in_utc(labels["imported_at"])
     labelled = {mouse for mouse in (LabeledFrames.Source & key).to_arrays("mouse_id") if mouse}
     model["training"] = {
         **{name: training[name] for name in ("training_config", "seed", "training_duration_s")},
@@ -95,6 +121,15 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     }
     model["error"] = _error(key, nodes)
     return {"labels": {**labels, "mice": sorted(labelled)}, "model": model}
+
+
+def _in_utc(time: datetime) -> str:
+    """A time that the database's clock gave, in the zone of the connection that reads it, as ISO 8601 in UTC."""
+    connection = Model.connection
+    is_postgresql = connection.adapter.backend == "postgresql"
+    seconds = "extract(epoch FROM CAST(%s AS timestamptz))" if is_postgresql else "unix_timestamp(%s)"
+    (since_1970_s,) = connection.query(f"SELECT {seconds}", args=(time.isoformat(" "),)).fetchone()
+    return datetime.fromtimestamp(float(since_1970_s), UTC).isoformat(timespec="milliseconds")
 
 
 def _error(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import rich_click as click
 
 from compute.errors import OrofacialError
+from compute.text import counted
 from pipeline.cli.common import (
     console,
     errors,
@@ -92,7 +93,7 @@ def _print(report: Any, dry_run: bool) -> None:
         ],
     )
     if report.n_released:
-        console.print(f"{report.n_released} jobs taken back from workers that are gone")
+        console.print(f"{counted(report.n_released, 'job')} taken back from workers that are gone")
     if report.n_started and not dry_run:
         next_step("orofacial status" + (", squeue --me" if report.where == "slurm" else ""))
     elif not any(one.n_pending for one in report.classes):

@@ -7,6 +7,7 @@ from typing import Any
 
 import rich_click as click
 
+from compute.text import counted
 from pipeline.cli.common import connect, console, errors, json_option, print_json, print_table, says_errors, session_key
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
@@ -66,15 +67,18 @@ def _carry_out(plan: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json(_summary(plan.name, n_rows, files, dry_run=False))
         return
-    console.print(f"{plan.name}: {sum(n_rows.values())} rows and {len(files)} files deleted", markup=False)
+    console.print(
+        f"{plan.name}: {counted(sum(n_rows.values()), 'row')} and {counted(len(files), 'file')} deleted", markup=False
+    )
 
 
 def _say(plan: Any) -> None:
     console.print(f"with {plan.name} go:", markup=False)
     print_table(["table", "rows"], [[table, n] for table, n in plan.n_rows.items()])
-    console.print(f"and {len(plan.files)} files of the stores, {size(plan.n_bytes)}")
+    console.print(f"and {counted(len(plan.files), 'file')} of the stores, {size(plan.n_bytes)}")
     if plan.n_running:
-        console.print(f"{plan.n_running} jobs are being computed from it now: they will fail and leave nothing")
+        running = counted(plan.n_running, "job is", "jobs are")
+        console.print(f"{running} being computed from it now: what runs will fail and leave nothing")
     console.print(plan.kept, markup=False)
 
 
@@ -116,7 +120,7 @@ def collect(context: click.Context, dry_run: bool, grace_hours: float, even_most
         )
         return
     verb = "would be removed" if dry_run else "removed"
-    console.print(f"{len(files)} of {found.n_files} files {verb}, {size(n_bytes)}")
+    console.print(f"{len(files)} of {counted(found.n_files, 'file')} {verb}, {size(n_bytes)}")
     for file in files:
         console.print(f"  {file.store}/{file.path}", markup=False)
     if found.young:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import rich_click as click
 
-from pipeline.cli.common import connect, console, json_option, next_step, print_json, says_errors
+from compute.text import counted
+from pipeline.cli.common import connect, console, errors, json_option, next_step, print_json, says_errors
+
+if TYPE_CHECKING:
+    from pipeline.export.folder import Exported
+    from pipeline.query import LeftOut, TrackSelection
 
 _FORMATS = ("nwb", "slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv")
 
@@ -27,6 +36,7 @@ _FORMATS = ("nwb", "slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv")
 )
 @click.option("--where", help="Any other restriction in SQL, such as \"sex='female'\".")
 @click.option("--overwrite", is_flag=True, help="Write files anew that are there already.")
+@click.option("--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which.")
 @json_option
 @click.pass_context
 @says_errors
@@ -43,6 +53,7 @@ def export(
     held_out: bool | None,
     where: str | None,
     overwrite: bool,
+    skip_broken: bool,
     as_json: bool,
 ) -> None:
     """Write tracks as files that other tools read, each with what made it.
@@ -62,10 +73,8 @@ def export(
         restriction.append(session_key(session, settings))
     if not filters:
         filters = tuple(FilterMethod.to_arrays("filter_method")) if format_name == "nwb" else ("raw",)
-    rows = [
-        row
-        for filter_method in filters
-        for row in query.tracks(
+    selections = [
+        query.tracks(
             mouse=mouse,
             camera=camera,
             node=nodes or None,
@@ -73,23 +82,58 @@ def export(
             model=model,
             held_out=held_out,
             restriction=_all(restriction),
-        ).rows
+            skip_broken=skip_broken,
+        )
+        for filter_method in filters
     ]
-    if not rows:
+    if not any(selection.rows for selection in selections):
         raise query.QueryError("no tracks fit; 'orofacial status' shows what has been computed")
 
     def say(path: Path) -> None:
         if not as_json:
             console.print(f"written: {path}", markup=False)
 
-    done = export_rows(format_name, rows, output, nodes=nodes or None, overwrite=overwrite, on_file=say)
+    rows, broken = _readable(selections) if skip_broken else ([row for one in selections for row in one.rows], [])
+    if broken and not rows:
+        raise query.QueryError(f"none of the tracks can be read: {broken[0]}")
+    done = export_rows(
+        format_name, rows, output, nodes=nodes or None, overwrite=overwrite, skip_broken=skip_broken, on_file=say
+    )
+    left_out = [str(one) for one in [*broken, *done.left_out]]
+    n_tracks = len(rows) - len(done.left_out)
     if as_json:
-        print_json({"format": format_name, "written": done.written, "kept": done.kept, "n_tracks": len(rows)})
-        return
-    kept = f"; {len(done.kept)} were there already (--overwrite writes them anew)" if done.kept else ""
-    console.print(f"{len(done.written)} files of {len(rows)} tracks written to {output}{kept}", markup=False)
+        print_json(
+            {
+                "format": format_name,
+                "written": done.written,
+                "kept": done.kept,
+                "n_tracks": n_tracks,
+                "left_out": left_out,
+            }
+        )
+    else:
+        _report(done, output, n_tracks, left_out)
+    sys.exit(0 if done.written or done.kept else 1)
+
+
+def _report(done: Exported, output: Path, n_tracks: int, left_out: list[str]) -> None:
+    """Say what an export did."""
+    for one in left_out:
+        errors.print(f"left out {one}", markup=False, style="yellow")
+    n_kept = len(done.kept)
+    kept = f"; {n_kept} {'was' if n_kept == 1 else 'were'} there already (--overwrite writes anew)" if n_kept else ""
+    written, of_tracks = counted(len(done.written), "file"), counted(n_tracks, "track")
+    console.print(f"{written} written to {output}{kept}; {of_tracks} in all", markup=False)
     if done.written:
         next_step(f"orofacial convert {done.written[0]} OUTPUT reads one back")
+
+
+def _readable(selections: list[TrackSelection]) -> tuple[list[dict[str, Any]], list[LeftOut]]:
+    """Rows whose files are whole, by their footers, and what was left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the command says it itself
+        rows = [row for selection in selections for row in selection.readable().rows]
+    return rows, [one for selection in selections for one in selection.left_out]
 
 
 def _all(restriction: list[object]) -> object:
@@ -106,7 +150,7 @@ def _all(restriction: list[object]) -> object:
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--to", "format_name", type=click.Choice(_FORMATS), help="Format.  [default: by the ending of TARGET]")
 @click.option("--name", help="Which poses of an NWB file with several, such as side_kalman.")
-@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate, for a file without times.")
+@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate, for a file that has no times.")
 @click.option("--overwrite", is_flag=True, help="Write TARGET anew if it is there already.")
 @json_option
 @says_errors
@@ -121,17 +165,25 @@ def convert(
 ) -> None:
     """Read one file of tracks, of this or another program, and write it in another format. Needs no database."""
     from pipeline.export import ExportError, format_for, read, write
+    from pipeline.export.portable import times_of
 
     format_name = format_name or format_for(target)
     if target.exists() and not overwrite:
         raise ExportError(f"{target} exists already; give --overwrite, or another name")
     track = read(source, fps=fps, name=name)
     write(format_name, target, track)
+    fps_used = None if fps is None else np.array_equal(track.tracks.time, times_of(source, track.tracks.n_frames, fps))
     n_frames, n_nodes = track.tracks.score.shape
     if as_json:
         said = {"n_frames": n_frames, "nodes": track.tracks.nodes, "provenance": track.provenance or None}
+        said["fps_used"] = fps_used
         print_json({"source": source, "target": target, "format": format_name, **said})
         return
-    console.print(f"{n_frames} frames of {n_nodes} nodes written to {target} ({format_name})", markup=False)
+    console.print(
+        f"{counted(n_frames, 'frame')} of {counted(n_nodes, 'node')} written to {target} ({format_name})", markup=False
+    )
+    if fps_used is False:
+        note = f"--fps {fps:g} was not used: {source} has the times of its frames"
+        errors.print(note, markup=False, style="yellow")
     if not track.provenance:
         console.print(f"{source} does not say what made it, so neither does {target}", markup=False)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import rich_click as click
 
+from compute.text import counted
 from pipeline.cli.common import connect, console, json_option, next_step, print_json, print_table, says_errors
 
 
@@ -31,14 +32,14 @@ def import_file(context: click.Context, file: Path, camera: str, mouse: str | No
     if as_json:
         print_json(imported)
         return
-    what = f"{imported.n_labeled_frames} labeled frames, nodes {', '.join(imported.nodes)}"
+    what = f"{counted(imported.n_labeled_frames, 'labeled frame')}, nodes {', '.join(imported.nodes)}"
     console.print(f"labels {imported.labels_id} {'imported' if imported.is_new else 'known already'}: {what}")
     if imported.mice:
         console.print(f"mice: {', '.join(imported.mice)}", markup=False)
     if imported.n_frames_without_mouse:
         console.print(
-            f"{imported.n_frames_without_mouse} frames do not say which mouse they show (see --mouse): a model trained"
-            " on them counts every mouse that is not named as held out"
+            f"{counted(imported.n_frames_without_mouse, 'frame')} without the name of a mouse (see --mouse): a model"
+            " trained with such frames counts every mouse that is not named as held out"
         )
     next_step(f"orofacial model train {imported.labels_id} --camera {camera}")
 

@@ -6,6 +6,7 @@ import sys
 
 import rich_click as click
 
+from compute.text import counted
 from pipeline.cli.common import connect, console, errors, json_option, print_json, says_errors
 
 
@@ -37,7 +38,8 @@ def migrate_tracks(
         print_json(result)
     else:
         console.print(
-            f"{result.n_migrated} rows migrated to {schema}.{result.table}, {result.n_known} were there already",
+            f"{counted(result.n_migrated, 'row')} migrated to {schema}.{result.table},"
+            f" {counted(result.n_known, 'was', 'were')} there already",
             markup=False,
         )
         for refused in result.refused:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import rich_click as click
 
+from compute.text import counted
 from pipeline.cli.common import connect, console, json_option, print_json, says_errors, session_key
 
 
@@ -73,8 +75,8 @@ def _video(chain: dict[str, Any]) -> list[str]:
     return [
         str(video["video_file"]),
         f"sha256 {video['content_hash']}",
-        f"{video['n_frames']} frames of {video['width_px']} x {video['height_px']} px, {video['fps']} fps;"
-        f" times: {video['times']}",
+        f"{counted(video['n_frames'], 'frame')} of {video['width_px']} x {video['height_px']} px,"
+        f" {_fps(video['fps'])} fps; times: {video['times']}",
         of_mouse,
     ]
 
@@ -86,16 +88,17 @@ def _labels(chain: dict[str, Any]) -> list[str]:
     mice = ", ".join(labels["mice"]) or "no known mouse"
     return [
         f"{labels['labels_id']} {labels['labels_name']}, imported {labels['imported_at']}",
-        f"{labels['n_labeled_frames']} labeled frames of {mice}",
+        f"{counted(labels['n_labeled_frames'], 'labeled frame')} of {mice}",
     ]
 
 
 def _model(chain: dict[str, Any]) -> list[str]:
     model = chain["model"]
     mice = ", ".join(model["training_mice"]) or "unknown mice"
+    n_frames = model["n_training_frames"] and counted(model["n_training_frames"], "frame")
     lines = [
         f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",
-        f"fitted to {model['n_training_frames'] or 'an unknown number of'} frames of {mice}; this mouse was"
+        f"fitted to {n_frames or 'an unknown number of frames'} of {mice}; this mouse was"
         f" {'held out' if model['held_out'] else 'in training'}",
     ]
     if model["training"] is None:
@@ -110,8 +113,8 @@ def _error(error: dict[str, Any] | None) -> list[str]:
     if error is None:
         return ["error: not measured yet"]
     lines = [
-        f"error on {error['n_held_out_frames']} labeled frames held out: median {_number(error['error_p50_px'])} px,"
-        f" p90 {_number(error['error_p90_px'])} px"
+        f"error on {counted(error['n_held_out_frames'], 'labeled frame')} held out:"
+        f" median {_number(error['error_p50_px'])} px, p90 {_number(error['error_p90_px'])} px"
     ]
     for node, one in error["nodes"].items():
         lines.append(
@@ -138,7 +141,8 @@ def _filter(chain: dict[str, Any]) -> list[str]:
     one = chain["filter"]
     lines = [f"{one['filter_name']}: {_pairs(one['parameters']) or 'no parameters'}"]
     for node, fitted in (one["fitted"] or {}).items():
-        lines.append(f"fitted to {node}: {_pairs(fitted)}")
+        lines += [f"fitted to {node}:" if fitted else f"fitted to {node}: nothing, there was no point to use"]
+        lines += [f"    {name}: {_of_axes(value)}" for name, value in (fitted or {}).items()]
     return lines + _made(one["provenance"])
 
 
@@ -160,7 +164,30 @@ def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {'none' if value is None else _number(value)}" for name, value in values.items())
 
 
+def _of_axes(value: Any) -> str:
+    """What a filter fitted: one number, a pair for x and y, or quantiles of such pairs."""
+    if isinstance(value, dict):
+        return "over the windows of the video " + "; ".join(f"{name} {_of_axes(item)}" for name, item in value.items())
+    if isinstance(value, list) and len(value) == 2:
+        return f"x {_number(value[0])}, y {_number(value[1])}"
+    return _number(value)
+
+
+def _fps(fraction: str) -> str:
+    """A frame rate for people.
+
+    Examples
+    --------
+    >>> _fps("100/1"), _fps("30000/1001")
+    ('100', '29.97 (30000/1001)')
+    """
+    fps = Fraction(fraction)
+    return str(fps) if fps.denominator == 1 else f"{float(fps):.4g} ({fraction})"
+
+
 def _number(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"({_pairs(value)})"
     if isinstance(value, list):
         return "[" + ", ".join(_number(item) for item in value) + "]"
     return "unknown" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -33,7 +33,9 @@ _CONFIDENCE = (
     "The pose estimator's score (SLEAP: the peak of the confidence map, which may exceed 1); 0: not found;"
     " NaN: placed by a person"
 )
-_ABOUT = "provenance_"
+ABOUT = "provenance_"
+"""How the names of the scratch data begin that hold `PortableTrack.about`."""
+
 _ORIGIN = "(0, 0) is the center of the upper left pixel of the video's frame; x to the right, y down"
 
 
@@ -128,7 +130,7 @@ def _add_tracks(file: Any, path: Path, names: list[str], tracks: Sequence[Portab
             behavior.add(pose)
         for series in _filter_series(name, track, clock):
             behavior.add(series)
-        file.add_scratch(track.about(), name=_ABOUT + name, description=f"What made {name}, as JSON")
+        file.add_scratch(track.about(), name=ABOUT + name, description=f"What made {name}, as JSON")
 
 
 def _skeleton_key(track: PortableTrack) -> tuple[Any, ...]:
@@ -306,8 +308,8 @@ def _read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
         nodes=nodes,
         **arrays,
     )
-    if _ABOUT + pose.name in (file.scratch or {}):
-        about = file.scratch[_ABOUT + pose.name].data
+    if ABOUT + pose.name in (file.scratch or {}):
+        about = file.scratch[ABOUT + pose.name].data
         return PortableTrack.with_about(path, tracks, about[()] if hasattr(about, "shape") else about)
     edges = tuple((nodes[int(source)], nodes[int(target)]) for source, target in pose.skeleton.edges[:])
     return PortableTrack(tracks, edges)

@@ -46,6 +46,17 @@ def stored_files(settings: Settings) -> set[Path]:
     return {path for path in settings.data_folder.rglob("*.slp") if path.is_file()}
 
 
+def test_a_frame_from_a_folder_with_an_impossible_date_is_of_no_known_mouse(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+
+    path = tmp_path / "side.pkg.slp"
+    sources = [(f"/raw/mouse01/{folder}/side.mp4", 7) for folder in ("2026-03-02_1", "2026-13-45_1")]
+    images = np.arange(2 * 40 * 60).reshape(2, 40, 60).astype(np.uint8)
+    write_package(path, images, np.full((2, 3, 2), 5.0), NODES, EDGES, sources)
+    imported = import_labels(path, camera="side")
+    assert (list(imported.mice), imported.n_frames_without_mouse) == (["mouse01"], 1)
+
+
 def test_every_point_and_image_is_kept_as_the_person_left_it(package: Path) -> None:
     from ingest.labels import import_labels
     from schemas.codecs import local_copy

@@ -166,6 +166,40 @@ def test_a_name_that_fits_no_pattern_is_refused(make_session: MakeSession, datab
     assert "{mouse}/{date}_{number}" in message
 
 
+def test_a_date_that_is_none_is_refused_as_such(make_session: MakeSession, database: Settings) -> None:
+    message = refusal(make_session("mouse01/2026-13-45_1"), database)
+    assert "2026-13-45 is no date" in message
+    assert "pattern" not in message
+
+
+def test_a_session_file_that_is_no_toml_says_what_to_do(make_session: MakeSession, database: Settings) -> None:
+    folder = make_session()
+    (folder / "session.toml").write_text("rig = rig 2\n")
+    message = refusal(folder, database)
+    assert str(folder / "session.toml") in message
+    assert "line 1" in message
+    assert "text stands in quotes" in message
+
+
+def test_a_camera_that_comes_later_is_refused_with_the_way_out(
+    make_session: MakeSession, tmp_path: Path, database: Settings
+) -> None:
+    folder = make_session(cameras=("side", "lower"))
+    (folder / "lower.mp4").rename(tmp_path / "lower.mp4")
+    assert [outcome.status for outcome in ingest_all(tmp_path / "raw")] == ["ingested"]
+    (tmp_path / "lower.mp4").rename(folder / "lower.mp4")
+    message = refusal(folder, database)
+    assert "'orofacial delete session mouse01/2026-03-02_1'" in message
+    assert f"'orofacial ingest {folder}'" in message
+    assert "--marker" in message
+    from pipeline.deletion import delete, plan_session
+    from schemas.session import Session
+
+    delete(plan_session(Session.fetch1("KEY")))
+    assert [outcome.status for outcome in ingest_all(tmp_path / "raw")] == ["ingested"]
+    assert rows() == (1, 1, 2)
+
+
 def test_a_typo_in_session_toml_is_refused(make_session: MakeSession, database: Settings) -> None:
     folder = make_session()
     (folder / "session.toml").write_text('experimentor = "Ada"\n')
@@ -189,7 +223,7 @@ def test_a_renamed_copy_is_recognised(make_session: MakeSession, tmp_path: Path,
     copy.mkdir(parents=True)
     shutil.copy(original / "side.mp4", copy / "lower.mp4")
     message = refusal(copy, database)
-    assert str(original / "side.mp4") in message
+    assert f"{original / 'side.mp4'}, which is known already" in message
 
 
 def test_a_recording_that_changed_is_refused(make_session: MakeSession, tmp_path: Path, database: Settings) -> None:

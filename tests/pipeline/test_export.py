@@ -14,6 +14,7 @@ import pytest
 import sleap_io as sio
 
 from compute.simulation import EDGES, NODES
+from pipeline.export import FORMATS, ExportError, read
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -26,6 +27,12 @@ def nwb_folder(small_lab: Any, orofacial: Run, tmp_path_factory: pytest.TempPath
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["written"]) == 3
     return folder
+
+
+def export_rows(*arguments: Any, **options: Any) -> Any:
+    from pipeline.export.folder import export_rows
+
+    return export_rows(*arguments, **options)
 
 
 def rows_of(filter_method: str, **question: Any) -> list[dict[str, Any]]:
@@ -121,8 +128,7 @@ def test_sleap_opens_the_nwb_file(nwb_folder: Path) -> None:
 
 @pytest.mark.parametrize("format_name", ["slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv"])
 def test_every_file_comes_back_with_what_made_it(small_lab: Any, format_name: str, tmp_path: Path) -> None:
-    from pipeline.export import read
-    from pipeline.export.folder import export_rows, portable
+    from pipeline.export.folder import portable
 
     rows = rows_of("kalman", mouse="mouse01") + rows_of("raw", mouse="mouse01")
     done = export_rows(format_name, rows, tmp_path)
@@ -142,6 +148,71 @@ def test_every_file_comes_back_with_what_made_it(small_lab: Any, format_name: st
     again = export_rows(format_name, rows, tmp_path)
     assert (again.written, len(again.kept)) == ([], 4)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("format_name", list(FORMATS))
+def test_a_file_with_other_nodes_is_not_taken_for_the_one_asked_for(
+    small_lab: Any, format_name: str, tmp_path: Path
+) -> None:
+    rows = rows_of("raw", mouse="mouse02", camera="side")
+    (path,) = export_rows(format_name, rows, tmp_path).written
+    before = path.read_bytes()
+    for nodes in (None, NODES, NODES[::-1]):
+        assert export_rows(format_name, rows, tmp_path, nodes=nodes).kept == [path]
+    with pytest.raises(ExportError, match=r"holds .*left_snout_tip.*asked for is jaw_tip\. Nothing was written"):
+        export_rows(format_name, rows + rows_of("raw", mouse="mouse01"), tmp_path, nodes=("jaw_tip",))
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("*mouse01*"))
+    export_rows(format_name, rows, tmp_path, nodes=("jaw_tip",), overwrite=True)
+    assert read(path).tracks.nodes == ("jaw_tip",)
+    with pytest.raises(ExportError, match=r"asked for is .*left_snout_tip"):
+        export_rows(format_name, rows, tmp_path)
+
+
+def test_an_nwb_file_with_other_filters_is_not_taken_for_the_one_asked_for(small_lab: Any, tmp_path: Path) -> None:
+    raw, kalman = (rows_of(name, mouse="mouse02", camera="side") for name in ("raw", "kalman"))
+    export_rows("nwb", raw, tmp_path)
+    with pytest.raises(ExportError, match="kalman it holds none of it"):
+        export_rows("nwb", raw + kalman, tmp_path)
+
+
+def test_a_file_that_another_program_saved_is_kept(small_lab: Any, tmp_path: Path) -> None:
+    rows = rows_of("raw", mouse="mouse02", camera="side")
+    (path,) = export_rows("slp", rows, tmp_path).written
+    sio.load_slp(str(path), open_videos=False).save(str(path), verbose=False)
+    assert export_rows("slp", rows, tmp_path, nodes=("jaw_tip",)).kept == [path]
+
+
+def test_a_broken_track_is_named_or_left_out(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
+    from pipeline import query
+
+    selection = query.tracks(filter="median", camera="side")
+    gone, damaged = (Path(file) for file in selection.files()[:2])
+    content = damaged.read_bytes()
+    gone.rename(gone.with_suffix(".away"))
+    damaged.write_bytes(content[:100] + bytes(len(content) // 2) + content[100 + len(content) // 2 :])
+    try:
+        words = ("export", "csv", "--filter", "median", "--camera", "side", "-o", tmp_path)
+        refused = orofacial(*words)
+        assert refused.returncode == 1
+        assert "mouse01/2026-03-02_1 side, model" in refused.stderr
+        assert "--skip-broken" in refused.stderr
+        assert "mouse01/2026-03-02_1 side" in orofacial("why", "mouse01/2026-03-02_1", "--filter", "median").stderr
+        done = orofacial(*words, "--skip-broken")
+        assert done.returncode == 0, done.stderr
+        assert "1 file written" in done.stdout
+        for mouse in ("mouse01", "mouse02"):
+            assert done.stderr.count(f"left out {mouse}/2026-03-02_1 side") == 1
+            assert done.stderr.count(f"{mouse}/2026-03-02_1 side") == 1
+        said = json.loads(orofacial(*words, "--skip-broken", "--overwrite", "--json").stdout)
+        assert (len(said["written"]), said["n_tracks"], len(said["left_out"])) == (1, 1, 2)
+        nothing = orofacial(*words, "--skip-broken", "--mouse", "mouse01")
+        assert nothing.returncode == 1
+        assert "none of the tracks can be read: mouse01/2026-03-02_1 side" in nothing.stderr
+    finally:
+        gone.with_suffix(".away").rename(gone)
+        damaged.write_bytes(content)
+    assert [path.name[:7] for path in tmp_path.glob("*.csv")] == ["mouse03"]
 
 
 def test_a_folder_of_parquet_is_one_table(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
@@ -178,14 +249,18 @@ def test_the_command_says_what_it_did_and_converts(small_lab: Any, orofacial: Ru
     selection = ("--session", "mouse02/2026-03-02_1", "--camera", "lower")
     done = orofacial("export", "slp", "-o", tmp_path, *selection)
     assert done.returncode == 0, done.stderr
-    assert "1 files of 1 tracks written" in done.stdout
+    assert "1 file written" in done.stdout
     (path,) = tmp_path.glob("*.slp")
     again = orofacial("export", "slp", "-o", tmp_path, *selection)
-    assert "1 were there already" in again.stdout
+    assert "1 was there already" in again.stdout
     assert orofacial("convert", path, tmp_path / "a.dlc.h5").returncode == 0
     assert "exists already" in orofacial("convert", path, tmp_path / "a.dlc.h5").stderr
     converted = orofacial("convert", tmp_path / "a.dlc.h5", tmp_path / "b.nwb", "--json")
     assert json.loads(converted.stdout)["provenance"]["mouse"]["mouse_id"] == "mouse02"
+    timed = orofacial("convert", path, tmp_path / "c.csv", "--fps", 30)
+    assert timed.returncode == 0
+    assert "--fps 30 was not used" in timed.stderr
+    assert json.loads(orofacial("convert", path, tmp_path / "d.csv", "--fps", 30, "--json").stdout)["fps_used"] is False
     for words, said in [
         (("export", "slp", "-o", tmp_path, "--mouse", "mouse09"), "no mouse_id 'mouse09'"),
         (("export", "slp", "-o", tmp_path, "--where", "sex='unknown' and genotype='x'"), "no tracks fit"),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,47 @@ def test_the_code_version_is_that_of_the_checkout_wherever_the_worker_starts(tmp
     if described.returncode == 0:
         assert done.stdout.strip().endswith(described.stdout.strip())
     assert done.stdout.startswith("0.1.0")
+
+
+def test_times_have_a_zone_and_are_right(small_lab: object) -> None:
+    from pipeline import query
+    from pipeline.why import chain
+
+    for row in query.tracks(mouse="mouse01").rows:
+        found = chain(row)
+        for said in (found["labels"]["imported_at"], found["model"]["created_at"]):
+            age = datetime.now(UTC) - datetime.fromisoformat(said)
+            assert timedelta() <= age < timedelta(hours=1)
+
+
+def test_what_a_filter_fitted_is_said_for_people(small_lab: object) -> None:
+    from pipeline import query
+    from pipeline.cli.why import describe
+    from pipeline.why import chain
+
+    (row,) = query.tracks(mouse="mouse03", camera="lower", filter="kalman").rows
+    found = chain(row, "jaw_tip")
+    found["filter"]["fitted"] = {
+        "jaw_tip": {
+            "process_noise_px2_per_s3": {"p10": [2549.4752739962614, 2.0], "p90": [31785.409, 308572.0998536034]},
+            "measurement_sd_px": [0.0722612, 0.225],
+            "log_likelihood": -863.52,
+        },
+        "nose": None,
+    }
+    found["filter"]["parameters"] = {"rigid_groups": None, "nodes": {"jaw_tip": {"sd_px": 0.123456789}}}
+    found["video"]["fps"] = "30000/1001"
+    lines = [line.strip() for line in describe(found)]
+    assert (
+        "process_noise_px2_per_s3: over the windows of the video p10 x 2549, y 2; p90 x 3.179e+04, y 3.086e+05" in lines
+    )
+    assert "measurement_sd_px: x 0.07226, y 0.225" in lines
+    assert "log_likelihood: -863.5" in lines
+    assert "fitted to nose: nothing, there was no point to use" in lines
+    assert "kalman: rigid_groups none, nodes (jaw_tip (sd_px 0.1235))" in lines
+    text = "\n".join(lines)
+    assert "29.97 (30000/1001) fps" in text
+    assert "{" not in text
 
 
 def test_the_command_prints_the_chain_as_text_and_as_json(orofacial: Run) -> None:
