@@ -21,8 +21,8 @@ from rich.table import Table
 
 from compute.errors import OrofacialError
 
-console = Console(soft_wrap=True, highlight=False, emoji=False)  # an id such as a:x:b is no picture
-errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+console = Console(soft_wrap=True, highlight=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
@@ -136,14 +136,12 @@ def print_table(columns: list[str], rows: list[list[Any]], title: str | None = N
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
         return value == "-" or value.removeprefix("-").replace(".", "", 1).isdigit()
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    return value is None or isinstance(value, (int, float))
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -62,7 +62,7 @@ def _question(options: dict[str, Any]) -> dict[str, Any]:
         question["date"] = options["date"][0]
     if options["from_s"] is not None or options["to_s"] is not None:
         start_s, end_s = options["from_s"], options["to_s"]
-        question["time_span_s"] = (start_s, end_s)
+        question["time_span_s"] = (-1e300 if start_s is None else start_s, 1e300 if end_s is None else end_s)
     return question
 
 
@@ -130,7 +130,7 @@ def _line(row: dict[str, Any], reference: Any) -> list[Any]:
 @click.pass_context
 @says_errors
 def sql(context: click.Context, statement: str, output: Path | None, as_json: bool, **options: Any) -> None:
-    """Ask in SQL: `orofacial sql "select mouse_id, camera, var_samp(jaw_tip_y) from tracks group by all"`.
+    """Ask in SQL across all animals: `orofacial sql "select mouse_id, var_samp(jaw_tip_y) from tracks group by 1"`.
 
     The table tracks has a line a frame: the key (mouse_id, session_date, ...), held_out, sex, genotype, frame_index,
     time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Also
@@ -151,18 +151,7 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
         console.print(f"{answer.num_rows} lines written to {output}", markup=False)
     else:
         rows = answer.slice(0, _ROWS_SHOWN).to_pylist()
-        _print_answer(answer.column_names, rows)
+        print_table(answer.column_names, [list(row.values()) for row in rows])
         if answer.num_rows > _ROWS_SHOWN:
             console.print(f"{answer.num_rows} lines, {_ROWS_SHOWN} shown")
             next_step("the same with -o FILE.csv writes all of them")
-
-
-def _print_answer(columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """Print rows below each other, or, where that is wider than the terminal, the columns of each row."""
-    values = [list(row.values()) for row in rows]
-    widths = [max(len(str(value)) for value in (name, *cells)) for name, *cells in zip(columns, *values, strict=True)]
-    if sum(widths) + 2 * len(widths) <= console.width:
-        print_table(columns, values)
-        return
-    for index, row in enumerate(rows):
-        print_table([f"row {index + 1}", ""], [[name, value] for name, value in row.items()])

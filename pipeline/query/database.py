@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datajoint.hash_registry import get_store_backend
 
-from pipeline.database import is_lost
 from pipeline.query.question import QueryError, Question
 from pipeline.query.selection import TrackSelection
 from schemas.codecs import TracksReference
@@ -26,7 +24,7 @@ DETAILS = ("sex", "genotype", "date_of_birth", "session_start", "rig", "experime
 def tracks(
     *,
     node: str | Sequence[str] | None = None,
-    time_span_s: tuple[float | None, float | None] | None = None,
+    time_span_s: tuple[float, float] | None = None,
     skip_broken: bool = False,
     **question: Any,
 ) -> TrackSelection:
@@ -37,7 +35,7 @@ def tracks(
     node : str or sequence of str, optional
         Only these nodes; tracks whose skeleton lacks one of them are left out.
     time_span_s : tuple of two floats, optional
-        Only frames with start <= time < end (s); None leaves an end open.
+        Only frames with start <= time < end (s).
     skip_broken : bool
         Leave out tracks whose file is gone or damaged, say which (`TrackSelection.left_out`, and a warning), and go on.
         Otherwise the first of them is an error.
@@ -66,9 +64,9 @@ def tracks(
     >>> for row, dataset in selection.to_xarray():
     ...     variance_px2 = dataset.position.sel(keypoints="jaw_tip", space="y").var()
     """
-    asked, time_span_s = make_question(question), _time_span(time_span_s)
+    asked = make_question(question)
     nodes = None if node is None else (node,) if isinstance(node, str) else tuple(node)
-    found = sorted(run(asked.expression().proj(*DETAILS, "filtered_tracks", "raw_tracks"), asked), key=_order)
+    found = sorted(run(asked.expression().proj(*DETAILS, "filtered_tracks", "raw_tracks")), key=_order)
     if not found:
         asked.check_known()
     trained = in_training(asked)
@@ -108,41 +106,15 @@ def make_question(question: Mapping[str, Any]) -> Question:
     """
     unknown = [name for name in question if name not in Question.__dataclass_fields__]
     if unknown:
-        known = ", ".join((*Question.__dataclass_fields__, "node", "time_span_s", "skip_broken"))
+        known = ", ".join(Question.__dataclass_fields__)
         raise QueryError(f"unknown keyword {unknown[0]!r}; what can be asked for is {known}")
     return Question(**question)
 
 
-def run(expression: Any, asked: Question | None = None) -> list[dict[str, Any]]:
-    """Rows of an expression as the database gives them: one SQL query, and no codec opens anything.
-
-    Raises
-    ------
-    QueryError
-        If the server does not understand the question's restriction.
-    """
+def run(expression: Any) -> list[dict[str, Any]]:
+    """Rows of an expression as the database gives them: one SQL query, and no codec opens anything."""
     names = expression.heading.names
-    try:
-        return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
-    except Exception as error:
-        if asked is None or asked.restriction is None or is_lost(error):
-            raise
-        raise asked.bad_restriction(" ".join(str(error).split())) from error
-
-
-def _time_span(value: Any) -> tuple[float, float] | None:
-    """Start and end in seconds; an end that is None is open."""
-    if value is None:
-        return None
-    try:
-        start, end = value
-        start_s = -1e300 if start is None else float(start)
-        end_s = 1e300 if end is None else float(end)
-    except (TypeError, ValueError):
-        start_s, end_s = math.nan, math.nan
-    if not start_s < end_s:  # not a number is neither
-        raise QueryError(f"time_span_s={value!r}: expected a start and a later end in seconds; None leaves one open")
-    return start_s, end_s
+    return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
 
 
 def _order(line: dict[str, Any]) -> tuple[Any, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.query.database import tracks
@@ -57,16 +56,12 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
 
     >>> from pipeline import query
     >>> statement = "select mouse_id, var_samp(jaw_tip_y) as variance_px2 from tracks group by 1"
-    >>> query.sql(statement, filter="median", camera="lower", held_out=True).columns
+    >>> query.sql(statement, filter="median", held_out=True).columns
     ['mouse_id', 'variance_px2']
     """
-    return _relation(statement, tracks(**question), question)
-
-
-def _relation(statement: str, selection: TrackSelection, question: dict[str, Any]) -> duckdb.DuckDBPyRelation:
     import duckdb
 
-    connection = connect(selection)
+    connection = connect(tracks(**question))
     for name, table in (("distances", distances), ("qualities", qualities)):
         if re.search(rf"\b{name}\b", statement, re.IGNORECASE):
             only = {key: value for key, value in question.items() if key not in ("time_span_s", "skip_broken", "node")}
@@ -92,15 +87,13 @@ def ask(statement: str, **question: Any) -> pa.Table:
     """
     import duckdb
 
-    selection = tracks(**question)
+    relation = sql(statement, **question)
     try:
-        return _relation(statement, selection, question).to_arrow_table()
+        return relation.to_arrow_table()
     except duckdb.Error as error:
-        # Whether it is the files' fault, and which rows', is known when all of them were read.
-        whole = selection.readable(wholly=True)
-        if len(whole) == len(selection):
-            raise QueryError(f"the SQL cannot be run: {error}") from error
-    return _relation(statement, whole, question).to_arrow_table()
+        # DuckDB names one file; whether it is the files' fault, and which rows', their footers say.
+        tracks(**{**question, "skip_broken": False}).readable()
+        raise QueryError(f"the SQL cannot be run: {error}") from error
 
 
 def write_table(table: pa.Table, output: Path) -> None:
@@ -128,8 +121,7 @@ def connect(selection: TrackSelection) -> duckdb.DuckDBPyConnection:
     Raises
     ------
     QueryError
-        If the selection is empty, its first file is gone or damaged, or two of its nodes differ in case only, which SQL
-        does not tell apart.
+        If the selection is empty, or two of its nodes differ in case only, which SQL does not tell apart.
     """
     import duckdb
 
@@ -146,11 +138,7 @@ def connect(selection: TrackSelection) -> duckdb.DuckDBPyConnection:
     connection.register("manifest", keys)
     connection.execute("create temp table keys as select * from manifest")
     connection.unregister("manifest")
-    try:
-        connection.execute(f"create temp view tracks as {_select(selection)}")
-    except duckdb.Error as error:
-        replace(selection, skip_broken=False).readable(wholly=True)  # raises, and names the row
-        raise QueryError(f"the tracks cannot be read: {error}") from error
+    connection.execute(f"create temp view tracks as {_select(selection)}")
     return connection
 
 

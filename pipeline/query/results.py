@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from compute.bouts import find_bouts
 from pipeline.query.database import DETAILS, in_training, make_question, run, tracks
-from pipeline.query.question import QueryError
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import FilteredTrack, TrackQuality
 
@@ -93,10 +92,6 @@ def bouts(
     """
     import pyarrow as pa
 
-    if not isinstance(node, str):
-        raise QueryError(f"node={node!r}: expected the name of one node")
-    if not minimum_speed_px_per_s > 0:
-        raise QueryError(f"minimum_speed_px_per_s={minimum_speed_px_per_s!r}: expected a speed above 0 px/s")
     lines = []
     for row, found in tracks(node=node, **question):
         for bout in find_bouts(
@@ -116,7 +111,7 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
 
     asked = make_question(question)
     query = asked.expression().proj(*DETAILS) * table
-    found = run(query, asked)
+    found = run(query)
     if not found:
         asked.check_known()
     trained = in_training(asked)

@@ -80,8 +80,8 @@ class TrackSelection:
             else:
                 yield row, tracks
 
-    def readable(self, *, wholly: bool = False) -> TrackSelection:
-        """The tracks whose files are whole: by their footers, or `wholly`, by reading all of them.
+    def readable(self) -> TrackSelection:
+        """The tracks whose files are whole, by their footers.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class TrackSelection:
         kept = []
         for index, (row, reference) in enumerate(zip(self.rows, self.references, strict=True)):
             try:
-                reference.tracks() if wholly else reference.footer()
+                reference.footer()
             except OrofacialError as error:
                 self._broken(row, error)
             else:
@@ -202,9 +202,7 @@ class TrackSelection:
 
     def _broken(self, row: dict[str, Any], error: OrofacialError) -> None:
         if not self.skip_broken:
-            raise QueryError(
-                f"{row_name(row)}: {error}; skip_broken=True (--skip-broken) goes on without it"
-            ) from error
+            raise QueryError(f"{row_name(row)}: {error}; skip_broken=True goes on without it") from error
         left_out = LeftOut(row, str(error))
         if left_out.row not in [other.row for other in self.left_out]:
             self.left_out.append(left_out)
