@@ -104,9 +104,9 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
         described = zip(selection.rows, selection.details, selection.references, strict=True)
         listed = [_described(*one) for one in described]
         print_json({"tracks": listed, "output": output, "n_rows": n_rows, "left_out": left_out, "broken": broken})
-    elif not selection.rows:
-        raise query.QueryError("no tracks fit; 'orofacial status' shows what has been computed")
-    elif output is not None:
+        return
+    selection.check_any()
+    if output is not None:
         gone = [one.row for one in selection.left_out]
         of = "" if as_manifest else f" of {sum(row not in gone for row in selection.rows)} tracks"
         console.print(f"{n_rows} lines{of} written to {output}", markup=False)

@@ -185,8 +185,7 @@ def connect(selection: TrackSelection) -> duckdb.DuckDBPyConnection:
     if selection.skip_broken:
         selection = selection.readable()
     selection = selection.understood()
-    if not selection.rows:
-        raise QueryError("no tracks fit; 'orofacial status' shows what has been computed")
+    selection.check_any()
     connection = duckdb.connect()
     fs = selection.references[0].filesystem
     if fs is not None:

@@ -128,6 +128,19 @@ class TrackSelection:
                 kept.append(index)
         return self if len(kept) == len(self) else self.pick(kept)
 
+    def check_any(self) -> None:
+        """Refuse a selection without tracks.
+
+        Raises
+        ------
+        QueryError
+            If nothing fits, or nothing of it can be read.
+        """
+        if not self.rows and self.left_out:
+            raise QueryError(f"none of the {len(self.left_out)} tracks that fit can be read; see what was left out")
+        if not self.rows:
+            raise QueryError("no tracks fit; 'orofacial status' shows what has been computed")
+
     def pick(self, indices: Sequence[int]) -> TrackSelection:
         """Only the tracks at these places."""
         return replace(
