@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,16 @@ def whole_file(path: Path, error: type[OrofacialError], *failures: type[Exceptio
         yield temporary
         temporary.replace(path)
     except expected as reason:
-        raise error(f"{path} cannot be written: {reason}; nothing was kept of it, name another file") from reason
+        raise error(f"{path} cannot be written: {_said(path, temporary, reason)}") from reason
     finally:
         with contextlib.suppress(OSError):  # the error that is on its way says more
             temporary.unlink(missing_ok=True)
+
+
+def _said(path: Path, temporary: Path, reason: Exception) -> str:
+    """Why, and what to do, without the temporary name."""
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}; make it, or name another file"
+    number = getattr(reason, "errno", None)
+    text = os.strerror(number) if number else str(reason).replace(str(temporary), path.name)
+    return f"{text}; nothing was kept of it, name another file"

@@ -264,9 +264,10 @@ class TracksReference:
             with self._backend.fs.open(self._backend._full_path(self.path), "rb", cache_type="none") as file:
                 yield file
         except (OSError, TracksError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or error
             raise DatabaseError(
-                f"the tracks in {self.path} cannot be read ({error}); restore the file from a backup,"
-                " or delete its row to compute it again"
+                f"the tracks in {self.path} cannot be read ({reason}); restore the file from a backup, or take the"
+                " session out with 'orofacial delete session' and ingest it again"
             ) from error
 
     def __repr__(self) -> str:

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 import rich_click as click
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 from compute.errors import OrofacialError
 
-console = Console(soft_wrap=True, highlight=False)
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+# What a lab calls a mouse may hold colons: ":x:" is no picture.
+console = Console(soft_wrap=True, highlight=False, emoji=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
@@ -133,15 +135,31 @@ def print_table(columns: list[str], rows: list[list[Any]], title: str | None = N
     console.print(table)
 
 
+def print_answer(columns: list[str], rows: list[list[Any]]) -> None:
+    """Print a table; where it is wider than the terminal, a line a column, one row below the other."""
+    cells = [[" ".join(_text(value).splitlines()) for value in row] for row in rows]
+    widths = [max(cell_len(line[index]) for line in [columns, *cells]) for index in range(len(columns))]
+    if not rows or sum(widths) + 2 * len(widths) <= console.width:
+        print_table(columns, rows)
+        return
+    width = max(cell_len(column) for column in columns)
+    for number, row in enumerate(cells, start=1):
+        console.print(f"[bold]row {number}[/]")
+        for column, cell in zip(columns, row, strict=True):
+            console.print(f"  {column}{' ' * (width - cell_len(column))}  {cell}", markup=False)
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
         return value == "-" or value.removeprefix("-").replace(".", "", 1).isdigit()
-    return value is None or isinstance(value, (int, float))
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

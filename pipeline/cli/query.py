@@ -16,6 +16,7 @@ from pipeline.cli.common import (
     errors,
     json_option,
     next_step,
+    print_answer,
     print_json,
     print_table,
     says_errors,
@@ -61,8 +62,7 @@ def _question(options: dict[str, Any]) -> dict[str, Any]:
     if len(options["date"]) == 1:
         question["date"] = options["date"][0]
     if options["from_s"] is not None or options["to_s"] is not None:
-        start_s, end_s = options["from_s"], options["to_s"]
-        question["time_span_s"] = (-1e300 if start_s is None else start_s, 1e300 if end_s is None else end_s)
+        question["time_span_s"] = (options["from_s"], options["to_s"])
     return question
 
 
@@ -81,45 +81,73 @@ def _left_out_said() -> Iterator[list[str]]:
 @click.command()
 @question_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file.")
+@click.option(
+    "--manifest", "as_manifest", is_flag=True, help="Write a line a track to -o: its key, and where its file is."
+)
 @json_option
 @click.pass_context
 @says_errors
-def tracks(context: click.Context, output: Path | None, as_json: bool, **options: Any) -> None:
+def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_json: bool, **options: Any) -> None:
     """Get tracks across all animals: list those that fit, or write them to a file, a line a frame and node."""
     connect(context)
     from pipeline import query
-    from pipeline.export import write_selection
 
+    if as_manifest and output is None:
+        raise query.QueryError("--manifest writes a file: give -o FILE.csv or -o FILE.parquet")
     selection = query.tracks(**_question(options))
     with _left_out_said() as left_out:
         if options["skip_broken"]:
             selection = selection.readable()
-        n_rows = write_selection(selection, output) if output is not None and selection.rows else None
+        n_rows = _written(selection, output, as_manifest) if output is not None and selection.rows else None
+    broken = [] if output is not None else [str(one) for one in selection.broken()]
     if as_json:
-        print_json({"tracks": selection.rows, "output": output, "n_rows": n_rows, "left_out": left_out})
-    elif not selection.rows:
-        raise query.QueryError("no tracks fit; 'orofacial status' shows what has been computed")
-    elif output is not None:
-        console.print(f"{n_rows} lines of {len(selection)} tracks written to {output}", markup=False)
+        described = zip(selection.rows, selection.details, selection.references, strict=True)
+        listed = [_described(*one) for one in described]
+        print_json({"tracks": listed, "output": output, "n_rows": n_rows, "left_out": left_out, "broken": broken})
+        return
+    selection.check_any()
+    if output is not None:
+        gone = [one.row for one in selection.left_out]
+        of = "" if as_manifest else f" of {sum(row not in gone for row in selection.rows)} tracks"
+        console.print(f"{n_rows} lines{of} written to {output}", markup=False)
     else:
-        columns = ["session", "camera", "model", "filter", "held out", "frames", "nodes"]
-        print_table(columns, [_line(*pair) for pair in zip(selection.rows, selection.references, strict=True)])
-        next_step("the same with -o FILE.csv writes them; 'orofacial sql' computes on them")
+        _list(selection, broken)
 
 
-def _line(row: dict[str, Any], reference: Any) -> list[Any]:
-    """A track for people."""
-    session = f"{row['mouse_id']}/{row['session_date']}_{row['session_number']}"
-    held_out = "yes" if row["held_out"] else "no"
-    return [
-        session,
-        row["camera"],
-        row["model_id"],
-        row["filter_method"],
-        held_out,
-        reference.n_frames,
-        len(reference.nodes),
-    ]
+def _written(selection: Any, output: Path, as_manifest: bool) -> int:
+    """Write the tracks, or where they are; return the number of lines."""
+    from pipeline import query
+    from pipeline.export import write_selection
+
+    if as_manifest:
+        query.write_manifest(selection, output)
+        return len(selection)
+    if not selection.any_frame():
+        start_s, end_s = selection.time_span_s
+        raise query.QueryError(f"no track has a frame with {start_s:g} <= time < {end_s:g} s; {output} was not written")
+    return write_selection(selection, output)
+
+
+def _described(row: dict[str, Any], details: dict[str, Any], reference: Any) -> dict[str, Any]:
+    """A track for programs."""
+    n_frames, fps = reference.n_frames, details["fps"]
+    said = {"n_frames": n_frames, "fps": fps, "duration_s": n_frames / fps, "nodes": reference.nodes}
+    return {**row, **said, "file": reference.address}
+
+
+def _list(selection: Any, broken: list[str]) -> None:
+    """Tracks for people, and which of them cannot be read."""
+    rows = []
+    for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
+        session = f"{row['mouse_id']}/{row['session_date']}_{row['session_number']}"
+        names = [row[name] for name in ("camera", "model_id", "filter_method", "held_out")]
+        n_frames, fps = reference.n_frames, details["fps"]
+        rows.append([session, *names, n_frames, fps, f"{n_frames / fps:.1f}", len(reference.nodes)])
+    print_table(["session", "camera", "model", "filter", "held out", "frames", "fps", "s", "nodes"], rows)
+    for line in broken:
+        errors.print(f"cannot be used: {line}", markup=False, style="yellow")
+    leave_out = ", with --skip-broken without those" if broken else ""
+    next_step(f"the same with -o FILE.csv writes them{leave_out}; 'orofacial sql' computes on them")
 
 
 @click.command()
@@ -130,11 +158,13 @@ def _line(row: dict[str, Any], reference: Any) -> list[Any]:
 @click.pass_context
 @says_errors
 def sql(context: click.Context, statement: str, output: Path | None, as_json: bool, **options: Any) -> None:
-    """Ask in SQL across all animals: `orofacial sql "select mouse_id, var_samp(jaw_tip_y) from tracks group by 1"`.
+    """Ask in SQL across all animals.
+
+    Such as `orofacial sql "select mouse_id, var_samp(jaw_tip_y) from tracks group by 1" --camera lower`.
 
     The table tracks has a line a frame: the key (mouse_id, session_date, ...), held_out, sex, genotype, frame_index,
-    time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Also
-    distances and qualities are tables.
+    time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Each
+    camera has its own coordinates: give --camera, or group by it. Also distances and qualities are tables.
     """
     connect(context)
     from pipeline import query
@@ -151,7 +181,7 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
         console.print(f"{answer.num_rows} lines written to {output}", markup=False)
     else:
         rows = answer.slice(0, _ROWS_SHOWN).to_pylist()
-        print_table(answer.column_names, [list(row.values()) for row in rows])
+        print_answer(answer.column_names, [list(row.values()) for row in rows])
         if answer.num_rows > _ROWS_SHOWN:
             console.print(f"{answer.num_rows} lines, {_ROWS_SHOWN} shown")
             next_step("the same with -o FILE.csv writes all of them")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from datajoint.hash_registry import get_store_backend
 
-from pipeline.query.question import QueryError, Question
+from pipeline.query.checks import QueryError, refusing, texts, time_span
+from pipeline.query.columns import DETAILS
+from pipeline.query.question import Question
 from pipeline.query.selection import TrackSelection
 from schemas.codecs import TracksReference
 from schemas.model import Model
@@ -17,14 +19,13 @@ from schemas.track import FilteredTrack
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DETAILS = ("sex", "genotype", "date_of_birth", "session_start", "rig", "experimenter", "px_per_mm", "model_name")
-"""What is known of a track besides its key."""
+_FPS = ("fps_numerator", "fps_denominator")
 
 
 def tracks(
     *,
     node: str | Sequence[str] | None = None,
-    time_span_s: tuple[float, float] | None = None,
+    time_span_s: tuple[float | None, float | None] | None = None,
     skip_broken: bool = False,
     **question: Any,
 ) -> TrackSelection:
@@ -35,7 +36,7 @@ def tracks(
     node : str or sequence of str, optional
         Only these nodes; tracks whose skeleton lacks one of them are left out.
     time_span_s : tuple of two floats, optional
-        Only frames with start <= time < end (s).
+        Only frames with start <= time < end (s); None for an open end.
     skip_broken : bool
         Leave out tracks whose file is gone or damaged, say which (`TrackSelection.left_out`, and a warning), and go on.
         Otherwise the first of them is an error.
@@ -51,7 +52,7 @@ def tracks(
     Raises
     ------
     QueryError
-        If the filter, mouse, camera ... does not exist, or no skeleton has the node.
+        If the filter, mouse, camera ... does not exist, no skeleton has the node, or a value cannot be understood.
 
     Examples
     --------
@@ -64,9 +65,9 @@ def tracks(
     >>> for row, dataset in selection.to_xarray():
     ...     variance_px2 = dataset.position.sel(keypoints="jaw_tip", space="y").var()
     """
-    asked = make_question(question)
-    nodes = None if node is None else (node,) if isinstance(node, str) else tuple(node)
-    found = sorted(run(asked.expression().proj(*DETAILS, "filtered_tracks", "raw_tracks")), key=_order)
+    asked = make_question(question, "node", "time_span_s", "skip_broken")
+    nodes, span = None if node is None else texts("node", node), time_span(time_span_s)
+    found = sorted(run(asked, asked.expression().proj(*DETAILS, *_FPS, "filtered_tracks", "raw_tracks")), key=_order)
     if not found:
         asked.check_known()
     trained = in_training(asked)
@@ -78,9 +79,10 @@ def tracks(
         backends[store] = backends.get(store) or get_store_backend(store)
         row = {name: line[name] for name in FilteredTrack.primary_key}
         rows.append({**row, "held_out": asked.is_held_out(row, trained)})
-        details.append({name: line[name] for name in DETAILS})
+        fps = line["fps_numerator"] / line["fps_denominator"]
+        details.append({**{name: line[name] for name in DETAILS}, "fps": fps})
         references.append(TracksReference(stored, backends[store]))
-    selection = TrackSelection(rows, nodes, references, details, time_span_s, skip_broken)
+    selection = TrackSelection(rows, nodes, references, details, span, skip_broken)
     return selection if nodes is None else _with_nodes(selection, nodes)
 
 
@@ -90,14 +92,14 @@ def manifest(**question: Any) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        A line a track: its key, ``held_out``, what is known of mouse, session and model, ``n_frames``, ``nodes``, and
-        ``file``: a path in a folder store, ``s3://bucket/key`` in S3. The list comes from the database.
+        A line a track: its key, ``held_out``, what is known of mouse, session, video and model, ``n_frames``,
+        ``nodes``, and ``file``: a path in a folder store, ``s3://bucket/key`` in S3. The list comes from the database.
     """
     return tracks(**question).manifest()
 
 
-def make_question(question: Mapping[str, Any]) -> Question:
-    """The question of a call's keywords.
+def make_question(question: Mapping[str, Any], *beside: str) -> Question:
+    """The question of a call's keywords; `beside` are those that the call has of its own.
 
     Raises
     ------
@@ -106,15 +108,22 @@ def make_question(question: Mapping[str, Any]) -> Question:
     """
     unknown = [name for name in question if name not in Question.__dataclass_fields__]
     if unknown:
-        known = ", ".join(Question.__dataclass_fields__)
+        known = ", ".join([*beside, *Question.__dataclass_fields__])
         raise QueryError(f"unknown keyword {unknown[0]!r}; what can be asked for is {known}")
     return Question(**question)
 
 
-def run(expression: Any) -> list[dict[str, Any]]:
-    """Rows of an expression as the database gives them: one SQL query, and no codec opens anything."""
+def run(asked: Question, expression: Any) -> list[dict[str, Any]]:
+    """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
+
+    Raises
+    ------
+    QueryError
+        If the database refuses the question's restriction.
+    """
     names = expression.heading.names
-    return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
+    with refusing(asked.expression, asked.restriction):
+        return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
 
 
 def _order(line: dict[str, Any]) -> tuple[Any, ...]:

@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from datetime import date as Date
 from typing import Any
 
-from compute.errors import OrofacialError
+from pipeline.query.checks import QueryError, days, restricted, texts
 from schemas.model import Model
 from schemas.pose import PoseEstimation
 from schemas.session import Camera, Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, TrackQuality
-
-
-class QueryError(OrofacialError):
-    """A question about something that the database does not hold, or tracks that cannot be read."""
-
 
 QUALITIES = {
     "found": "fraction_found",
@@ -63,13 +58,18 @@ class Question:
     quality: str | Sequence[str] | None = None
     restriction: Any = None
 
+    def __post_init__(self) -> None:
+        """Refuse what is no question."""
+        if not (self.held_out is None or isinstance(self.held_out, bool)):
+            raise QueryError(f"held_out={self.held_out!r}; expected True or False, or None for both")
+
     def expression(self) -> Any:
         """One DataJoint expression: the tracks that fit, with what is known of mouse, session, video and model.
 
         Raises
         ------
         QueryError
-            If a date or condition cannot be understood.
+            If a date, condition or restriction cannot be understood.
         """
         query = (
             FilteredTrack.proj(filtered_tracks="tracks")
@@ -82,13 +82,13 @@ class Question:
         for column, values in self._values().items():
             query = query & [{column: value} for value in values]
         if self.date is not None:
-            first, last = _days(self.date)
+            first, last = days(self.date)
             query = query & f"session_date between '{first}' and '{last}'"
-        for condition in _texts(self.quality):
+        for condition in texts("quality", self.quality):
             query = query & _quality(condition)
         if self.held_out is not None:
             query = query - Model.Mouse.proj() if self.held_out else query & Model.Mouse.proj()
-        return query if self.restriction is None else query & self.restriction
+        return query if self.restriction is None else restricted(query, self.restriction)
 
     def is_held_out(self, row: Mapping[str, Any], in_training: set[tuple[str, str]]) -> bool:
         """Whether a row's mouse was kept from its model's training, given model and mouse of every training set."""
@@ -111,35 +111,17 @@ class Question:
                 if value not in known:
                     listed = ", ".join(known) or "none yet"
                     raise QueryError(f"no {column} {value!r} in the database; known are {listed}")
-        for condition in _texts(self.quality):
+        for condition in texts("quality", self.quality):
             node = _parsed(condition)["node"]
             known = sorted(set(TrackQuality.Node.to_arrays("node")))
             if known and node not in known:
                 raise QueryError(f"no quality of a node {node!r} is known; nodes are {', '.join(known)}")
 
     def _values(self) -> dict[str, tuple[str, ...]]:
-        asked = {
-            "mouse_id": self.mouse,
-            "camera": self.camera,
-            "model_id": self.model,
-            "sex": self.sex,
-            "genotype": self.genotype,
-            "filter_method": self.filter,
-        }
-        return {column: _texts(values) for column, values in asked.items() if values is not None}
-
-
-def _texts(values: str | Sequence[str] | None) -> tuple[str, ...]:
-    return () if values is None else (values,) if isinstance(values, str) else tuple(values)
-
-
-def _days(value: str | Date | Sequence[str | Date]) -> tuple[Date, Date]:
-    days = (value, value) if isinstance(value, (str, Date)) else tuple(value)
-    try:
-        first, last = (Date.fromisoformat(str(day)[:10]) for day in days)
-    except ValueError as error:
-        raise QueryError(f"date {value!r}: {error}; expected a day such as 2026-03-02, or two of them") from None
-    return first, last
+        columns = {"mouse": "mouse_id", "model": "model_id", "filter": "filter_method"}
+        names = ("mouse", "camera", "model", "sex", "genotype", "filter")
+        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {columns.get(name, name): texts(name, values) for name, values in asked.items()}
 
 
 def _parsed(condition: str) -> re.Match[str]:
@@ -148,6 +130,11 @@ def _parsed(condition: str) -> re.Match[str]:
         raise QueryError(
             f"quality {condition!r} cannot be understood; expected NODE.NAME > NUMBER such as 'jaw_tip.found > 0.95',"
             f" where NAME is one of {', '.join(QUALITIES)} and the sign one of < <= > >= ="
+        )
+    if re.search(r"[<>=].*\b(and|or)\b", found["node"], re.IGNORECASE):
+        raise QueryError(
+            f"quality {condition!r} holds several conditions; expected a list of them, which must all hold, such as"
+            " ['jaw_tip.found > 0.95', 'jaw_tip.jumps < 5'] (in a shell: --quality several times)"
         )
     return found
 

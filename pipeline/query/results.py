@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compute.bouts import find_bouts
-from pipeline.query.database import DETAILS, in_training, make_question, run, tracks
+from pipeline.query.checks import QueryError
+from pipeline.query.columns import BOUTS, DETAILS, KEY, RESULTS, schema
+from pipeline.query.database import in_training, make_question, run, tracks
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import FilteredTrack, TrackQuality
 
@@ -88,21 +90,24 @@ def bouts(
     Raises
     ------
     QueryError
-        As `tracks`, or if a file is gone or damaged.
+        As `tracks`, if a file is gone or damaged, or if a number cannot be meant.
     """
     import pyarrow as pa
 
+    if not isinstance(node, str):
+        raise QueryError(f"bouts of {node!r}; expected the name of one node, and a call for each")
+    limits = {
+        "minimum_speed_px_per_s": minimum_speed_px_per_s,
+        "minimum_duration_s": minimum_duration_s,
+        "maximum_gap_s": maximum_gap_s,
+    }
+    for name, value in limits.items():
+        if isinstance(value, str) or not 0 <= value < float("inf"):
+            raise QueryError(f"{name}={value!r}; expected a number that is not negative")
     lines = []
     for row, found in tracks(node=node, **question):
-        for bout in find_bouts(
-            found,
-            node,
-            minimum_speed_px_per_s=minimum_speed_px_per_s,
-            minimum_duration_s=minimum_duration_s,
-            maximum_gap_s=maximum_gap_s,
-        ):
-            lines.append({**row, **vars(bout)})
-    return pa.Table.from_pylist(lines)
+        lines += [{**row, **vars(bout)} for bout in find_bouts(found, node, **limits)]
+    return pa.Table.from_pylist(lines, schema(BOUTS))
 
 
 def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> pa.Table:
@@ -111,7 +116,7 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
 
     asked = make_question(question)
     query = asked.expression().proj(*DETAILS) * table
-    found = run(query)
+    found = run(asked, query)
     if not found:
         asked.check_known()
     trained = in_training(asked)
@@ -123,4 +128,4 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
         lines[-1] |= {name: line[name] for name in (*DETAILS, *columns)}
     order = [*key, *(name for name in ("node", "node_a", "node_b") if name in columns)]
     lines.sort(key=lambda line: tuple(line[name] for name in order))
-    return pa.Table.from_pylist(lines)
+    return pa.Table.from_pylist(lines, schema(KEY | DETAILS | {name: RESULTS.get(name, "double") for name in columns}))

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from compute.errors import OrofacialError
 from compute.tracks import Tracks, check_format_version
-from pipeline.query.question import QueryError
+from pipeline.query.checks import QueryError
+from pipeline.query.columns import MANIFEST, schema, tidy, tidy_schema
 from schemas.codecs import TracksReference
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -46,7 +48,7 @@ class TrackSelection:
     details : list of dict
         For each track what is known of its mouse, session, video and model.
     time_span_s : tuple of two floats, optional
-        Only frames with start <= time < end (s).
+        Only frames with start <= time < end (s); infinite at an open end.
     skip_broken : bool
         Leave out what cannot be read, instead of failing.
     left_out : list of LeftOut
@@ -80,8 +82,8 @@ class TrackSelection:
             else:
                 yield row, tracks
 
-    def readable(self) -> TrackSelection:
-        """The tracks whose files are whole, by their footers.
+    def readable(self, *, thoroughly: bool = False) -> TrackSelection:
+        """The tracks whose files are whole: by their footers, or thoroughly, by reading what is asked for.
 
         Raises
         ------
@@ -91,12 +93,22 @@ class TrackSelection:
         kept = []
         for index, (row, reference) in enumerate(zip(self.rows, self.references, strict=True)):
             try:
-                reference.footer()
+                reference.tracks(self.nodes, self.time_span_s) if thoroughly else reference.footer()
             except OrofacialError as error:
                 self._broken(row, error)
             else:
                 kept.append(index)
         return self.pick(kept)
+
+    def broken(self) -> list[LeftOut]:
+        """The tracks whose file is gone or damaged, by its footer, with why; nothing is raised or left out."""
+        found = []
+        for row, reference in zip(self.rows, self.references, strict=True):
+            try:
+                reference.footer()
+            except OrofacialError as error:
+                found.append(LeftOut(row, str(error)))
+        return found
 
     def understood(self) -> TrackSelection:
         """The tracks whose format this version knows, by their rows; no file is opened.
@@ -116,6 +128,19 @@ class TrackSelection:
                 kept.append(index)
         return self if len(kept) == len(self) else self.pick(kept)
 
+    def check_any(self) -> None:
+        """Refuse a selection without tracks.
+
+        Raises
+        ------
+        QueryError
+            If nothing fits, or nothing of it can be read.
+        """
+        if not self.rows and self.left_out:
+            raise QueryError(f"none of the {len(self.left_out)} tracks that fit can be read; see what was left out")
+        if not self.rows:
+            raise QueryError("no tracks fit; 'orofacial status' shows what has been computed")
+
     def pick(self, indices: Sequence[int]) -> TrackSelection:
         """Only the tracks at these places."""
         return replace(
@@ -130,7 +155,7 @@ class TrackSelection:
         return [reference.address for reference in self.references]
 
     def manifest(self) -> pa.Table:
-        """A line a track: key, ``held_out``, details, ``n_frames``, ``nodes`` and ``file``."""
+        """A line a track: key, ``held_out``, details, ``fps``, ``n_frames``, ``nodes`` and ``file``."""
         import pyarrow as pa
 
         lines = [
@@ -139,7 +164,7 @@ class TrackSelection:
                 self.rows, self.details, self.references, self.files(), strict=True
             )
         ]
-        return pa.Table.from_pylist(lines)
+        return pa.Table.from_pylist(lines, schema(MANIFEST))
 
     def to_xarray(self) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         """One dataset a track with `movement`'s layout, beside its row; the individual is the mouse.
@@ -153,17 +178,20 @@ class TrackSelection:
     def to_arrow(self) -> Iterator[pa.Table]:
         """One table a track, one line a frame and node.
 
-        Columns: the row's keys, ``held_out``, ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``;
-        NaN where the node was not found. With a time span, ``frame_index`` still counts from the video's first frame.
+        Columns: the row's keys, ``held_out``, ``sex``, ``genotype``, ``frame_index``, ``time_s``, ``node``, ``x_px``,
+        ``y_px``, ``score``, NaN where the node was not found; and where a filter of the selection gives them
+        ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled``, null in tracks of the others. With a time span,
+        ``frame_index`` still counts from the video's first frame.
         """
-        for row, reference in zip(self.rows, self.references, strict=True):
+        columns = self._columns()
+        for row, details, reference in zip(self.rows, self.details, self.references, strict=True):
             try:
                 tracks = reference.tracks(self.nodes, self.time_span_s)
                 first = self._first_frame(reference, tracks)
             except OrofacialError as error:
                 self._broken(row, error)
             else:
-                yield _tidy(row, tracks, first)
+                yield tidy({**row, **details}, tracks, first, columns)
 
     def to_pandas(self) -> pd.DataFrame:
         """All tracks as one pandas frame, with the columns of `to_arrow`. All of it is in memory."""
@@ -187,11 +215,42 @@ class TrackSelection:
         assert isinstance(frame, pl.DataFrame)  # for the type checker: a table never becomes a series
         return frame
 
+    def to_duckdb(self) -> duckdb.DuckDBPyRelation:
+        """All tracks as one DuckDB relation, a line a frame, with the columns of the table ``tracks`` of `query.sql`.
+
+        Lazy: only the files and columns that are needed are read. ``relation.query("tracks", "select ...")`` asks it.
+
+        Raises
+        ------
+        QueryError
+            If the selection is empty, or a file is gone.
+        """
+        from pipeline.query.duckdb_view import connect
+
+        return connect(self).table("tracks")
+
+    def any_frame(self) -> bool:
+        """Whether any track has a frame in the time span; reads times until one is found, and no positions."""
+        if self.time_span_s is None:
+            return True
+        start_s, end_s = self.time_span_s
+        for reference in self.references:
+            try:
+                time = reference.time
+            except OrofacialError:
+                return True  # reading it says why
+            if ((time >= start_s) & (time < end_s)).any():
+                return True
+        return False
+
     def _whole(self) -> pa.Table:
         import pyarrow as pa
 
         tables = list(self.to_arrow())
-        return pa.concat_tables(tables) if tables else pa.table({})
+        return pa.concat_tables(tables) if tables else self._columns().empty_table()
+
+    def _columns(self) -> pa.Schema:
+        return tidy_schema(name for reference in self.references for name in reference.filter_columns)
 
     def _first_frame(self, reference: TracksReference, tracks: Tracks) -> int:
         import numpy as np
@@ -202,7 +261,9 @@ class TrackSelection:
 
     def _broken(self, row: dict[str, Any], error: OrofacialError) -> None:
         if not self.skip_broken:
-            raise QueryError(f"{row_name(row)}: {error}; skip_broken=True goes on without it") from error
+            raise QueryError(
+                f"{row_name(row)}: {error}; skip_broken=True (--skip-broken in a shell) goes on without it"
+            ) from error
         left_out = LeftOut(row, str(error))
         if left_out.row not in [other.row for other in self.left_out]:
             self.left_out.append(left_out)
@@ -213,28 +274,3 @@ def row_name(row: dict[str, Any]) -> str:
     """A track's row for people, such as ``mouse01/2026-03-02_1 lower, model 0123, kalman``."""
     session = f"{row['mouse_id']}/{row['session_date']}_{row['session_number']}"
     return f"{session} {row['camera']}, model {row['model_id']}, {row['filter_method']}"
-
-
-def _tidy(row: dict[str, Any], tracks: Tracks, first_frame: int) -> pa.Table:
-    import numpy as np
-    import pyarrow as pa
-
-    n_nodes = len(tracks.nodes)
-    n_rows = tracks.n_frames * n_nodes
-    columns: dict[str, Any] = {
-        name: pa.DictionaryArray.from_arrays(np.zeros(n_rows, np.int32), [value])
-        if isinstance(value, str)
-        else pa.repeat(value, n_rows)
-        for name, value in row.items()
-    }
-    columns |= {
-        "frame_index": np.repeat(np.arange(first_frame, first_frame + tracks.n_frames), n_nodes),
-        "time_s": np.repeat(tracks.time, n_nodes),
-        "node": pa.DictionaryArray.from_arrays(
-            np.tile(np.arange(n_nodes, dtype=np.int32), tracks.n_frames), pa.array(list(tracks.nodes), pa.string())
-        ),
-        "x_px": tracks.position[..., 0].ravel(),
-        "y_px": tracks.position[..., 1].ravel(),
-        "score": tracks.score.ravel(),
-    }
-    return pa.table(columns)

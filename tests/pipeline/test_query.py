@@ -299,7 +299,7 @@ def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settin
 
     (estimation,) = (PoseEstimation & {"mouse_id": "m[1]*", "model_id": MODEL}).proj(raw_tracks="tracks").keys()
     row = PoseEstimation & estimation
-    (stored,) = query.database.run(row.proj("tracks"))[:1]
+    (stored,) = query.database.run(query.Question(), row.proj("tracks"))[:1]
     kept = stored["tracks"] if isinstance(stored["tracks"], str) else json.dumps(stored["tracks"])
 
     def write(text: str) -> None:

@@ -1,0 +1,110 @@
+"""The columns of every table that a question gives: the same, with the same types, whatever was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from compute.tracks import Tracks
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = {
+    "mouse_id": "string",
+    "session_date": "date32",
+    "session_number": "int64",
+    "camera": "string",
+    "model_id": "string",
+    "filter_method": "string",
+    "held_out": "bool",
+}
+"""A track's key, and whether its mouse was kept from the model's training, with the types of Arrow."""
+
+DETAILS = {
+    "sex": "string",
+    "genotype": "string",
+    "date_of_birth": "date32",
+    "session_start": "timestamp[us]",
+    "rig": "string",
+    "experimenter": "string",
+    "px_per_mm": "double",
+    "model_name": "string",
+}
+"""What is known of a track besides its key."""
+
+MANIFEST = {**KEY, **DETAILS, "fps": "double", "n_frames": "int64", "nodes": "list", "file": "string"}
+BOUTS = {**KEY, **dict.fromkeys(("start_s", "end_s", "path_px", "peak_speed_px_per_s"), "double")}
+RESULTS = {"node": "string", "node_a": "string", "node_b": "string", "pair_kind": "string", "n_jumps": "int64"}
+"""Columns of results that are no floating point number."""
+
+_TIDY = {
+    **{name: "text" if kind == "string" else kind for name, kind in KEY.items()},
+    **dict.fromkeys(("sex", "genotype"), "text"),
+    "frame_index": "int64",
+    "time_s": "double",
+    "node": "text",
+    **dict.fromkeys(("x_px", "y_px", "score"), "float"),
+}
+_OF_FILTERS = {
+    "sd": {"x_sd_px": "float", "y_sd_px": "float"},
+    "rejected": {"rejected": "bool"},
+    "filled": {"filled": "bool"},
+}
+
+
+def schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Arrow's schema of named columns; a ``text`` is one of few, kept once."""
+    import pyarrow as pa
+
+    special = {"list": pa.list_(pa.string()), "text": pa.dictionary(pa.int32(), pa.string())}
+    return pa.schema([(name, special.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
+
+
+def tidy_schema(filter_columns: Iterable[str]) -> pa.Schema:
+    """Schema of a line a frame and node, with what filters gave (``sd``, ``rejected``, ``filled``)."""
+    given = set(filter_columns)
+    return schema(
+        _TIDY | {name: kind for part in _OF_FILTERS if part in given for name, kind in _OF_FILTERS[part].items()}
+    )
+
+
+def tidy(row: Mapping[str, Any], tracks: Tracks, first_frame: int, columns: pa.Schema) -> pa.Table:
+    """Tracks as a line a frame and node, with the values of `row` in every line; null where they lack a column."""
+    import numpy as np
+    import pyarrow as pa
+
+    n_nodes = len(tracks.nodes)
+    n_rows = tracks.n_frames * n_nodes
+    values: dict[str, Any] = {name: _repeated(row[name], n_rows) for name in columns.names if name in row}
+    values |= {
+        "frame_index": np.repeat(np.arange(first_frame, first_frame + tracks.n_frames), n_nodes),
+        "time_s": np.repeat(tracks.time, n_nodes),
+        "node": pa.DictionaryArray.from_arrays(
+            np.tile(np.arange(n_nodes, dtype=np.int32), tracks.n_frames), pa.array(list(tracks.nodes), pa.string())
+        ),
+        "x_px": tracks.position[..., 0].ravel(),
+        "y_px": tracks.position[..., 1].ravel(),
+        "score": tracks.score.ravel(),
+    }
+    if tracks.sd is not None:
+        values |= {"x_sd_px": tracks.sd[..., 0].ravel(), "y_sd_px": tracks.sd[..., 1].ravel()}
+    for name in ("rejected", "filled"):
+        if getattr(tracks, name) is not None:
+            values[name] = getattr(tracks, name).ravel()
+    return pa.table([_column(values.get(field.name), field.type, n_rows) for field in columns], schema=columns)
+
+
+def _repeated(value: Any, n_rows: int) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(value, str):
+        return pa.DictionaryArray.from_arrays(np.zeros(n_rows, np.int32), [value])
+    return pa.repeat(value, n_rows)
+
+
+def _column(values: Any, kind: pa.DataType, n_rows: int) -> Any:
+    import pyarrow as pa
+
+    return pa.nulls(n_rows, kind) if values is None else pa.array(values, kind)
