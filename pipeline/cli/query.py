@@ -141,9 +141,8 @@ def _list(selection: Any, broken: list[str]) -> None:
     for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
         session = f"{row['mouse_id']}/{row['session_date']}_{row['session_number']}"
         names = [row[name] for name in ("camera", "model_id", "filter_method", "held_out")]
-        n_frames, fps = reference.n_frames, details["fps"]
-        rows.append([session, *names, n_frames, fps, f"{n_frames / fps:.1f}", len(reference.nodes)])
-    print_table(["session", "camera", "model", "filter", "held out", "frames", "fps", "s", "nodes"], rows)
+        rows.append([session, *names, reference.n_frames, details["fps"]])
+    print_table(["session", "camera", "model", "filter", "held\nout", "frames", "fps"], rows)
     for line in broken:
         errors.print(f"cannot be used: {line}", markup=False, style="yellow")
     leave_out = ", with --skip-broken without those" if broken else ""

@@ -111,6 +111,7 @@ def status(context: click.Context, watch: bool, as_json: bool) -> None:
 
 
 def _show(state: Status) -> None:
+    from compute.text import counted
     from pipeline.jobs import describe
 
     if not state.n_sessions:
@@ -119,7 +120,7 @@ def _show(state: Status) -> None:
         return
     heads = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", stage) for stage in state.stages]  # narrow enough for a terminal
     rows = [[session, *map(str, stages.values())] for session, stages in state.sessions.items()]
-    total = [f"all {state.n_sessions} sessions", *map(str, state.stages.values())]
+    total = [f"all {counted(state.n_sessions, 'session')}", *map(str, state.stages.values())]
     print_table(["session", *heads], [*rows, total])
     if len(rows) < state.n_sessions:
         console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")

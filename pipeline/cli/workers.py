@@ -148,6 +148,7 @@ def retry(context: click.Context, table: str | None, mouse: str | None, as_json:
     """Try failed jobs again: those that ended in an error, and those that their workers died with."""
     connect(context)
     from compute.errors import OrofacialError
+    from compute.text import counted
     from pipeline.jobs import TABLES, retry_failed
     from schemas.subject import Mouse
 
@@ -164,6 +165,6 @@ def retry(context: click.Context, table: str | None, mouse: str | None, as_json:
     if as_json:
         print_json({"n_jobs": n})
         return
-    console.print(f"{n} jobs back in the queue" if n else "no failed job fits; see 'orofacial status'")
+    console.print(f"{counted(n, 'job')} back in the queue" if n else "no failed job fits; see 'orofacial status'")
     if n:
         next_step("a worker takes them; without one: orofacial populate")
