@@ -296,7 +296,7 @@ def test_the_shell_says_what_is_listed_and_what_is_broken(
     assert run("--manifest", "-o", tmp_path / "files.csv").returncode == 0
     damage("anna", remove=True)
     listed = run()
-    assert ["anna/2026-03-01_1", "lower", MODEL, "raw", "yes", "2000", "100", "20.0", "2"] in [
+    assert ["anna/2026-03-01_1", "lower", MODEL, "raw", "yes", "2000", "100"] in [
         line.split() for line in listed.stdout.splitlines()
     ]
     assert "cannot be used: anna/2026-03-01_1 lower" in listed.stderr
