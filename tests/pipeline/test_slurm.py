@@ -325,7 +325,9 @@ class Lab:
         logs = "\n".join(file.read_text() for file in (self.folder / "data" / "log").glob("*.log"))
         return Counter(
             re.findall(
-                r"((?:PoseEstimation|TrackQuality|FilteredTrack|DistanceMetrics|FilterComparison) \S+) [\d.]+ s", logs
+                r"((?:PoseEstimation|TrackQuality|FilteredTrack|DistanceMetrics|FilterComparison) .+) [\d.]+ s$",
+                logs,
+                re.MULTILINE,
             )
         )
 
