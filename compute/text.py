@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def counted(n: int, noun: str, plural: str = "") -> str:
     """A number and what it counts, in singular or plural.
@@ -21,3 +24,14 @@ def counted(n: int, noun: str, plural: str = "") -> str:
     ('1 file', '0 files', '2 mice')
     """
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def session_name(key: Mapping[str, Any]) -> str:
+    """A session as every command takes it, from its key.
+
+    Examples
+    --------
+    >>> session_name({"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": 1, "camera": "side"})
+    'mouse01/2026-03-02_1'
+    """
+    return f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}"

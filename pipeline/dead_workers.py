@@ -13,7 +13,7 @@ import psutil
 
 from pipeline import slurm
 from pipeline.jobs import TABLES, describe, instance, lock, put_back
-from pipeline.locks import Owner, is_lock_held, one_at_a_time, owner_dict
+from pipeline.locks import Owner, is_lock_held, one_at_a_time, owner_dict, owner_of
 from schemas.codecs import remove_unreferenced
 from schemas.worker import Crash, Worker, job_hash
 
@@ -39,18 +39,15 @@ def release_dead(tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES) -
     """
     targets = [instance(table) for table in tables]
     with one_at_a_time(targets[0].connection, "release", wait=False) as mine:
-        workers = {_owner(row): row for row in Worker.to_dicts()} if mine else {}
+        workers = {owner_of(row): row for row in Worker.to_dicts()} if mine else {}
         reserved = [(target, job) for target in targets for job in _reserved(target)] if mine else []
         queue = functools.cache(slurm.queue)
-        dead = {owner for owner in {*workers, *(_owner(job) for _, job in reserved)} if _is_dead(owner, workers, queue)}
-        n_released = sum(_release(target, job) for target, job in reserved if _owner(job) in dead)
+        owners = {*workers, *(owner_of(job) for _, job in reserved)}
+        dead = {owner for owner in owners if _is_dead(owner, workers, queue)}
+        n_released = sum(_release(target, job) for target, job in reserved if owner_of(job) in dead)
         for owner in dead:
             (Worker & owner_dict(owner)).delete_quick()
         return n_released
-
-
-def _owner(row: dict[str, Any]) -> Owner:
-    return row["host"], row["pid"], row["connection_id"]
 
 
 def _reserved(table: dj.Computed) -> list[dict[str, Any]]:
@@ -118,7 +115,7 @@ def _slurm_is_alive(job_id: str, n_restarts: int, queue: Callable[[], list[slurm
 def _release(target: dj.Computed, job: dict[str, Any]) -> bool:
     """Put a dead worker's job back, or aside after too many; remove the files that it left."""
     key = {name: job[name] for name in target.jobs.primary_key}
-    owner = owner_dict(_owner(job))
+    owner = owner_dict(owner_of(job))
     name, digest = type(target).__name__, job_hash(key)
     with target.connection.transaction:
         if not lock(target, key, owner):

@@ -13,9 +13,9 @@ import datajoint as dj
 from datajoint.utils import to_camel_case
 
 from compute.errors import OrofacialError
-from compute.text import counted
+from compute.text import counted, session_name
 from pipeline.collection import StoredFile, computed_tables, files_of, references_of, remove
-from pipeline.locks import is_lock_held
+from pipeline.locks import is_lock_held, owner_of
 from schemas import labels
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
@@ -71,7 +71,7 @@ def plan_session(key: dict[str, Any]) -> Plan:
     DeletionError
         If there is no such session, or what people labelled hangs on it.
     """
-    name = f"session {key['mouse_id']}/{key['session_date']}_{key['session_number']}"
+    name = f"session {session_name(key)}"
     if not Session & key:
         raise DeletionError(f"there is no {name}; 'orofacial status' lists those there are")
     folder = (Session & key).fetch1("session_folder")
@@ -130,8 +130,8 @@ def _label(table: Any) -> str:
 def _n_running(key: dict[str, Any]) -> int:
     """Jobs that somebody computes; those of workers that are gone do not count."""
     rows = [row for jobs in _jobs(key, reserved=True) for row in jobs.proj("host", "pid", "connection_id").to_dicts()]
-    owners = [(row["host"], row["pid"], row["connection_id"]) for row in rows]
-    known = {(row["host"], row["pid"], row["connection_id"]) for row in Worker.to_dicts()}
+    owners = [owner_of(row) for row in rows]
+    known = {owner_of(row) for row in Worker.to_dicts()}
     return sum(owner not in known or is_lock_held(Worker().connection, owner) for owner in owners)
 
 

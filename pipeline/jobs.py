@@ -24,6 +24,7 @@ from typing import Any
 import datajoint as dj
 
 from compute.errors import DatabaseError
+from compute.text import session_name
 from pipeline.locks import one_at_a_time
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError
 from schemas.model import ModelEvaluation, Training
@@ -256,11 +257,9 @@ def describe(key: dict[str, Any]) -> str:
 
     The session stands as every command takes it.
     """
-    rest = dict(key)
-    words = []
-    if set(rest) >= SESSION:
-        words.append(f"{rest.pop('mouse_id')}/{rest.pop('session_date')}_{rest.pop('session_number')}")
-    return " ".join([*words, *(str(value) for value in rest.values())])
+    if not set(key) >= SESSION:
+        return " ".join(map(str, key.values()))
+    return " ".join([session_name(key), *(str(value) for name, value in key.items() if name not in SESSION)])
 
 
 def dependents(table: dj.Computed, others: Sequence[dj.Computed]) -> tuple[dj.Computed, ...]:

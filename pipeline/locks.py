@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from datajoint.errors import DuplicateError
 
 from compute.errors import DatabaseError
-from schemas.locks import lock_number, try_lock, unlock
+from schemas.locks import holding, lock_number, try_lock
 from schemas.worker import Worker
 
 Owner = tuple[str, int, int]
 """Host, process id and connection id of a worker, as they stand in the job tables."""
+
+
+def owner_of(row: Mapping[str, Any]) -> Owner:
+    """The owner that a row of `Worker` or of a job table names."""
+    return row["host"], row["pid"], row["connection_id"]
 
 
 def owner_dict(owner: Owner) -> dict[str, Any]:
@@ -49,17 +53,10 @@ def is_lock_held(connection: Any, owner: Owner) -> bool:
 @contextmanager
 def one_at_a_time(connection: Any, what: str, wait: bool) -> Iterator[bool]:
     """Hold the lock of an action on the whole queue; yield False if another has it and `wait` is off."""
-    name = f"{Worker().full_table_name} {what}"
-    while not try_lock(connection, name):
-        if not wait:
-            yield False
-            return
-        time.sleep(0.05)
-    try:
-        yield True
-    except DuplicateError as error:
-        raise DatabaseError(
-            f"the queue was changed by another program at the same time ({error}); try again"
-        ) from error
-    finally:
-        unlock(connection, name)
+    with holding(connection, f"{Worker().full_table_name} {what}", wait=wait) as mine:
+        try:
+            yield mine
+        except DuplicateError as error:
+            raise DatabaseError(
+                f"the queue was changed by another program at the same time ({error}); try again"
+            ) from error

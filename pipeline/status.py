@@ -13,8 +13,9 @@ from typing import Any
 
 import datajoint as dj
 
+from compute.text import session_name
 from pipeline.jobs import TABLES, describe, instance
-from pipeline.locks import is_lock_held
+from pipeline.locks import Owner, is_lock_held, owner_of
 from schemas.metric import DistanceMetrics
 from schemas.pose import PoseEstimation
 from schemas.session import Session, Video
@@ -124,7 +125,7 @@ def status() -> Status:
     return Status(
         sessions={
             name: {stage: counts.get(name, nothing) for stage, counts in by_session.items()}
-            for name in map(_name, shown)
+            for name in map(session_name, shown)
         },
         stages={
             name: _count_all(stage, sum(n for n, _ in to_do[name].values()))
@@ -148,10 +149,6 @@ def status() -> Status:
 
 def _class_name(table: dj.Table) -> str:
     return type(table).__name__
-
-
-def _name(key: dict[str, Any]) -> str:
-    return f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}"
 
 
 def _count_all(table: dj.Computed, n_to_do: int) -> StageCount:
@@ -180,14 +177,14 @@ def _stage_of(
             running=running.get(name, 0),
             failed=failed.get(name, 0),
         )
-        for name in map(_name, sessions)
+        for name in map(session_name, sessions)
     }
 
 
 def _count_by_session(rows: dj.expression.QueryExpression) -> dict[str, tuple[int, dict[str, Any]]]:
     """Number of rows of each session that has any, and the session's key."""
     counts = dj.U(*Session.primary_key).aggr(rows.proj(), n="count(*)")
-    return {_name(row): (row.pop("n"), row) for row in counts.to_dicts()}
+    return {session_name(row): (row.pop("n"), row) for row in counts.to_dicts()}
 
 
 def _to_do_by_session(stage: dj.Computed) -> dict[str, tuple[int, dict[str, Any]]]:
@@ -196,7 +193,7 @@ def _to_do_by_session(stage: dj.Computed) -> dict[str, tuple[int, dict[str, Any]
     session = ", ".join(f"wanted.{quote(name)}" for name in Session.primary_key)
     counts = stage.connection.query(f"SELECT {session}, count(*) {_from_to_do(stage)} GROUP BY {session}")
     keys = ((dict(zip(Session.primary_key, row[:-1], strict=True)), row[-1]) for row in counts.fetchall())
-    return {_name(key): (n, key) for key, n in keys}
+    return {session_name(key): (n, key) for key, n in keys}
 
 
 def _n_to_do(table: dj.Computed) -> int:
@@ -219,7 +216,7 @@ def _n_rows(table: dj.Table) -> int:
 
 def _workers(tables: list[dj.Computed]) -> list[WorkerState]:
     jobs = {
-        (row["host"], row["pid"], row["connection_id"]): (
+        owner_of(row): (
             _class_name(table),
             describe({name: row[name] for name in table.primary_key}),
         )
@@ -229,12 +226,12 @@ def _workers(tables: list[dj.Computed]) -> list[WorkerState]:
     return [_worker_state(row, jobs) for row in Worker.to_dicts(order_by="host, started_at, pid")]
 
 
-def _worker_state(row: dict[str, Any], jobs: dict[tuple[str, int, int], tuple[str, str]]) -> WorkerState:
-    table_name, key = jobs.get((row["host"], row["pid"], row["connection_id"]), ("", ""))
+def _worker_state(row: dict[str, Any], jobs: dict[Owner, tuple[str, str]]) -> WorkerState:
+    table_name, key = jobs.get(owner_of(row), ("", ""))
     told = bool(table_name) and row["table_name"] == table_name
     return WorkerState(
         **{name: row[name] for name in ("host", "pid", "device", "slurm_job_id", "started_at", "heartbeat_at")},
-        alive=is_lock_held(Worker().connection, (row["host"], row["pid"], row["connection_id"])),
+        alive=is_lock_held(Worker().connection, owner_of(row)),
         job=f"{table_name} {key}".strip(),
         n_done=row["n_done"] if told else 0,
         n_total=row["n_total"] if told else 0,

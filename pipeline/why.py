@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compute.errors import OrofacialError
+from compute.text import session_name
 from compute.tracks import Tracks
 from pipeline.query.selection import row_name
 from schemas.labels import LabeledFrames
@@ -48,7 +49,7 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
         tracks = named_tracks(key, None if node is None else (node,))
     nodes = tracks.nodes if node is None else (node,)
     result = {
-        "session": f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}",
+        "session": session_name(key),
         "camera": key["camera"],
         "nodes": list(nodes),
         "fraction_found": {name: _fraction_found(tracks, name) for name in nodes},

@@ -31,11 +31,14 @@ def unlock(connection: Any, name: str) -> None:
 
 
 @contextmanager
-def holding(connection: Any, name: str) -> Iterator[None]:
-    """Wait until no other connection has a lock, and hold it."""
+def holding(connection: Any, name: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock once no other connection has it; without `wait`, yield False if another has it now."""
     while not try_lock(connection, name):
+        if not wait:
+            yield False
+            return
         time.sleep(0.05)
     try:
-        yield
+        yield True
     finally:
         unlock(connection, name)

@@ -10,6 +10,7 @@ from typing import Any
 
 import rich_click as click
 
+from compute.text import session_name
 from pipeline.cli.common import (
     connect,
     console,
@@ -139,9 +140,8 @@ def _list(selection: Any, broken: list[str]) -> None:
     """Tracks for people, and which of them cannot be read."""
     rows = []
     for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
-        session = f"{row['mouse_id']}/{row['session_date']}_{row['session_number']}"
         names = [row[name] for name in ("camera", "model_id", "filter_method", "held_out")]
-        rows.append([session, *names, reference.n_frames, details["fps"]])
+        rows.append([session_name(row), *names, reference.n_frames, details["fps"]])
     print_table(["session", "camera", "model", "filter", "held\nout", "frames", "fps"], rows)
     for line in broken:
         errors.print(f"cannot be used: {line}", markup=False, style="yellow")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from compute.errors import OrofacialError
+from compute.text import session_name
 from compute.tracks import Tracks, check_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.columns import MANIFEST, schema, tidy, tidy_schema
@@ -272,5 +273,4 @@ class TrackSelection:
 
 def row_name(row: dict[str, Any]) -> str:
     """A track's row for people, such as ``mouse01/2026-03-02_1 lower, model 0123, kalman``."""
-    session = f"{row['mouse_id']}/{row['session_date']}_{row['session_number']}"
-    return f"{session} {row['camera']}, model {row['model_id']}, {row['filter_method']}"
+    return f"{session_name(row)} {row['camera']}, model {row['model_id']}, {row['filter_method']}"
