@@ -28,10 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.estimators import sleap
-from compute.estimators.sleap import refinement_window
-from compute.estimators.sleap_runtime import sleap_nn_runtime, use_fast_memory_format
+from compute.estimators.sleap.estimator import refinement_window
+from compute.estimators.sleap.runtime import sleap_nn_runtime, use_fast_memory_format
 from compute.labels import write_package
-from compute.simulation import EDGES, NODES, render, simulate_mouse, simulate_session
+from compute.simulated_mouse.anatomy import EDGES, NODES
+from compute.simulated_mouse.simulation import render, simulate_mouse, simulate_session
 from compute.video import read_luma, write_video
 
 CONFIG = {

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         kills = disturb(server, data_folder, options)
         return {**count(data_folder, options.jobs), "kills": kills} | {"computed": _n_begun(data_folder)}
     finally:
-        from pipeline.database import disconnect
+        from pipeline.database.connection import disconnect
 
         disconnect()
         server.stop()
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _connect(data_folder: Path) -> Any:
     import schemas
-    from pipeline.database import connect
+    from pipeline.database.connection import connect
     from pipeline.settings import Settings
 
     settings = Settings(data_folder=data_folder)
@@ -157,9 +157,9 @@ def run_worker(data_folder: Path, options: argparse.Namespace) -> None:
     """A worker whose jobs are longer, and which writes down each job that it begins."""
     os.chdir(data_folder)
     _connect(data_folder)
-    from pipeline.cli.workers import _log_lines
-    from pipeline.worker import Worker
-    from schemas import progress
+    from pipeline.cli.workers_commands import _log_lines
+    from pipeline.work.worker import Worker
+    from schemas.making import progress
     from schemas.track import FilteredTrack
 
     compute = FilteredTrack.make_compute
@@ -187,7 +187,7 @@ def _start_worker(data_folder: Path, options: argparse.Namespace) -> subprocess.
 
 def disturb(server: PostgreSQL | MariaDB, data_folder: Path, options: argparse.Namespace) -> int:
     """Kill things for a while, then let the workers finish; return how many things were done."""
-    from pipeline import database
+    from pipeline.database import connection as database
 
     chance = random.Random(options.seed)
     workers = [_start_worker(data_folder, options) for _ in range(options.workers)]
@@ -275,7 +275,7 @@ def _n_begun(data_folder: Path) -> int:
 
 def count(data_folder: Path, n_jobs: int) -> dict[str, Any]:
     """What is there at the end."""
-    from pipeline.dead_workers import release_dead
+    from pipeline.work.dead_workers import release_dead
     from schemas.track import FilteredTrack
 
     release_dead()

@@ -28,11 +28,11 @@ from filter_peers import MEASUREMENT_SD, PROCESS_NOISE
 from numpy.typing import NDArray
 from simulated_tracks import NODES, RIGID, SimulatedTracks, simulate_tracks
 
-from compute.distances import distance_px, variance_without_noise_px2
 from compute.filters import apply_filter
 from compute.filters.gate import without
 from compute.filters.kalman import kalman
-from compute.filters.kalman_kernels import PRIOR, smooth
+from compute.filters.kalman.kernels import PRIOR, smooth
+from compute.measures.distances import distance_px, variance_without_noise_px2
 from compute.tracks import Tracks
 
 SIGMAS_S = (0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08)

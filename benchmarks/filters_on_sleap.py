@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from compute.distances import distance_px, variance_without_noise_px2
 from compute.filters import apply_filter
 from compute.filters.gate import without
 from compute.filters.kalman import kalman
-from compute.simulation import NODES
+from compute.measures.distances import distance_px, variance_without_noise_px2
+from compute.simulated_mouse.anatomy import NODES
 from compute.tracks import Tracks
 
 WRONG_PX = 5.0
@@ -100,7 +100,7 @@ def main() -> None:
 def demo_tracks(folder: Path) -> Any:
     """Camera and group, raw tracks, and truth of every video of a demo."""
     import schemas
-    from pipeline.database import connect
+    from pipeline.database.connection import connect
     from pipeline.settings import load_settings
 
     settings = load_settings(data_folder=folder / "data")

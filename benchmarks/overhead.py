@@ -61,7 +61,7 @@ def main() -> None:
         result["cluster_up_s"] = cluster_up_s(settings)
         result["ingest_1000_s"] = ingest_1000_s(data_folder)
     finally:
-        from pipeline.database import disconnect
+        from pipeline.database.connection import disconnect
 
         disconnect()
         shutil.rmtree(data_folder, ignore_errors=True)
@@ -81,7 +81,7 @@ class _Shown(dict[str, float]):
 
 def job_overhead_ms() -> tuple[float, float]:
     """Median and mean over 400 jobs of the time between two jobs' ends, less what make_compute took."""
-    from pipeline.worker import Worker
+    from pipeline.work.worker import Worker
     from schemas.metric import DistanceMetrics, FilterComparison, LabelError
     from schemas.track import FilteredTrack
 
@@ -202,22 +202,22 @@ def fill_done(n_sessions: int) -> None:
 
 def cluster_up_s(settings: Any) -> float:
     """A pass that may start no worker: 100 sessions' jobs are found, counted and left."""
-    from pipeline import cluster
     from pipeline.settings import GPUWorkerLimits, WorkerLimits
+    from pipeline.work import cluster
 
     limits = {"gpu_workers": GPUWorkerLimits(max_workers=0), "cpu_workers": WorkerLimits(max_workers=0)}
     none = settings.model_copy(update=limits)
     started = time.perf_counter()
-    import pipeline.database
+    import pipeline.database.connection
 
-    pipeline.database._session.settings = none  # type: ignore[union-attr]  # the same connection
+    pipeline.database.connection._session.settings = none  # type: ignore[union-attr]  # the same connection
     cluster.up(none, on_slurm=False)
     return time.perf_counter() - started
 
 
 def status_s() -> float:
     """Reading the state."""
-    from pipeline.status import status
+    from pipeline.work.status import status
 
     started = time.perf_counter()
     status()

@@ -206,10 +206,10 @@ def s3_bytes_fraction(folder: Path) -> float:
     import datajoint as dj
     from datajoint.storage import StorageBackend
 
-    from compute.tracks_file import to_parquet
+    from compute.tracks.parquet import to_parquet
     from pipeline import query
-    from schemas.codecs import TracksReference
-    from schemas.object_store import S3FileSystem
+    from schemas.stored.object_store import S3FileSystem
+    from schemas.stored.references import TracksReference
 
     sys.path.insert(0, str(ROOT / "tests"))
     from s3_store import LocalS3

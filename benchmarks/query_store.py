@@ -15,7 +15,7 @@ from simulated_tracks import NODES, simulate_tracks
 
 import schemas
 from compute.tracks import Tracks
-from pipeline.database import connect
+from pipeline.database.connection import connect
 from pipeline.settings import Settings
 
 N_MICE = 100
@@ -119,9 +119,9 @@ def again(n_sessions: int) -> tuple[list[float], list[float]]:
     The other model's rows and files are removed afterwards.
     """
     from pipeline import query
-    from schemas.codecs import published_or_removed
     from schemas.model import Model
     from schemas.pose import PoseEstimation
+    from schemas.stored.publishing import published_or_removed
 
     other = "f" * 16
     with tempfile.TemporaryDirectory() as bundle:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pymysql
 
-from pipeline.embedded import EmbeddedServer
+from pipeline.database.embedded import EmbeddedServer
 
 _SYSTEM_USER = "mysql"  # made by Debian's package
 

@@ -1,6 +1,7 @@
 """Tracks of a simulated face whose truth, wrong placements and noise are known, in any number of frames, in a second.
 
-The 3-D simulation (`compute.simulation`) renders pictures; filters are measured on longer tracks than one would render.
+The 3-D simulation (`compute.simulated_mouse`) renders pictures; filters are measured on longer tracks than one would
+render.
 """
 
 from __future__ import annotations

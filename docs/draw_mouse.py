@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from compute.simulation import CAMERAS, EDGES, NODES, render, simulate_mouse, simulate_session
+from compute.simulated_mouse.anatomy import CAMERAS, EDGES, NODES
+from compute.simulated_mouse.simulation import render, simulate_mouse, simulate_session
 
 COLORS = ("#56B4E9", "#E69F00", "#F0E442", "#009E73", "#D55E00", "#CC79A7", "#0072B2")
 

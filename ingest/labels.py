@@ -12,10 +12,10 @@ import numpy as np
 
 from compute.errors import LabelsError
 from compute.labels import Source, images_of, positions_of, read_labels, save_package, skeleton_of, sources_of
-from ingest.folders import SESSION_PATTERN, ImpossibleDateError, parse_name
-from schemas.codecs import published_or_removed
+from ingest.layout import SESSION_PATTERN, ImpossibleDateError, parse_name
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
+from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import Any
 from compute import estimators
 from compute.errors import LabelsError, ModelError
 from ingest.labels import insert_skeleton
-from schemas.codecs import published_or_removed
 from schemas.labels import LabeledFrames
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask, insert_model
 from schemas.session import Camera
+from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
 
 ESTIMATOR = "sleap"

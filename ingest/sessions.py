@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compute.errors import OrofacialError, SessionError
 from compute.text import counted
 from compute.video import VideoInfo, content_hash, probe
-from ingest.folders import (
+from ingest.layout import (
     SESSION_PATTERN,
     SessionName,
     find_session_folders,
@@ -23,9 +23,9 @@ from ingest.folders import (
     seconds_since_change,
     videos_by_camera,
 )
-from ingest.session_file import MouseFile, SessionFile, read_session_file, read_timestamps
-from schemas.codecs import published_or_removed
+from ingest.session_folder import MouseFile, SessionFile, read_session_file, read_timestamps
 from schemas.session import Camera, Session, Video
+from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
 
 Status = Literal["ingested", "would be ingested", "known", "waiting", "refused"]
@@ -79,7 +79,7 @@ def ingest(
     raw_folder : Path
         Where the sessions lie; it may also be one session's folder.
     pattern : str
-        How session folders are named, see `ingest.folders.parse_name`.
+        How session folders are named, see `ingest.layout.parse_name`.
     stable_after_s : float
         A folder with a file written within this many seconds is left for the next pass.
     dry_run : bool

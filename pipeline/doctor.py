@@ -46,7 +46,7 @@ def _run(name: str, check: Callable[[Settings], Check], settings: Settings) -> C
 
 
 def _check_database(settings: Settings) -> Check:
-    from pipeline.database import describe
+    from pipeline.database.connection import describe
 
     status = describe(settings)
     if not status.reachable:
@@ -70,7 +70,7 @@ def _check_stores(settings: Settings) -> Check:
     """Write, read back and remove a small file in each store."""
     from datajoint.hash_registry import get_store_backend
 
-    from pipeline.database import connect
+    from pipeline.database.connection import connect
 
     connect(settings)
     for name, address in store_addresses().items():
@@ -104,7 +104,7 @@ def _check_video(settings: Settings) -> Check:
 def _check_estimator(settings: Settings) -> Check:
     from importlib.metadata import version
 
-    from compute.estimators.sleap_runtime import choose_device
+    from compute.estimators.sleap.runtime import choose_device
 
     device = choose_device()
     versions = f"sleap-nn {version('sleap-nn')}, torch {version('torch')}"

@@ -3,7 +3,7 @@
 They come from ``settings.toml`` in the data folder and from environment variables named
 ``OROFACIAL_`` and the setting's name in capitals; the environment wins. Everything that changes a
 result is a row in the database and not a setting. The database server and stores elsewhere than
-in the data folder are configured with DataJoint's own files and variables (see `pipeline.database`).
+in the data folder are configured with DataJoint's own files and variables (see `pipeline.database.connection`).
 """
 
 import os

@@ -15,8 +15,9 @@ from datajoint import Computed, Part
 from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
-from schemas import codecs, labels, metric, model, pose, session, subject, track, worker
-from schemas.locks import holding
+from schemas import labels, metric, model, pose, session, subject, track, worker
+from schemas.making.locks import holding
+from schemas.stored import codecs
 
 _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
 """A line of a table's definition that declares a column; not a foreign key, an index or a comment."""

@@ -10,14 +10,14 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from compute.distances import distance_px, summarize
-from compute.label_errors import label_error_px
+from compute.measures.distances import distance_px, summarize
+from compute.measures.label_errors import label_error_px
 from compute.tracks import Tracks
-from schemas import provenance
 from schemas.labels import LabeledFrames, Skeleton
+from schemas.making import provenance
+from schemas.making.resources import Resources
 from schemas.model import Model, ModelEvaluation, Training
 from schemas.pose import PoseEstimation
-from schemas.resources import Resources
 from schemas.session import Video
 from schemas.track import FilteredTrack, estimated_tracks, fetch_tracks
 
@@ -96,8 +96,8 @@ class FilterComparison(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks of both sides, compare, insert."""
-        from compute.filter_comparison import pair_movement_kept, true_distance
-        from compute.movement import NOTHING_MOVES
+        from compute.comparison.true_distance import pair_movement_kept, true_distance
+        from compute.measures.movement import NOTHING_MOVES
 
         nodes = (key["node_a"], key["node_b"])
         pair = (NodePair & key).fetch1()

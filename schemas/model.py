@@ -14,11 +14,12 @@ import datajoint as dj
 
 from compute import estimators
 from compute.errors import ModelError
-from schemas import progress, provenance
-from schemas.codecs import local_copy, published_or_removed
 from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
-from schemas.resources import Resources
+from schemas.making import progress, provenance
+from schemas.making.resources import Resources
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
+from schemas.stored.publishing import published_or_removed
+from schemas.stored.references import local_copy
 from schemas.subject import Mouse  # noqa: F401
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import datajoint as dj
 
 from compute.errors import ModelError, VideoError
 from compute.tracks import Tracks
-from schemas import progress, provenance
-from schemas.codecs import published_or_removed
+from schemas.making import progress, provenance
+from schemas.making.resources import Resources
 from schemas.model import DeployedModel, Model, load_model
-from schemas.resources import Resources
 from schemas.session import Video
+from schemas.stored.publishing import published_or_removed
 
 schema = dj.Schema()
 

@@ -9,14 +9,15 @@ from typing import Any
 import datajoint as dj
 
 from compute.filters import SCORE_EXPONENT_ATTRIBUTE, apply_filter, default_parameters
-from compute.quality import track_quality
+from compute.measures.quality import track_quality
 from compute.tracks import Tracks
-from schemas import provenance
-from schemas.codecs import TracksReference, published_or_removed
+from schemas.making import provenance
+from schemas.making.resources import Resources
 from schemas.model import ModelEvaluation, Training, score_exponent
 from schemas.pose import PoseEstimation
-from schemas.resources import Resources
 from schemas.session import Video
+from schemas.stored.publishing import published_or_removed
+from schemas.stored.references import TracksReference
 
 schema = dj.Schema()
 

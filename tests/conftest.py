@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from compute.tracks import Tracks
 from compute.video import write_video
-from pipeline.database import connect, disconnect
+from pipeline.database.connection import connect, disconnect
 from pipeline.settings import Settings
-from schemas.provenance import recording
+from schemas.making.provenance import recording
 
 # No test is timed: a shared machine is slow at times.
 hypothesis.settings.register_profile("orofacial", deadline=None)
@@ -102,7 +102,7 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     """
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
 
     folder = tmp_path_factory.mktemp("small_lab")
     raw_folder = folder / "raw"
@@ -156,7 +156,7 @@ def write_small_session(folder: Path, seed: int) -> None:
 def insert_small_model(camera: str, folder: Path) -> str:
     """Insert labels, a finished training with its evaluation, and the deployed model that came out of it."""
     from compute.labels import Source, write_package
-    from compute.simulation import EDGES, NODES
+    from compute.simulated_mouse.anatomy import EDGES, NODES
     from ingest.labels import import_labels
     from ingest.models import deploy
     from schemas import model
@@ -213,7 +213,8 @@ def insert_small_poses(model_ids: dict[str, str]) -> None:
 
 def small_tracks(time: NDArray[np.float64], camera: str, seed: int) -> Tracks:
     """What a network might give for a simulated mouse."""
-    from compute.simulation import NODES, simulate_mouse, simulate_session
+    from compute.simulated_mouse.anatomy import NODES
+    from compute.simulated_mouse.simulation import simulate_mouse, simulate_session
 
     rng = np.random.default_rng(seed)
     session = simulate_session(simulate_mouse(seed), seed=seed, n_frames=time.size)

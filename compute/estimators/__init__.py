@@ -139,7 +139,7 @@ def by_name(name: str) -> Any:
     ModelError
         If there is no such estimator.
     """
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if "_" not in module.name)
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
     if name not in names:
         raise ModelError(f"no estimator {name!r}; there are {', '.join(names)}")
     return importlib.import_module(f"compute.estimators.{name}")

@@ -14,7 +14,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressDisplay:
-    """Shows how far the tables are; a `pipeline.worker.Listener`."""
+    """Shows how far the tables are; a `pipeline.work.worker.Listener`."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)

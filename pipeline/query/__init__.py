@@ -2,18 +2,18 @@
 
 >>> import inspect
 >>> [name for name in __all__ if inspect.isfunction(globals()[name])]
-['ask', 'bouts', 'connect', 'distances', 'manifest', 'qualities', 'sql', 'tracks', 'write_manifest', 'write_table']
+['ask', 'bouts', 'distances', 'manifest', 'qualities', 'sql', 'tracks', 'write_manifest', 'write_table']
 
 Each of these takes the same question (see `Question`): by mouse, sex, genotype, date, camera, model, filter, held out
 or not, quality of the tracks, and anything else that is in the database.
 """
 
 from pipeline.query.checks import QueryError
-from pipeline.query.database import manifest, tracks
-from pipeline.query.duckdb_view import ask, connect, sql, write_manifest, write_table
 from pipeline.query.question import Question
 from pipeline.query.results import bouts, distances, qualities
+from pipeline.query.search import manifest, tracks
 from pipeline.query.selection import LeftOut, TrackSelection
+from pipeline.query.sql import ask, sql, write_manifest, write_table
 
 __all__ = [
     "LeftOut",
@@ -22,7 +22,6 @@ __all__ = [
     "TrackSelection",
     "ask",
     "bouts",
-    "connect",
     "distances",
     "manifest",
     "qualities",

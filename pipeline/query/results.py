@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compute.bouts import find_bouts
+from compute.measures.bouts import find_bouts
 from pipeline.query.checks import QueryError
 from pipeline.query.columns import BOUTS, DETAILS, KEY, RESULTS, schema
-from pipeline.query.database import in_training, make_question, run, tracks
+from pipeline.query.search import in_training, make_question, run, tracks
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import FilteredTrack, TrackQuality
 
@@ -78,7 +78,7 @@ def bouts(
     node : str
         The node that moves.
     minimum_speed_px_per_s, minimum_duration_s, maximum_gap_s : float
-        What a bout is, see `compute.bouts.find_bouts`.
+        What a bout is, see `compute.measures.bouts.find_bouts`.
     **question
         Which tracks, as of `tracks`.
 

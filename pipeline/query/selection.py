@@ -12,7 +12,7 @@ from compute.text import session_name
 from compute.tracks import Tracks, check_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.columns import MANIFEST, schema, tidy, tidy_schema
-from schemas.codecs import TracksReference
+from schemas.stored.references import TracksReference
 
 if TYPE_CHECKING:
     import duckdb
@@ -226,9 +226,27 @@ class TrackSelection:
         QueryError
             If the selection is empty, or a file is gone.
         """
+        return self.duckdb_connection().table("tracks")
+
+    def duckdb_connection(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection of its own, in which the view ``tracks`` holds these tracks.
+
+        Raises
+        ------
+        QueryError
+            If the selection is empty, a file is gone, or two nodes differ in case only, which SQL does not tell apart.
+        """
+        import duckdb
+
         from pipeline.query.duckdb_view import connect
 
-        return connect(self).table("tracks")
+        selection = (self.readable() if self.skip_broken else self).understood()
+        selection.check_any()
+        try:
+            return connect(selection.manifest(), selection.references, selection.nodes, selection.time_span_s)
+        except duckdb.Error as error:
+            selection.readable()  # says which file is gone
+            raise QueryError(f"the tracks cannot be read as one table: {error}") from error
 
     def any_frame(self) -> bool:
         """Whether any track has a frame in the time span; reads times until one is found, and no positions."""

@@ -59,8 +59,8 @@ def test_a_frame_from_a_folder_with_an_impossible_date_is_of_no_known_mouse(tmp_
 
 def test_every_point_and_image_is_kept_as_the_person_left_it(package: Path) -> None:
     from ingest.labels import import_labels
-    from schemas.codecs import local_copy
     from schemas.labels import LabeledFrames, Skeleton
+    from schemas.stored.references import local_copy
 
     imported = import_labels(package, camera="side")
     assert (imported.is_new, imported.n_labeled_frames, imported.nodes, imported.edges) == (True, 4, NODES, EDGES)

@@ -192,7 +192,7 @@ def test_a_camera_that_comes_later_is_refused_with_the_way_out(
     assert "'orofacial delete session mouse01/2026-03-02_1'" in message
     assert f"'orofacial ingest {folder}'" in message
     assert "--marker" in message
-    from pipeline.deletion import delete, plan_session
+    from pipeline.stores.deletion import delete, plan_session
     from schemas.session import Session
 
     delete(plan_session(Session.fetch1("KEY")))
@@ -265,7 +265,7 @@ import sys
 import tempfile
 import schemas
 from pathlib import Path
-from pipeline.database import connect
+from pipeline.database.connection import connect
 from pipeline.settings import Settings
 settings = Settings(data_folder=Path(sys.argv[1]), schema_prefix=sys.argv[2])
 schemas.activate(settings.schema_prefix, connect(settings))

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_notebook_gives_the_figure_and_the_right_numbers(
     small_lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from compute.distances import distance_px
+    from compute.measures.distances import distance_px
     from pipeline import query
 
     monkeypatch.setenv("OROFACIAL_DATA_FOLDER", str(small_lab.settings.data_folder))

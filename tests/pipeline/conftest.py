@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from servers import MariaDB
 
-from pipeline.embedded import EmbeddedServer
+from pipeline.database.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).parents[2]
 ADMINISTRATOR_PASSWORD = "of-the-l4b's administrator"

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute.distances import distance_px
 from compute.filters import apply_filter
-from compute.simulation import CAMERAS, NODES
+from compute.measures.distances import distance_px
+from compute.simulated_mouse.anatomy import CAMERAS, NODES
 from pipeline.settings import Settings
 
 # Trained in seconds: it finds little, and that is enough here.
@@ -32,8 +32,8 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     from ingest.models import add_training_task, deploy
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest
-    from pipeline.simulated_lab import simulate_lab
-    from pipeline.training import train_task
+    from pipeline.demo.simulated_lab import simulate_lab
+    from pipeline.query.models import train_task
 
     lab = simulate_lab(
         tmp_path_factory.mktemp("lab") / "lab",
@@ -52,7 +52,7 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def computed(lab: object) -> object:
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
 
     summary = populate()
     assert not summary.failed
@@ -69,7 +69,7 @@ def computed(lab: object) -> object:
 
 
 def test_training_says_which_mice_and_how_good(computed: object) -> None:
-    from pipeline.training import describe_models, node_errors
+    from pipeline.query.models import describe_models, node_errors
     from schemas.model import Model, ModelEvaluation
 
     for model in describe_models():
@@ -128,8 +128,8 @@ def test_held_out_is_who_was_not_trained_on(computed: object) -> None:
 
 
 def test_populate_again_changes_nothing_and_status_says_so(computed: object) -> None:
-    from pipeline.populate import populate
-    from pipeline.status import status
+    from pipeline.work.populate import populate
+    from pipeline.work.status import status
 
     assert populate().computed == {}
     state = status()
@@ -140,7 +140,7 @@ def test_populate_again_changes_nothing_and_status_says_so(computed: object) -> 
 
 def test_undeploying_a_model_deletes_nothing(computed: object) -> None:
     from ingest.models import deploy, undeploy
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
     from schemas.model import DeployedModel
     from schemas.pose import PoseEstimation
 
@@ -153,8 +153,9 @@ def test_undeploying_a_model_deletes_nothing(computed: object) -> None:
 
 
 def test_a_failed_job_is_set_aside_with_its_reason_and_retried_when_asked(computed: object) -> None:
-    from pipeline.populate import populate, retry_failed
-    from pipeline.status import status
+    from pipeline.work.jobs import retry_failed
+    from pipeline.work.populate import populate
+    from pipeline.work.status import status
     from schemas.pose import PoseEstimation
     from schemas.session import Video
 
@@ -192,7 +193,7 @@ def test_a_changed_model_is_not_used(computed: object) -> None:
 def test_a_video_of_another_size_fails_and_says_so(computed: object, tmp_path: Path) -> None:
     from compute.video import read_luma, write_video
     from ingest.sessions import ingest
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
     from schemas.session import Session
 
     source = computed.session_folder("mouse01") / "side.mp4"  # type: ignore[attr-defined]
@@ -210,10 +211,10 @@ def _worker(settings: Settings, code: str) -> subprocess.Popen[str]:
     """A process of its own that is connected to the same tables."""
     start = (
         "import schemas; from pathlib import Path; from pipeline.settings import Settings;"
-        "from pipeline.database import connect;"
+        "from pipeline.database.connection import connect;"
         f"s = Settings(data_folder=Path({str(settings.data_folder)!r}), schema_prefix={settings.schema_prefix!r});"
         "schemas.activate(s.schema_prefix, connect(s));"
-        "from pipeline.populate import populate\n"
+        "from pipeline.work.populate import populate\n"
     )
     root = Path(__file__).parent.parent.parent
     return subprocess.Popen(
@@ -240,7 +241,7 @@ populate()
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_populate_goes_on_where_it_was(computed: object, database: Settings, number: signal.Signals) -> None:
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
     from schemas.pose import PoseEstimation
 
     (PoseEstimation & {"mouse_id": "mouse01", "camera": "side"}).delete(prompt=False)
@@ -260,7 +261,7 @@ def test_a_stopped_populate_goes_on_where_it_was(computed: object, database: Set
 
 
 def test_a_full_disk_leaves_no_half_result(computed: object, database: Settings) -> None:
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
     from schemas.pose import PoseEstimation
 
     (PoseEstimation & {"mouse_id": "mouse01", "camera": "side"}).delete(prompt=False)
@@ -326,8 +327,8 @@ def _bundle_of(camera: str) -> Path:
 
 
 def test_the_report_shows_both_groups_and_is_whole_or_absent(computed: object, tmp_path: Path) -> None:
-    from pipeline.comparison import distance_comparison
-    from pipeline.report import ReportError, write_report
+    from pipeline.figures.report import ReportError, write_report
+    from pipeline.query.distances_by_filter import distance_comparison
 
     write_report(tmp_path / "report.html", summary_file=tmp_path / "summary.json")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

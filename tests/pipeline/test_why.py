@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from compute.video import content_hash
-from schemas.provenance import PACKAGES, code_version, environment, recording
+from schemas.making.provenance import PACKAGES, code_version, environment, recording
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_every_computed_table_records_what_made_its_rows(small_lab: object) -> N
 
 def test_rows_from_before_say_that_it_is_not_known(small_lab: object) -> None:
     from pipeline import query
-    from pipeline.cli.why import describe
+    from pipeline.cli.why_commands import describe
     from pipeline.why import chain
     from schemas.track import FilteredTrack
 
@@ -83,7 +83,7 @@ def test_a_recording_says_how_long_it_took_even_when_it_is_short() -> None:
 
 def test_the_code_version_is_that_of_the_checkout_wherever_the_worker_starts(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from schemas.provenance import code_version; print(code_version())"],
+        [sys.executable, "-c", "from schemas.making.provenance import code_version; print(code_version())"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -114,7 +114,7 @@ def test_times_have_a_zone_and_are_right(small_lab: object) -> None:
 
 def test_what_a_filter_fitted_is_said_for_people(small_lab: object) -> None:
     from pipeline import query
-    from pipeline.cli.why import describe
+    from pipeline.cli.why_commands import describe
     from pipeline.why import chain
 
     (row,) = query.tracks(mouse="mouse03", camera="lower", filter="kalman").rows

@@ -35,7 +35,7 @@ METHODS = ("raw", "gaussian", "median", "kalman")
 def test_recording_becomes_tracks_and_distances(camera: str, tmp_path: Path) -> None:
     """One test a camera, with a database of its own, so that two processes can share the work."""
     import schemas
-    from pipeline.database import connect, disconnect
+    from pipeline.database.connection import connect, disconnect
 
     settings = Settings(data_folder=tmp_path / "data")
     schemas.activate(settings.schema_prefix, connect(settings))
@@ -51,8 +51,8 @@ def _check_camera(camera: str, tmp_path: Path) -> None:
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest
     from pipeline import query
-    from pipeline.populate import populate
-    from pipeline.training import train_task
+    from pipeline.query.models import train_task
+    from pipeline.work.populate import populate
     from schemas.metric import DistanceMetrics
     from schemas.model import ModelEvaluation
     from schemas.session import Video

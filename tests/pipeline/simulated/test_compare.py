@@ -14,7 +14,7 @@ import pytest
 
 from compute.filters import apply_filter
 from compute.filters.kalman import kalman
-from compute.label_errors import label_error_px
+from compute.measures.label_errors import label_error_px
 
 METHODS = 8
 
@@ -22,7 +22,7 @@ METHODS = 8
 @pytest.fixture(scope="module")
 def compared(simulated_database: Any) -> Any:
     """Everything is computed."""
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
 
     summary = populate()
     assert not summary.failed
@@ -71,7 +71,7 @@ def test_labeled_frames_are_those_held_out_in_this_video(compared: Any) -> None:
 
 
 def test_the_comparison_is_as_the_truth_says(compared: Any) -> None:
-    from pipeline.filter_comparison import compare_filters
+    from pipeline.query.filter_comparison import compare_filters
 
     (comparison,) = compare_filters()
     assert comparison.n_mice == {"in training": 2, "held out": 2}
@@ -97,7 +97,7 @@ def test_the_comparison_is_as_the_truth_says(compared: Any) -> None:
 
 def test_changing_a_pair_has_its_comparison_computed_again(compared: Any) -> None:
     from ingest.pairs import add_node_pair
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
     from schemas.metric import FilterComparison
 
     pair = {"node_a": compared.moving[0], "node_b": compared.moving[1]}
@@ -124,9 +124,9 @@ def test_the_terminal_says_what_json_says_and_draws(compared: Any, tmp_path: Pat
 
 
 def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path) -> None:
-    from pipeline.comparison_plot import plot_comparison, write_figure
-    from pipeline.export import ExportError
-    from pipeline.filter_comparison import ComparisonError, compare_filters
+    from compute.formats import ExportError
+    from pipeline.figures.trade_off import plot_comparison, write_figure
+    from pipeline.query.filter_comparison import ComparisonError, compare_filters
 
     with pytest.raises(ComparisonError, match="no filters have been compared for camera top"):
         compare_filters(camera="top")
@@ -138,8 +138,8 @@ def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path)
 
 def test_a_choice_becomes_a_filter_method_once(compared: Any) -> None:
     from pipeline import query
-    from pipeline.choice import choose_filters
-    from pipeline.populate import populate
+    from pipeline.query.chosen_filters import choose_filters
+    from pipeline.work.populate import populate
     from schemas.track import FilterMethod
 
     first = run(compared, "compare", "--choose")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_the_studys_figures(simulated_database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.populate import populate
+    from pipeline.work.populate import populate
 
     assert not populate().failed
     settings = simulated_database.settings

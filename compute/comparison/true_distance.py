@@ -1,0 +1,80 @@
+"""A filter's work on the distance of two nodes: how much noise is left, and how much real movement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compute.filters.result import frame_interval_s
+from compute.measures.distances import distance_px, variance_without_noise_px2
+from compute.measures.movement import MovementKept, movement_kept
+from compute.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class TrueDistance:
+    """What the points say about a pair's real distance, their noise taken out.
+
+    Parameters
+    ----------
+    mean_px : float
+        Mean of the distance.
+    variance_px2 : float
+        Variance of the real distance; it can be a little below 0 for one that does not change.
+    """
+
+    mean_px: float
+    variance_px2: float
+
+
+def true_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> TrueDistance | None:
+    """Mean and variance of the real distance of two nodes, corrected by the posterior variance.
+
+    The variance is `variance_without_noise_px2`. (The law of total variance, which adds the posterior
+    variance to that of the filtered distance, is not used: it holds for what the smoother's model fits, and each node
+    smoothed by itself does not fit a distance that hardly changes while the head moves.)
+
+    Parameters
+    ----------
+    raw : Tracks
+        The estimator's points.
+    filtered : Tracks
+        The same after a filter that knows its posterior (``sd``).
+    node_a, node_b : str
+        The pair.
+
+    Returns
+    -------
+    TrueDistance or None
+        None for a filter without ``sd``, or where it used both points in fewer than two frames.
+    """
+    variance_px2 = variance_without_noise_px2(raw, filtered, node_a, node_b)
+    if variance_px2 is None:
+        return None
+    return TrueDistance(float(np.nanmean(distance_px(filtered, node_a, node_b))), variance_px2)
+
+
+def pair_movement_kept(
+    despiked: Tracks, filtered: Tracks, node_a: str, node_b: str, *, band_hz: tuple[float, float] | None = None
+) -> MovementKept:
+    """How much of the movement of a pair's distance a filter keeps.
+
+    Parameters
+    ----------
+    despiked : Tracks
+        The estimator's points without wrong placements, as `compute.filters.gate.gated` gives them.
+    filtered : Tracks
+        Filtered tracks of the same frames.
+    node_a, node_b : str
+        The pair.
+    band_hz : (float, float), optional
+        Band of the movement (Hz); without it, it is found in the data.
+
+    Raises
+    ------
+    TracksError
+        If the frames differ in number, or the band does not fit the frame rate.
+    """
+    reference, distance = (distance_px(tracks, node_a, node_b) for tracks in (despiked, filtered))
+    return movement_kept(reference, distance, fps=1 / frame_interval_s(despiked), band_hz=band_hz)

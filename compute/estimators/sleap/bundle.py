@@ -1,0 +1,239 @@
+"""A SLEAP model as a bundle: a folder with its weights, its configuration, and what it was trained on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from compute.errors import ModelError
+from compute.estimators import MINIMUM_SCORE
+from compute.estimators.sleap.runtime import sleap_nn_runtime
+
+WEIGHTS, CONFIG, DESCRIPTION = "best.ckpt", "training_config.yaml", "bundle.json"
+LEGACY_WEIGHTS, LEGACY_CONFIG = "best_model.h5", "training_config.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle says about its model, from its ``bundle.json``.
+
+    Parameters
+    ----------
+    nodes : tuple of str
+        Names of the nodes, in the order of the model's outputs.
+    edges : tuple of (str, str)
+        Pairs of nodes that are drawn connected.
+    height_px, width_px : int or None
+        Size of the frames that it was trained on; None where the model's own files do not say.
+    sigma : float
+        Standard deviation of the peaks in the confidence maps, in pixels of the maps.
+    minimum_score : float
+        Score below which a node counts as not found: where none is visible the confidence maps stay below it.
+    n_training_frames : int or None
+        Number of labeled frames that it was fitted to; None where the model's own files do not say.
+    seed : int or None
+        Seed of the training.
+    config : dict
+        The training configuration of this project; empty for a model trained elsewhere.
+    versions : dict
+        Versions of sleap-nn and torch that made it.
+    """
+
+    nodes: tuple[str, ...]
+    edges: tuple[tuple[str, str], ...]
+    height_px: int | None
+    width_px: int | None
+    sigma: float
+    minimum_score: float
+    n_training_frames: int | None
+    seed: int | None
+    config: dict[str, Any]
+    versions: dict[str, str]
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Read what a bundle says about its model, and check that its files are there.
+
+    Raises
+    ------
+    ModelError
+        If weights, configuration or description are missing or unreadable.
+    """
+    folder = Path(folder)
+    weights, config = _model_files(folder)
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text())
+        content["nodes"] = tuple(content["nodes"])
+        content["edges"] = tuple((source, target) for source, target in content["edges"])
+        return Bundle(**content)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{folder} holds {weights.name} and {config.name} but no {DESCRIPTION}:"
+            " it is a model trained elsewhere; import it first"
+        ) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder / DESCRIPTION} cannot be read ({error}); import the model again") from error
+
+
+def write_bundle(model_folder: Path, bundle_folder: Path, bundle: Bundle) -> None:
+    """Make a bundle of a folder that sleap-nn trained into: without the optimizer's state, paths and times.
+
+    The same training gives the same bytes. The bundle appears under its name when it is complete.
+
+    Raises
+    ------
+    ModelError
+        If the bundle's folder exists already.
+    """
+    if bundle_folder.exists():
+        raise ModelError(f"{bundle_folder} exists already; models are never overwritten, choose another folder")
+    bundle_folder.parent.mkdir(parents=True, exist_ok=True)
+    weights, config = _model_files(model_folder)
+    with tempfile.TemporaryDirectory(dir=bundle_folder.parent, prefix=f".{bundle_folder.name}.") as folder:
+        temporary = Path(folder) / "bundle"
+        temporary.mkdir()
+        if weights.name == WEIGHTS:
+            _write_slim_weights(weights, temporary / WEIGHTS)
+            _write_config_without_paths(config, temporary / CONFIG)
+        else:
+            shutil.copyfile(weights, temporary / weights.name)
+            shutil.copyfile(config, temporary / config.name)
+        (temporary / DESCRIPTION).write_text(json.dumps(asdict(bundle), indent=1, sort_keys=True) + "\n")
+        temporary.rename(bundle_folder)
+
+
+def import_bundle(
+    model_folder: str | Path, bundle_folder: str | Path, *, minimum_score: float = MINIMUM_SCORE
+) -> Bundle:
+    """Make a bundle of a single-instance model that was trained with SLEAP elsewhere.
+
+    Parameters
+    ----------
+    model_folder : str or Path
+        Output folder of ``sleap-nn train`` (``best.ckpt``, ``training_config.yaml``), or of SLEAP up to 1.4
+        (``best_model.h5``, ``training_config.json``; U-Net only, which sleap-nn converts).
+    bundle_folder : str or Path
+        Folder to create.
+    minimum_score : float
+        Score below which a node counts as not found.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    ModelError
+        If files are missing or unreadable, the model is not single-instance, or the bundle's folder exists already.
+    """
+    model_folder = Path(model_folder)
+    _model_files(model_folder)
+    with sleap_nn_runtime(1):
+        bundle = replace(_describe(model_folder), minimum_score=minimum_score)
+        write_bundle(model_folder, Path(bundle_folder), bundle)
+    return bundle
+
+
+def describe_model(model_folder: Path) -> Bundle:
+    """What the files of a model that sleap-nn trained say about it; call it inside `sleap_nn_runtime`."""
+    return _describe(model_folder)
+
+
+def with_training(bundle: Bundle, *, size: tuple[int, int], n_frames: int, seed: int, config: dict[str, Any]) -> Bundle:
+    """The same bundle with what this project knows about its own training; size is (height, width) in pixels."""
+    return replace(
+        bundle,
+        height_px=size[0],
+        width_px=size[1],
+        minimum_score=config["minimum_score"],
+        n_training_frames=n_frames,
+        seed=seed,
+        config=config,
+    )
+
+
+def _model_files(folder: Path) -> tuple[Path, Path]:
+    """Paths of weights and configuration, of sleap-nn or of SLEAP up to 1.4; raises when one is missing."""
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not a folder; expected one with {WEIGHTS} and {CONFIG}")
+    legacy = (folder / LEGACY_WEIGHTS).is_file() and not (folder / WEIGHTS).is_file()
+    names = (LEGACY_WEIGHTS, LEGACY_CONFIG) if legacy else (WEIGHTS, CONFIG)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder} has no {' and no '.join(missing)}; expected a folder that SLEAP trained a model into"
+        )
+    return folder / names[0], folder / names[1]
+
+
+def _describe(folder: Path) -> Bundle:
+    """Nodes, edges and frame size from a model's own configuration."""
+    import torch
+    from sleap_nn import __version__
+    from sleap_nn.config.utils import get_model_type_from_cfg
+    from sleap_nn.inference.loaders import _load_training_config
+    from sleap_nn.inference.utils import get_skeleton_from_config
+
+    try:
+        config, _ = _load_training_config(str(folder))
+        kind = get_model_type_from_cfg(config)
+        if kind != "single_instance":
+            raise ModelError(
+                f"{folder} holds a model of the kind {kind!r}; a head-fixed mouse needs 'single_instance':"
+                " choose that in SLEAP's training dialog"
+            )
+        head = config.model_config.head_configs.single_instance.confmaps
+        skeleton = get_skeleton_from_config(config.data_config.skeletons)[0]
+        preprocessing = config.data_config.preprocessing
+        return Bundle(
+            nodes=tuple(head.part_names or skeleton.node_names),
+            edges=tuple((source, target) for source, target in skeleton.edge_names),
+            height_px=preprocessing.max_height,
+            width_px=preprocessing.max_width,
+            sigma=float(head.sigma),
+            minimum_score=MINIMUM_SCORE,
+            n_training_frames=None,
+            seed=config.trainer_config.seed,
+            config={},
+            versions={"sleap-nn": str(config.get("sleap_nn_version") or __version__), "torch": torch.__version__},
+        )
+    except ModelError:
+        raise
+    except Exception as error:  # a configuration that somebody edited fails in many ways
+        raise ModelError(f"the training configuration in {folder} cannot be read: {error}") from error
+
+
+def _write_slim_weights(source: Path, target: Path) -> None:
+    """Copy a checkpoint without the optimizer's state (two thirds of it) and without the paths in its callbacks."""
+    import torch
+
+    try:
+        checkpoint = torch.load(source, map_location="cpu", weights_only=False)
+        slim = {key: checkpoint[key] for key in ("state_dict", "pytorch-lightning_version", "epoch", "global_step")}
+    except Exception as error:  # torch raises whatever its unpickling meets in a broken file
+        raise ModelError(f"the weights {source} cannot be read ({error}); copy or train the model again") from error
+    torch.save(slim, target)
+
+
+def _write_config_without_paths(source: Path, target: Path) -> None:
+    """Copy a sleap-nn configuration without the folders and files of the machine that trained."""
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.load(source)
+    for section, key in (
+        ("data_config", "train_labels_path"),
+        ("data_config", "val_labels_path"),
+        ("data_config", "test_file_path"),
+        ("data_config", "cache_img_path"),
+        ("trainer_config", "ckpt_dir"),
+        ("trainer_config", "run_name"),
+        ("trainer_config", "resume_ckpt_path"),
+        ("trainer_config", "wandb"),
+    ):
+        if key in config.get(section, {}):
+            config[section][key] = None
+    OmegaConf.save(config, target)

@@ -1,0 +1,5 @@
+"""The robust Kalman smoother."""
+
+from compute.filters.kalman.smoother import kalman
+
+__all__ = ["kalman"]

@@ -1,0 +1,209 @@
+"""Robust Kalman smoother: constant velocity, real time steps, fitted noise, wrong placements left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import FilterError
+from compute.filters.kalman.noise import Noise, NoiseFit, segment_frames_of
+from compute.filters.kalman.points import Points
+from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
+from compute.tracks import Tracks
+
+_FITS, _FITS_OF_ONE_NOISE = 3, 12
+"""Steps towards the likeliest noise: few where each window has one of its own, which starts near it."""
+
+_MAXIMAL_ROUNDS = 4
+_STABLE_FRACTION = 1e-4
+"""A gate has come to rest when fewer than this fraction of all points change their state."""
+
+MOTIONS = ("constant_velocity", "constant_acceleration")
+
+Array = NDArray[Any]
+
+
+def kalman(
+    tracks: Tracks,
+    *,
+    process_noise_px2_per_s3: float | None = None,
+    measurement_sd_px: float | None = None,
+    noise_window_s: float | None = 0.3,
+    minimum_bandwidth_hz: float = 2.5,
+    maximum_bandwidth_hz: float = 25.0,
+    max_gap_s: float | None = 0.1,
+    score_exponent: float | None = None,
+    gate_probability: float | None = 1e-3,
+    gate_minimum_px: float = 2.0,
+    rigid_groups: Sequence[Sequence[str]] | None = None,
+    motion: str = "constant_velocity",
+) -> Tracks:
+    """Posterior mean of each node's path, given all points that are no wrong placements.
+
+    White-noise acceleration (Bar-Shalom, Li and Kirubarajan 2001, section 6.2.2) with a Kalman filter forward and the
+    smoother of Rauch, Tung and Striebel (1965, doi:10.2514/3.3166) backward, for x and y of each node by itself.
+    Missing points are skipped; the variance of a point is ``measurement_sd_px**2 / score_weight(score)``.
+
+    Wrong placements are found in two steps: points far from a wide running median, the nearer the less their score
+    looks like that of such points; then every point against what the smoother says without it, again and again until
+    none changes sides. A person's point is always used.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks with NaN where a node was not found; frames may be at irregular times.
+    process_noise_px2_per_s3 : float or None
+        Density of the noise that drives the velocity (px²/s³). None: by maximum likelihood, for each coordinate of
+        each node and each window of the video.
+    measurement_sd_px : float or None
+        Standard deviation (px) of a point with score 1. None: by maximum likelihood, one for the whole video.
+    noise_window_s : float or None
+        Length in seconds of the windows that have a process noise each, so that bouts of movement are followed and
+        rest is smoothed. None: one process noise for the whole video.
+    minimum_bandwidth_hz, maximum_bandwidth_hz : float
+        Limits of the fitted process noise. Movement up to the first frequency is kept however small it is: without it
+        the likelihood takes a rhythm that stays below the noise, such as breathing, for noise. Movement above the
+        second (or above a quarter of the frame rate) is never followed, which would make a wrong placement look like
+        one.
+    max_gap_s : float or None
+        The longest gap, from point to point in seconds, that is filled; None for any. After a longer one the filter
+        starts afresh. The two ends are never extrapolated.
+    score_exponent : float or None
+        How the precision of a point falls with its score, see `compute.filters.score_noise`. None: as the model's
+        labeled frames say, where a pipeline knows them, else 2.
+    gate_probability : float or None
+        Probability that a good point of average score is taken for a wrong placement. None: no point is.
+    gate_minimum_px : float
+        A point nearer than this to where it should be is never a wrong placement, however quiet the track is: a
+        network's errors have long tails, and those of a pixel or two are noise. An unlikely point that is so near is
+        used, but hardly counts.
+    rigid_groups : sequence of sequence of str, or None
+        Groups of three or more nodes that keep their distances. A node far from where the others of its group say it
+        should be is a wrong placement however long it stays there.
+    motion : {"constant_velocity", "constant_acceleration"}
+        What a node does when nothing drives it. Constant acceleration, driven by white jerk, turns more smoothly; its
+        process noise has another unit (px²/s⁵), is always fitted, and takes half as much time again.
+
+    Returns
+    -------
+    Tracks
+        With ``sd`` (px) of the posterior, ``rejected`` where there was a wrong placement, ``filled`` where no point
+        was used, and in ``attributes["filter"]["fitted"]`` of each node, x and y, the measurement noise, the process
+        noise (quantiles over the windows), and the log likelihood.
+        NaN before the first used point, after the last, and in gaps longer than `max_gap_s`.
+
+    Raises
+    ------
+    FilterError
+        If a parameter is outside its range, or a group names an unknown node or fewer than three.
+    """
+    given: dict[str, Any] = {
+        "process_noise_px2_per_s3": process_noise_px2_per_s3,
+        "measurement_sd_px": measurement_sd_px,
+        "noise_window_s": noise_window_s,
+        "minimum_bandwidth_hz": minimum_bandwidth_hz,
+        "maximum_bandwidth_hz": maximum_bandwidth_hz,
+        "max_gap_s": max_gap_s,
+        "gate_probability": gate_probability,
+        "gate_minimum_px": gate_minimum_px,
+    }
+    require_positive("kalman", **given)
+    if motion not in MOTIONS:
+        raise FilterError(f"kalman: motion is {motion!r}, expected {' or '.join(MOTIONS)}")
+    if process_noise_px2_per_s3 is not None and motion != MOTIONS[0]:
+        raise FilterError(f"kalman: process_noise_px2_per_s3 goes with {MOTIONS[0]}, that of {motion} is always fitted")
+    exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
+    groups = [list(group) for group in rigid_groups or ()]
+    given |= {"score_exponent": exponent, "rigid_groups": groups or None, "motion": motion}
+    points = Points.of(
+        tracks,
+        max_gap_s=max_gap_s,
+        score_exponent=exponent,
+        gate_probability=gate_probability,
+        gate_minimum_px=gate_minimum_px,
+    )
+    for group in groups:
+        points.bar_misplaced(_indices(tracks, group))
+    interval_s = frame_interval_s(tracks)
+    fit = NoiseFit(
+        process_noise_px2_per_s3=process_noise_px2_per_s3,
+        measurement_sd_px=measurement_sd_px,
+        bandwidth_hz=(minimum_bandwidth_hz, max(minimum_bandwidth_hz, min(maximum_bandwidth_hz, 0.25 / interval_s))),
+        segment_frames=segment_frames_of(noise_window_s or 1.0, interval_s),
+        windowed=noise_window_s is not None,
+        interval_s=interval_s,
+        of_acceleration=motion == "constant_acceleration",
+    )
+    mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
+    used = points.used
+    allowed = within_gap_limit(used, tracks.time, max_gap_s)
+    if not allowed.all():
+        hidden = np.repeat(~allowed, 2, axis=1)
+        mean[hidden], variance[hidden] = np.nan, np.nan
+    return filtered(
+        tracks,
+        "kalman",
+        given,
+        _describe(points, tracks.nodes, noise, log_likelihood, fit.of_acceleration),
+        position=mean.reshape(tracks.position.shape),
+        sd=np.sqrt(variance, out=variance).reshape(tracks.position.shape),
+        rejected=points.rejected,
+        filled=allowed & ~used,
+    )
+
+
+def _indices(tracks: Tracks, group: list[str]) -> NDArray[np.int_]:
+    unknown = [node for node in group if node not in tracks.nodes]
+    if unknown or len(set(group)) < 3:
+        raise FilterError(
+            f"kalman: rigid group {', '.join(group)}: expected three or more of the nodes {', '.join(tracks.nodes)}"
+        )
+    return np.array([tracks.node_index(node) for node in group])
+
+
+def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, Array, Noise]:
+    """Smooth, judge the points and improve the noise, until neither changes much.
+
+    Mean, variance and log likelihood are of the points that are used and the noise that is returned.
+    """
+    if not points.used.any():
+        nothing = np.full_like(points.position, np.nan)
+        n_channels = points.position.shape[1]
+        return nothing, nothing.copy(), np.zeros(n_channels), Noise(np.ones((1, n_channels)), np.ones(n_channels))
+    noise = fit.first(points.position, points.effective_weight())
+    n_fits = 0 if fit.is_given else _FITS if fit.windowed else _FITS_OF_ONE_NOISE
+    mean, variance = np.empty_like(points.position), np.empty_like(points.position)
+    for step in range(n_fits + _MAXIMAL_ROUNDS):
+        sums, slopes = points.smooth(noise, fit.prior, fit.segment_frames, mean, variance)
+        judged_before = points.state.copy()
+        n_changed = points.judge(noise.r, mean, variance)
+        if step >= n_fits and n_changed <= _STABLE_FRACTION * points.state.size:
+            break
+        if step < n_fits:
+            noise = fit.better(noise, sums, slopes)
+    points.state = judged_before
+    return mean, variance, sums[0], noise
+
+
+def _describe(
+    points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array, of_acceleration: bool
+) -> dict[str, Any]:
+    """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
+    found = np.asarray(points.used.any(axis=0))
+    process_noise = f"process_noise_px2_per_s{5 if of_acceleration else 3}"
+    fitted: dict[str, Any] = {}
+    for index, node in enumerate(nodes):
+        channels = slice(2 * index, 2 * index + 2)
+        quantiles = np.percentile(noise.q[:, channels], (10, 50, 90), axis=0)
+        fitted[node] = None
+        if found[index]:
+            fitted[node] = {
+                process_noise: dict(zip(("p10", "p50", "p90"), quantiles.tolist(), strict=True)),
+                "measurement_sd_px": np.sqrt(noise.r[channels]).tolist(),
+                "log_likelihood": float(log_likelihood[channels].sum()),
+            }
+    return fitted

@@ -1,0 +1,179 @@
+"""Tracks as files that other tools of the field read, and back.
+
+`write` writes one track, `read` reads one file of tracks, whoever wrote it. No database is needed.
+
+Examples
+--------
+>>> import tempfile
+>>> from compute.tracks import Tracks
+>>> tracks = Tracks(position=[[[1.5, 2]], [[3, 4]]], score=[[0.9], [0.8]], time=[0, 0.01], nodes=["jaw_tip"])
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder) / "mouse01.analysis.h5"
+...     write("analysis", path, PortableTrack(tracks))
+...     read(path).tracks.position.tolist()
+[[[1.5, 2.0]], [[3.0, 4.0]]]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py  # type: ignore[import-untyped]
+
+from compute.files import whole_file
+from compute.formats.portable import ExportError, PortableTrack, sidecar_path
+
+__all__ = [
+    "FORMATS",
+    "ExportError",
+    "Format",
+    "PortableTrack",
+    "format_for",
+    "format_of",
+    "read",
+    "write",
+    "write_whole",
+]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: its ending, what it is for, and the functions that write and read it."""
+
+    ending: str
+    text: str
+    module: str
+    writer: str = "write"
+    reader: str = "read"
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """A function of the format's module, which is imported now."""
+        function: Callable[..., Any] = getattr(importlib.import_module(f"compute.formats.{self.module}"), name)
+        return function
+
+
+FORMATS = {
+    "nwb": Format(".nwb", "NWB with ndx-pose, a file a session with all its cameras", "nwb"),
+    "slp": Format(".slp", "SLEAP, to look at and to proofread", "slp"),
+    "analysis": Format(".analysis.h5", "SLEAP's analysis HDF5", "analysis_hdf5"),
+    "dlc-csv": Format(".dlc.csv", "DeepLabCut's CSV", "deeplabcut", "write_csv", "read_csv"),
+    "dlc-h5": Format(".dlc.h5", "DeepLabCut's HDF5", "deeplabcut", "write_hdf5", "read_hdf5"),
+    "parquet": Format(".parquet", "Parquet with a data dictionary, for DuckDB, R and pandas", "parquet_folder"),
+    "csv": Format(".csv", "CSV, a line a frame and node", "csv"),
+}
+"""The formats by the name that the command line has for them."""
+
+
+def write(format_name: str, path: Path, track: PortableTrack, **options: Any) -> None:
+    """Write one track; the file appears when it is complete.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written; nothing of it is kept then.
+    """
+    one = FORMATS[format_name]
+    write_whole(path, lambda temporary: _call_writer(one, temporary, track, options))
+
+
+def _call_writer(one: Format, path: Path, track: PortableTrack, options: dict[str, Any]) -> None:
+    content = [track] if one.module == "nwb" else track
+    one.function(one.writer)(path, content, **options)
+
+
+def write_whole(path: Path, write_to: Callable[[Path], None]) -> None:
+    """Let a function write a temporary file beside `path`, with its sidecar if it has one, and rename both."""
+    sidecar = None
+    try:
+        with whole_file(path, ExportError) as temporary:
+            sidecar = sidecar_path(temporary)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_to(temporary)
+            if sidecar.exists():  # first, so that the file never stands there without it
+                sidecar.replace(sidecar_path(path))
+    finally:
+        if sidecar is not None:
+            with contextlib.suppress(OSError):  # the error that is on its way says more
+                sidecar.unlink(missing_ok=True)
+
+
+def read(path: str | Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
+    """Read one file of tracks, in whichever format it is.
+
+    Parameters
+    ----------
+    path : str or Path
+        Written by this project, SLEAP, DeepLabCut or Lightning Pose; or NWB with ndx-pose.
+    fps : float, optional
+        Frames a second, for a file of another program that holds no times.
+    name : str, optional
+        Which PoseEstimation of an NWB file.
+
+    Returns
+    -------
+    PortableTrack
+        ``tracks``, and what the file says beside them.
+
+    Raises
+    ------
+    ExportError
+        If the file is missing, unreadable or in no known format, or holds no times and no `fps` is given.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ExportError(f"{path} does not exist or is no file")
+    one = FORMATS[format_of(path)]
+    options = {"name": name} if one.module == "nwb" else {}
+    track: PortableTrack = one.function(one.reader)(path, fps=fps, **options)
+    return track
+
+
+def format_of(path: Path) -> str:
+    """Name of a file's format, by its ending and, where several share one, its content.
+
+    Raises
+    ------
+    ExportError
+        If it is none of `FORMATS`.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".nwb", ".slp", ".parquet"):
+        return suffix[1:]
+    if suffix == ".csv":
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return "dlc-csv" if file.readline().startswith("scorer,") else "csv"
+    if suffix in (".h5", ".hdf5"):
+        try:
+            with h5py.File(path, "r") as file:
+                for name, member in (("analysis", "track_occupancy"), ("dlc-h5", "df_with_missing")):
+                    if member in file:
+                        return name
+        except OSError as error:
+            raise ExportError(f"{path} cannot be read as HDF5 ({error}); export or copy it again") from error
+    known = ", ".join(one.ending for one in FORMATS.values())
+    raise ExportError(f"{path} is in no format that is known here ({known})")
+
+
+def format_for(path: Path) -> str:
+    """Name of the format that a new file's ending stands for.
+
+    Raises
+    ------
+    ExportError
+        If the ending is that of no format, or of several.
+
+    Examples
+    --------
+    >>> format_for(Path("mouse01.analysis.h5")), format_for(Path("mouse01.csv"))
+    ('analysis', 'csv')
+    """
+    fits = [name for name, one in FORMATS.items() if path.name.lower().endswith(one.ending)]
+    if not fits:
+        endings = ", ".join(f"{one.ending} ({name})" for name, one in FORMATS.items())
+        raise ExportError(f"{path}: its ending is that of no format; expected {endings}, or name the format with --to")
+    return max(fits, key=lambda name: len(FORMATS[name].ending))

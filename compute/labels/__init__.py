@@ -1,0 +1,18 @@
+"""Labeled frames: read from SLEAP, DeepLabCut and Lightning Pose files, kept as one self-contained package."""
+
+from compute.labels.model import Source, images_of, positions_of, skeleton_of, sources_of, split
+from compute.labels.package import load_package, save_package, write_package
+from compute.labels.read import read_labels
+
+__all__ = [
+    "Source",
+    "images_of",
+    "load_package",
+    "positions_of",
+    "read_labels",
+    "save_package",
+    "skeleton_of",
+    "sources_of",
+    "split",
+    "write_package",
+]

@@ -1,0 +1,149 @@
+"""What a set of labeled frames holds: skeleton, positions, images, and where each image came from."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import sleap_io as sio
+from numpy.typing import NDArray
+
+from compute.errors import LabelsError, VideoError
+from compute.video import read_luma
+
+SOURCES_KEY = "orofacial_sources"
+"""Key of SLEAP's provenance under which a package lists the source of each of its images, by frame index."""
+
+
+class Source(NamedTuple):
+    """Where a labeled frame came from.
+
+    Parameters
+    ----------
+    path : str
+        The video, or the image, that was labeled.
+    frame_index : int
+        Index of the frame in the video, from 0; 0 for an image.
+    """
+
+    path: str
+    frame_index: int
+
+
+def skeleton_of(labels: sio.Labels) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Names of the nodes, and the edges as pairs of names, both in the skeleton's own order."""
+    skeleton = labels.skeleton
+    return tuple(skeleton.node_names), tuple((source, target) for source, target in skeleton.edge_names)
+
+
+def positions_of(labels: sio.Labels) -> NDArray[np.float64]:
+    """Placed points, shape (frame, node, 2), in pixels; NaN where the node was not placed."""
+    return np.stack([frame.user_instances[0].numpy() for frame in labels]).astype(np.float64)
+
+
+def sources_of(labels: sio.Labels) -> list[Source]:
+    """Where each labeled frame came from, in the order of the frames."""
+    return [source_of(labels, frame) for frame in labels]
+
+
+def images_of(labels: sio.Labels) -> list[NDArray[np.uint8]]:
+    """Read the gray image of each labeled frame, in the order of the frames.
+
+    Color is converted to gray. Videos are decoded from their start, so that no image is off by a frame.
+
+    Returns
+    -------
+    list of array, shape (height, width), uint8
+
+    Raises
+    ------
+    LabelsError
+        If an image cannot be read, or is not 8 bit.
+    """
+    wanted: dict[int, list[int]] = {}
+    for index, frame in enumerate(labels):
+        wanted.setdefault(id(frame.video), []).append(index)
+    images: list[NDArray[np.uint8] | None] = [None] * len(labels)
+    for indices in wanted.values():
+        frames = [labels[index] for index in indices]
+        for index, image in zip(indices, _read_images(frames), strict=True):
+            images[index] = image
+    return [image for image in images if image is not None]
+
+
+def split(labels: sio.Labels, fraction_held_out: float, seed: int) -> tuple[sio.Labels, sio.Labels]:
+    """Split labels into frames to train on and frames held out, at random but always the same for one seed.
+
+    A frame that was labeled twice lands on one side only.
+
+    Parameters
+    ----------
+    labels : sleap_io.Labels
+        As `read_labels` gives them.
+    fraction_held_out : float
+        Between 0 and 1. At least one frame lands on each side.
+    seed : int
+        Seed of the random choice.
+
+    Returns
+    -------
+    train, held_out : sleap_io.Labels
+        Both in the original order; they share the images of `labels`.
+
+    Raises
+    ------
+    LabelsError
+        If the fraction is not between 0 and 1, or there are fewer than two different frames.
+    """
+    sources = sources_of(labels)
+    unique = list(dict.fromkeys(sources))
+    if not 0 < fraction_held_out < 1:
+        raise LabelsError(f"the fraction to hold out is {fraction_held_out}, expected a number between 0 and 1")
+    if len(unique) < 2:
+        raise LabelsError(f"{len(unique)} labeled frame cannot be split into training and held-out frames; label more")
+    n_held_out = min(max(round(fraction_held_out * len(unique)), 1), len(unique) - 1)
+    order = np.random.default_rng(seed).permutation(len(unique))
+    held_out = {unique[index] for index in order[:n_held_out]}
+    sides = [[i for i, source in enumerate(sources) if (source in held_out) == side] for side in (False, True)]
+    return _subset(labels, sides[0]), _subset(labels, sides[1])
+
+
+def source_of(labels: sio.Labels, frame: sio.LabeledFrame) -> Source:
+    """Where one labeled frame came from."""
+    index = int(frame.frame_idx)
+    if SOURCES_KEY in labels.provenance:
+        path, frame_index = labels.provenance[SOURCES_KEY][index]
+        return Source(str(path), int(frame_index))
+    filename = (frame.video.source_video or frame.video).filename
+    return Source(str(filename[index]), 0) if isinstance(filename, list) else Source(str(filename), index)
+
+
+def _subset(labels: sio.Labels, indices: list[int]) -> sio.Labels:
+    """Labels with only these frames; unlike sleap-io's ``extract`` they keep their provenance."""
+    frames = [labels[index] for index in indices]
+    return sio.Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
+
+
+def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
+    """Gray images of labeled frames of one video."""
+    video, indices = frames[0].video, [int(frame.frame_idx) for frame in frames]
+    name = video.filename
+    try:
+        if type(video.backend).__name__ == "MediaVideo":
+            wanted = set(indices)
+            read = {i: gray for i, gray in enumerate(read_luma(name, stop=max(indices) + 1)) if i in wanted}
+            return [read[index] for index in indices]
+        images = [np.asarray(video[index]) for index in indices]
+    except (VideoError, OSError, KeyError, IndexError, ValueError) as error:
+        raise LabelsError(f"a labeled image of {name} cannot be read: {error}") from error
+    return [_gray(image, str(name)) for image in images]
+
+
+def _gray(image: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Gray image, shape (height, width), of one with a channel axis."""
+    if image.dtype != np.uint8:
+        raise LabelsError(f"the images of {name} are {image.dtype}, expected 8 bit (uint8)")
+    if image.shape[-1] == 1:
+        return np.ascontiguousarray(image[..., 0])
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY), np.uint8)

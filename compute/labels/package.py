@@ -1,0 +1,158 @@
+"""Labeled frames as one self-contained package.
+
+A package is SLEAP's own ``.pkg.slp`` with the images inside: SLEAP opens it. It also knows where each image came from.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import h5py  # type: ignore[import-untyped]
+import numpy as np
+import sleap_io as sio
+from numpy.typing import ArrayLike, NDArray
+
+from compute.errors import LabelsError
+from compute.labels.model import SOURCES_KEY, Source, images_of, positions_of, sources_of
+from compute.labels.read import read_labels
+
+
+def save_package(labels: sio.Labels, path: str | Path) -> None:
+    """Write labels with their images into one ``.pkg.slp`` file.
+
+    The package is written under a temporary name, read back and compared, then renamed.
+
+    Parameters
+    ----------
+    labels : sleap_io.Labels
+        As `read_labels` gives them.
+    path : str or Path
+        File to write; ends in ``.pkg.slp``.
+
+    Raises
+    ------
+    LabelsError
+        If an image cannot be read, images differ in size, or the file cannot be written.
+    """
+    _write_package(Path(path), images_of(labels), positions_of(labels), labels.skeleton, sources_of(labels))
+
+
+def write_package(
+    path: str | Path,
+    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    position: ArrayLike,
+    nodes: Sequence[str],
+    edges: Sequence[tuple[str, str]],
+    sources: Sequence[tuple[str, int]],
+) -> None:
+    """Write a package of labels from arrays.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; ends in ``.pkg.slp``.
+    images : array, shape (frame, height, width), uint8
+        Gray images.
+    position : array, shape (frame, node, 2)
+        x and y in pixels; the center of the upper left pixel is (0, 0). NaN where the node is not visible.
+    nodes : sequence of str
+        Names of the nodes.
+    edges : sequence of (str, str)
+        Pairs of nodes that are drawn connected.
+    sources : sequence of (str, int)
+        Where each image came from: path and frame index.
+
+    Raises
+    ------
+    LabelsError
+        If the arrays disagree, hold no frame or no point, or the file cannot be written.
+    """
+    values = np.asarray(position, np.float64)
+    if values.shape != (len(images), len(nodes), 2) or len(sources) != len(images):
+        raise LabelsError(
+            f"{path}: positions have shape {values.shape} and there are {len(sources)} sources;"
+            f" expected {(len(images), len(nodes), 2)} for {len(images)} images and {len(nodes)} nodes"
+        )
+    skeleton = sio.Skeleton(nodes=list(nodes), edges=list(edges), name="mouse")
+    _write_package(Path(path), list(images), values, skeleton, [Source(str(p), int(i)) for p, i in sources])
+
+
+def load_package(path: str | Path) -> sio.Labels:
+    """Read a package, as `read_labels`, and check that it holds its images.
+
+    Raises
+    ------
+    LabelsError
+        As `read_labels`; also if images are not inside the file.
+    """
+    labels = read_labels(path)
+    if not all(getattr(frame.video.backend, "has_embedded_images", False) for frame in labels):
+        raise LabelsError(f"{path} does not hold its images; expected a .pkg.slp written by save_package")
+    return labels
+
+
+def _write_package(
+    path: Path,
+    images: list[NDArray[np.uint8]],
+    position: NDArray[np.float64],
+    skeleton: sio.Skeleton,
+    sources: list[Source],
+) -> None:
+    """Write to a temporary name, compare what can be read back, rename."""
+    if not path.name.endswith(".pkg.slp"):
+        raise LabelsError(f"{path} must end in .pkg.slp, so that SLEAP knows that the images are inside")
+    if not images or not np.isfinite(position).any(axis=(1, 2)).all():
+        raise LabelsError(f"{path}: a package needs labeled frames, each with one point or more")
+    for image, source in zip(images, sources, strict=True):
+        if image.shape != images[0].shape or image.dtype != np.uint8:
+            raise LabelsError(
+                f"{source.path}, frame {source.frame_index}: the image is {image.dtype} of shape {image.shape};"
+                f" expected uint8 of {images[0].shape}, as in {sources[0].path}: one camera has one frame size"
+            )
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            temporary = Path(folder) / path.name
+            _embed(temporary, images, position, skeleton, sources)
+            written = load_package(temporary)
+            same = all(map(np.array_equal, images_of(written), images)) and sources_of(written) == sources
+            if not same or not np.array_equal(positions_of(written), position, equal_nan=True):
+                raise LabelsError(f"{path}: what was written cannot be read back; check the disk and write it again")
+            _close(written)
+            temporary.replace(path)
+    except OSError as error:
+        raise LabelsError(f"{path} cannot be written: {error}") from error
+
+
+def _embed(
+    path: Path,
+    images: list[NDArray[np.uint8]],
+    position: NDArray[np.float64],
+    skeleton: sio.Skeleton,
+    sources: list[Source],
+) -> None:
+    """Let sleap-io write the package from PNG files beside it."""
+    names = [str(path.parent / f"{index:06d}.png") for index in range(len(images))]
+    for name, image in zip(names, images, strict=True):
+        # imencode and a file of our own: imwrite returns False on a full disk instead of raising.
+        Path(name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    video = sio.Video.from_filename(names, grayscale=True)
+    frames = [
+        sio.LabeledFrame(
+            video=video, frame_idx=index, instances=[sio.Instance.from_numpy(points.copy(), skeleton=skeleton)]
+        )
+        for index, points in enumerate(position)
+    ]
+    labels = sio.Labels(frames, skeletons=[skeleton], provenance={SOURCES_KEY: [list(source) for source in sources]})
+    labels.save(str(path), embed="user", verbose=False)
+    with h5py.File(path, "a") as file:
+        # It names the temporary PNG files, which nobody should look for.
+        del file["video0/source_video"]
+
+
+def _close(labels: sio.Labels) -> None:
+    """Close the files that the labels' images are read from."""
+    for video in labels.videos:
+        video.close()

@@ -1,0 +1,1 @@
+"""What is measured on tracks: distances, quality, bouts, movement, errors on labeled frames."""

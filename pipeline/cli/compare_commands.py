@@ -1,0 +1,217 @@
+"""`orofacial compare`: which filter keeps the movement and loses the noise."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from pipeline.cli.shared import connect, json_option, says_errors
+from pipeline.terminal import console, next_step, print_json, print_table
+
+if TYPE_CHECKING:
+    from compute.comparison.bootstrap import Interval
+    from pipeline.query.filter_comparison import ModelComparison
+
+
+@click.command()
+@click.option("--camera", help="Only this camera.")
+@click.option("--model", help="Only this model (its id).")
+@click.option("--pairs", "with_pairs", is_flag=True, help="Also each node pair by itself.")
+@click.option("--choose", "is_choosing", is_flag=True, help="Choose a filter for each node, and keep the choice.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: a .png, .svg or .pdf file."
+)
+@json_option
+@click.pass_context
+@says_errors
+def compare(
+    context: click.Context,
+    camera: str | None,
+    model: str | None,
+    with_pairs: bool,
+    is_choosing: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare all filters: noise left, movement kept, error on labeled frames that were held out from training.
+
+    With --choose: hide points that the gate kept, and take for each node the filter that says best where they are, on
+    every second block of 10 s; report its error on the other blocks; write the choice as a filter method.
+    """
+    connect(context)
+    if is_choosing:
+        if output is not None or with_pairs:
+            raise click.UsageError("--choose prints its own table; draw the comparison in a second command")
+        _choose(camera, model, as_json)
+        return
+    from pipeline.query.filter_comparison import compare_filters
+
+    comparisons = compare_filters(camera=camera, model=model)
+    if output is not None:
+        from pipeline.figures.trade_off import plot_comparison, write_figure
+
+        write_figure(plot_comparison(comparisons), output)
+    if as_json:
+        print_json({"models": comparisons, "output": output})
+        return
+    for comparison in comparisons:
+        print_filters(comparison)
+        if with_pairs:
+            _print_pairs(comparison)
+    if output is not None:
+        console.print(f"drawn to {output}", markup=False)
+    next_step("orofacial compare --pairs, -o compare.png, or --choose to choose a filter for each node")
+
+
+def print_filters(comparison: ModelComparison) -> None:
+    """Print one line a filter, and how to read it."""
+    n_mice = comparison.n_mice
+    rows = [
+        [
+            one.filter_method,
+            _interval(one.rigid_variance, 2),
+            _interval(one.power_kept, 2),
+            _number(one.bout_amplitude_kept.value, 2),
+            _number(one.noise_kept.value, 3),
+            _number(None if one.lag_s.value is None else one.lag_s.value * 1000, 1),
+            _number(one.labels.p50_px if one.labels else None, 2),
+            _number(one.labels.p90_px if one.labels else None, 2),
+            _interval(one.held_out_over_training, 2),
+        ]
+        for one in comparison.filters
+    ]
+    heads = ["filter", "rigid var.\nof raw", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\nms"]
+    heads += ["label err.\np50 px", "\np90 px", "held out /\ntraining"]
+    groups = ", ".join(f"{number} {group}" for group, number in n_mice.items())
+    print_table(heads, rows, title=f"camera {comparison.camera}, model {comparison.model_id}, mice: {groups}")
+    console.print(_explanation(comparison), style="dim", markup=False)
+
+
+def _explanation(comparison: ModelComparison) -> str:
+    labels = next((one.labels for one in comparison.filters if one.labels), None)
+    lines = [
+        "rigid var.: variance of rigid distances, of the raw tracks': small is little noise.",
+        "movement, bouts: of moving pairs, power in the movement's band and amplitude of bouts; noise: power in the",
+        "  upper third of frequencies; all of the raw tracks' without spikes. The best filter keeps 1, 1 and 0.",
+        "lag: how much later the movement comes.",
+    ]
+    if labels is None:
+        lines.append("label err.: no labeled frame that was held out from training is of an ingested video.")
+    else:
+        lines.append(
+            f"label err.: distance from {labels.n_points + labels.n_missed} points in {labels.n_frames} labeled frames"
+            " held out from training."
+        )
+    lines.append("held out / training: variance of rigid distances, mice held out over mice trained on.")
+    lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice it is too short.")
+    return "\n".join(lines) + "\n"
+
+
+def _print_pairs(comparison: ModelComparison) -> None:
+    rigid = [one for one in comparison.pairs if one.kind == "rigid"]
+    moving = [one for one in comparison.pairs if one.kind == "moving"]
+    columns = {"variance_px2": ("var. px²", 3), "corrected_variance_px2": ("corr. px²", 3), "mean_px": ("mean px", 2)}
+    if any(one.length_px is not None for one in rigid):
+        columns["length_px"] = ("true px", 2)
+    _print_by_pair(rigid, columns, "rigid pairs, mice in training and held out")
+    console.print(
+        "corr.: variance of the real distance, noise and smoothing taken out by the posterior variance (Kalman).\n",
+        style="dim",
+    )
+    movement = {"power_kept": ("movement", 2), "bout_amplitude_kept": ("bouts", 2), "noise_kept": ("noise", 2)}
+    movement |= {"lag_s": ("lag s", 3), "variance_px2": ("var. px²", 1)}
+    _print_by_pair(moving, movement, "moving pairs, mice in training and held out")
+
+
+def _print_by_pair(pairs: list[Any], columns: dict[str, tuple[str, int]], title: str) -> None:
+    """Print a line for each pair and filter, with both groups of mice side by side."""
+    if not pairs:
+        console.print(f"no {title.split(',')[0]}; add some with 'orofacial pairs add'\n", markup=False)
+        return
+    by_line: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in pairs:
+        by_line.setdefault((one.pair, one.filter_method), {})[one.group] = one
+    rows = []
+    for (pair, method), groups in by_line.items():
+        numbers = [
+            _number(getattr(groups.get(group), column, None), digits)
+            for column, (_, digits) in columns.items()
+            for group in ("in training", "held out")
+        ]
+        rows.append([_pair_name(pair, groups) if method == "raw" else "", method, *numbers])
+    heads = [text for label, _ in columns.values() for text in (f"{label}\ntrain", "\nheld")]
+    print_table(["pair", "filter", *heads], rows, title=title)
+
+
+def _pair_name(pair: str, groups: dict[str, Any]) -> str:
+    """Short name of a pair, with the band of its movement where it moves."""
+    name = pair.replace("_snout_tip", "").replace("_tip", "")
+    bands = [one.band_hz for one in groups.values() if one.band_hz is not None]
+    if bands:
+        name += f" {min(low for low, _ in bands):.1f}-{max(high for _, high in bands):.1f} Hz"
+    return name
+
+
+def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
+    from compute.comparison.choice import CRITERION
+    from pipeline.query.chosen_filters import choose_filters
+
+    method, is_new, choices = choose_filters(camera=camera, model=model)
+    if as_json:
+        print_json({"filter_method": method, "is_new": is_new, "criterion": CRITERION, "nodes": choices})
+        return
+    console.print(textwrap.fill(CRITERION, 100) + "\n", style="dim")
+    rows = [
+        [one.node, one.filter, _changed(one), one.n_videos]
+        + [_number(value, 3) for value in (one.chosen_on_px, one.error_px, one.lines_px, one.kalman_px)]
+        for one in choices
+    ]
+    heads = ["node", "filter", "parameters", "videos", "chosen on\npx", "other part\npx", "lines\npx", "kalman\npx"]
+    print_table(heads, rows, title="filter of each node, and error at hidden points")
+    console.print(
+        "chosen on: even blocks of 10 s (or sixths of a short video); all other errors: the odd blocks.\n"
+        "lines, kalman: straight lines, and the Kalman smoother as it is by default.\n",
+        style="dim",
+    )
+    console.print(f"filter method {method} {'written' if is_new else 'was there already'}", markup=False)
+    next_step("orofacial populate, then orofacial compare")
+
+
+def _changed(choice: Any) -> str:
+    """The parameters that were chosen among others."""
+    from compute.filters import default_parameters
+
+    texts = []
+    for name in default_parameters(choice.filter):
+        if name in _TRIED:
+            text, unit = _TRIED[name]
+            value = choice.parameters[name]
+            texts.append(f"{text} {'none' if value is None else value}{unit if value is not None else ''}")
+    return ", ".join(texts) or "-"
+
+
+_TRIED = {
+    "minimum_bandwidth_hz": ("bandwidth from", " Hz"),
+    "sigma_s": ("sigma", " s"),
+    "window_s": ("window", " s"),
+    "polynomial_order": ("order", ""),
+    "minimum_cutoff_hz": ("cutoff", " Hz"),
+    "beta_per_px": ("beta", " /px"),
+}
+"""Parameters that differ between the candidates, and how they are shown."""
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before 0
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    if interval.value is None:
+        return "-"
+    text = _number(interval.value, digits)
+    if interval.low is not None and interval.high is not None:
+        text += f" [{_number(interval.low, digits)}-{_number(interval.high, digits)}]"
+    return text

@@ -1,0 +1,66 @@
+"""`orofacial db`: the lab's database server."""
+
+from __future__ import annotations
+
+import json
+
+import rich_click as click
+
+from pipeline.cli.shared import json_option, says_errors
+from pipeline.terminal import console, next_step, print_json, print_table
+
+
+@click.group()
+def db() -> None:
+    """The lab's database server."""
+
+
+@db.command("init")
+@click.option(
+    "--server",
+    "url",
+    required=True,
+    help="postgresql://USER@HOST:PORT/DATABASE or mysql://USER@HOST:PORT; never with a password.",
+)
+@json_option
+@click.pass_context
+@says_errors
+def init_server(context: click.Context, url: str, as_json: bool) -> None:
+    """Prepare a PostgreSQL or MySQL server: schemas, tables, and the roles reader, ingester, worker and admin.
+
+    The user in the URL must be allowed to create databases and roles; the password comes from DJ_PASS or from
+    .secrets/database.password. Passwords of the roles come from OROFACIAL_READER_PASSWORD ... or from
+    .secrets/reader.password ...; where there are none, new ones are made there. Doing it again changes nothing, and
+    after an upgrade it adds what is new.
+    """
+    from pipeline.database.server import ServerAddress, prepare_server
+    from pipeline.settings import load_settings
+
+    address = ServerAddress.parse(url)
+    settings = load_settings(context.find_root().obj)
+    prepared = prepare_server(
+        settings, address, on_step=lambda step: None if as_json else console.print(f"{step} ...", markup=False)
+    )
+    configuration = {
+        "database": {
+            "backend": address.backend,
+            "host": address.host,
+            "port": address.port,
+            **({"name": address.database} if address.database else {}),
+            "create_tables": False,
+        }
+    }
+    if as_json:
+        print_json({"prepared": prepared, "datajoint.json": configuration})
+        return
+    console.print(f"{len(prepared.schemas)} schemas, {prepared.n_tables} tables on {address.host}:{address.port}")
+    print_table(
+        ["role", "user", "granted", "revoked"],
+        [[role.role, role.user, role.n_granted, role.n_revoked] for role in prepared.roles],
+    )
+    for role in prepared.roles:
+        console.print(f"password of {role.user}: {role.password_from}", markup=False)
+    console.print("\ndatajoint.json for every machine of the lab, in the folder where orofacial is run:")
+    console.print(json.dumps(configuration, indent=2), markup=False)
+    console.print("and beside it .secrets/database.user and .secrets/database.password, readable by their owner only\n")
+    next_step("orofacial doctor on those machines, then orofacial work or orofacial ingest RAW_FOLDER")

@@ -1,0 +1,173 @@
+"""`orofacial model`: train, import, list, deploy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from pipeline.cli.shared import connect, json_option, says_errors
+from pipeline.terminal import console, next_step, print_json, print_table
+
+
+@click.group()
+def model() -> None:
+    """Models that find the nodes."""
+
+
+@model.command("train")
+@click.argument("labels")
+@click.option("--camera", required=True, help="The camera of the labels.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with training settings.")
+@click.option("--seed", default=0, show_default=True, help="Of weights, order, augmentation and split.")
+@click.option(
+    "--held-out", "fraction_held_out", default=0.2, show_default=True, help="Fraction kept to measure errors."
+)
+@click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
+@json_option
+@click.pass_context
+@says_errors
+def train(
+    context: click.Context,
+    labels: str,
+    camera: str,
+    config_file: Path | None,
+    seed: int,
+    fraction_held_out: float,
+    deploy: bool | None,
+    as_json: bool,
+) -> None:
+    """Train a model on LABELS (id or name of imported labels), and measure its error on frames held out."""
+    connect(context)
+    from ingest.models import add_training_task, deploy_if_first, read_config
+    from pipeline.cli.progress import ProgressDisplay
+    from pipeline.query.models import node_errors, train_task
+
+    task = add_training_task(
+        labels,
+        camera=camera,
+        config=read_config(config_file) if config_file else None,
+        config_name=config_file.stem if config_file else "default",
+        seed=seed,
+        fraction_held_out=fraction_held_out,
+    )
+    with ProgressDisplay().shown() as display:
+        model_id = train_task(task, display)
+    deployed = deploy_if_first(model_id, deploy)
+    nodes = node_errors(model_id)
+    if as_json:
+        print_json({"model_id": model_id, "deployed": deployed, "nodes": nodes})
+        return
+    console.print(f"model {model_id} for camera {camera}")
+    print_table(
+        ["node", "found", "missed", "error p50 px", "p90 px", "mean px"],
+        [
+            [node[name] for name in ("node", "n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")]
+            for node in nodes
+        ],
+        title="error on labeled frames held out from training",
+    )
+    _say_deployed(model_id, deployed)
+
+
+@model.command("import")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--camera", required=True, help="The camera that it is for.")
+@click.option("--mouse", "mice", multiple=True, help="A mouse in its training set; give it once for each.")
+@click.option("--minimum-score", default=0.2, show_default=True, help="A node with a lower score is not found.")
+@click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
+@json_option
+@click.pass_context
+@says_errors
+def import_folder(
+    context: click.Context,
+    folder: Path,
+    camera: str,
+    mice: tuple[str, ...],
+    minimum_score: float,
+    deploy: bool | None,
+    as_json: bool,
+) -> None:
+    """Import a model that was trained with SLEAP (sleap-nn) elsewhere: the FOLDER with best.ckpt."""
+    connect(context)
+    from ingest.models import deploy_if_first, import_model
+
+    model_id = import_model(folder, camera=camera, mice=set(mice), minimum_score=minimum_score)
+    deployed = deploy_if_first(model_id, deploy)
+    if as_json:
+        print_json({"model_id": model_id, "deployed": deployed})
+        return
+    console.print(f"model {model_id} imported for camera {camera}", markup=False)
+    if not mice:
+        console.print("no --mouse was given: every mouse counts as held out from its training")
+    _say_deployed(model_id, deployed)
+
+
+def _say_deployed(model_id: str, deployed: bool) -> None:
+    if deployed:
+        console.print("it is deployed: it runs by itself on every video of its camera")
+        next_step("orofacial ingest RAW_FOLDER, then orofacial populate")
+    else:
+        next_step(f"orofacial model deploy {model_id}")
+
+
+@model.command("list")
+@json_option
+@click.pass_context
+@says_errors
+def list_models(context: click.Context, as_json: bool) -> None:
+    """List the models, and which of them are deployed."""
+    connect(context)
+    from pipeline.query.models import describe_models
+
+    models = describe_models()
+    if as_json:
+        print_json(models)
+        return
+    columns = ["model_id", "camera", "model_name", "deployed", "mice", "error_p50_px"]
+    print_table(
+        ["model", "camera", "name", "deployed", "trained on", "error p50 px", "missed"],
+        [[_cell(row[column]) for column in columns] + [_percent(row["fraction_missed"])] for row in models],
+    )
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.0%}"
+
+
+@model.command("deploy")
+@click.argument("model_id")
+@click.option("--beside", is_flag=True, help="Keep the camera's other models deployed too.")
+@click.pass_context
+@says_errors
+def deploy_model(context: click.Context, model_id: str, beside: bool) -> None:
+    """Let a model run by itself on every video of its camera, in place of the one before."""
+    connect(context)
+    from ingest.models import deploy
+
+    replaced = deploy(model_id, beside=beside)
+    console.print(f"model {model_id} is deployed", markup=False)
+    if replaced:
+        console.print(f"no longer deployed: {', '.join(replaced)}; their results stay")
+    next_step("orofacial populate")
+
+
+@model.command("undeploy")
+@click.argument("model_id")
+@click.pass_context
+@says_errors
+def undeploy_model(context: click.Context, model_id: str) -> None:
+    """Stop a model from running by itself. Its results stay."""
+    connect(context)
+    from ingest.models import undeploy
+
+    undeploy(model_id)
+    console.print(f"model {model_id} is not deployed; its results stay", markup=False)

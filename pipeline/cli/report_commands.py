@@ -1,0 +1,24 @@
+"""`orofacial report`: what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from pipeline.cli.shared import connect, says_errors
+from pipeline.terminal import console
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="report.html", show_default=True)
+@click.option("--json", "summary_file", type=click.Path(path_type=Path), help="Also write the numbers to this file.")
+@click.pass_context
+@says_errors
+def report(context: click.Context, output: Path, summary_file: Path | None) -> None:
+    """Write a report: pictures of tracks and distances, and the table of distance variance by filter."""
+    connect(context)
+    from pipeline.figures.report import write_report
+
+    write_report(output, summary_file=summary_file)
+    console.print(f"report written to {output}", markup=False)

@@ -1,0 +1,149 @@
+"""`orofacial ingest`, `populate` and `status`: what happens to sessions."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from pipeline.cli.shared import connect, json_option, says_errors
+from pipeline.terminal import console, errors, next_step, print_json, print_table
+
+if TYPE_CHECKING:
+    from pipeline.work.status import Status, WorkerState
+
+
+@click.command()
+@click.argument("raw_folder", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Read and check everything, insert nothing.")
+@click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
+@json_option
+@click.pass_context
+@says_errors
+def ingest(
+    context: click.Context, raw_folder: Path, dry_run: bool, stable_after_s: float | None, as_json: bool
+) -> None:
+    """Take in every session below RAW_FOLDER that is new.
+
+    A session is a folder <mouse>/<date>_<number> with a video per camera, such as mouse01/2026-03-02_1/side.mp4.
+    """
+    settings = connect(context)
+    from ingest.sessions import ingest as ingest_sessions
+
+    outcomes = []
+    for outcome in ingest_sessions(
+        raw_folder,
+        pattern=settings.session_pattern,
+        stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
+        dry_run=dry_run,
+    ):
+        outcomes.append(outcome)
+        if not as_json and outcome.status != "known":
+            out = errors if outcome.status == "refused" else console
+            out.print(f"{outcome.status}: {outcome.message}", markup=False)
+    counts = Counter(outcome.status for outcome in outcomes)
+    if as_json:
+        print_json({"outcomes": outcomes, "counts": counts})
+    elif not outcomes:
+        errors.print(f"no session below {raw_folder}: no folder there holds a video", markup=False)
+    else:
+        console.print(", ".join(f"{n} {status}" for status, n in counts.items()))
+        if counts["ingested"]:
+            next_step("orofacial populate")
+    sys.exit(1 if counts["refused"] or not outcomes else 0)
+
+
+@click.command()
+@click.option("--retry-failed", is_flag=True, help="Also try jobs again that failed before.")
+@json_option
+@click.pass_context
+@says_errors
+def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
+    """Compute everything that can be computed, here, now. Stop it when you like: it goes on where it was."""
+    connect(context)
+    from pipeline.cli.progress import ProgressDisplay
+    from pipeline.work import populate as work
+    from pipeline.work.jobs import describe
+
+    if retry_failed:
+        work.retry_failed()
+    with ProgressDisplay().shown() as display:
+        summary = work.populate(display)
+    if as_json:
+        print_json(summary)
+    else:
+        done = ", ".join(f"{n} {table}" for table, n in summary.computed.items() if n)
+        console.print(f"computed: {done}" if done else "nothing to compute: everything is up to date")
+        for failure in summary.failed:
+            errors.print(f"failed: {failure['table']} {describe(failure['key'])}: {failure['message']}", markup=False)
+        if summary.failed:
+            next_step("mend the cause, then: orofacial retry")
+        elif done:
+            next_step("orofacial status, orofacial report -o report.html")
+    sys.exit(1 if summary.failed else 0)
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@json_option
+@click.pass_context
+@says_errors
+def status(context: click.Context, watch: bool, as_json: bool) -> None:
+    """Show how far every session is, who works on what, what failed and why."""
+    connect(context)
+    from pipeline.work.status import status as read_status
+
+    while True:
+        state = read_status()
+        if watch and not as_json:
+            console.clear()
+        if as_json:
+            print_json(state)
+        else:
+            _show(state)
+        if not watch:
+            return
+        time.sleep(2)
+
+
+def _show(state: Status) -> None:
+    from compute.text import counted
+    from pipeline.work.jobs import describe
+
+    if not state.n_sessions:
+        console.print("no session yet")
+        next_step("orofacial ingest RAW_FOLDER")
+        return
+    heads = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", stage) for stage in state.stages]  # narrow enough for a terminal
+    rows = [[session, *map(str, stages.values())] for session, stages in state.sessions.items()]
+    total = [f"all {counted(state.n_sessions, 'session')}", *map(str, state.stages.values())]
+    print_table(["session", *heads], [*rows, total])
+    if len(rows) < state.n_sessions:
+        console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")
+    for name, count in state.others.items():
+        if count.to_do or count.running or count.failed:
+            console.print(f"besides: {name} {count}, {count.to_do} to do")
+    if state.workers:
+        print_table(["worker", "for", "Slurm", "does", "done", "per s"], [_worker_row(one) for one in state.workers])
+    for failure in state.failures:
+        errors.print(f"failed: {failure.table} {describe(failure.key)}: {failure.message}", markup=False)
+    if state.failures:
+        next_step("mend the cause, then: orofacial retry")
+    counts = [*state.stages.values(), *state.others.values()]
+    if not any(worker.alive for worker in state.workers) and any(count.to_do or count.running for count in counts):
+        next_step("orofacial work, or orofacial populate")
+
+
+def _worker_row(worker: WorkerState) -> list[object]:
+    done = f"{worker.n_done}/{worker.n_total}" if worker.n_total else "-"
+    rate = f"{worker.steps_per_s:.3g}" if worker.n_total else "-"
+    name = f"{worker.host} {worker.pid}"
+    does = worker.job or "waits"
+    if not worker.alive:
+        does = f"gone; the next worker puts back {worker.job}" if worker.job else "gone"
+    return [name, worker.device, worker.slurm_job_id or "-", does, done, rate]

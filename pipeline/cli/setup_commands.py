@@ -1,0 +1,92 @@
+"""`orofacial init`, `doctor` and `camera`: the place where everything lies."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import rich_click as click
+
+from pipeline.cli.shared import connect, json_option, says_errors
+from pipeline.terminal import console, next_step, print_json, print_table
+
+
+@click.command()
+@json_option
+@click.pass_context
+@says_errors
+def init(context: click.Context, as_json: bool) -> None:
+    """Make the data folder, the database and the stores, and say where they are. Doing it again changes nothing."""
+    settings = connect(context)
+    from pipeline.database.connection import describe
+    from pipeline.doctor import store_addresses
+
+    database = describe(settings)
+    places = {
+        "data_folder": settings.data_folder,
+        "database": f"{database.kind} {database.backend}, {database.address}",
+        **{f"{name}_store": address for name, address in store_addresses().items()},
+    }
+    if as_json:
+        print_json(places)
+        return
+    for name, place in places.items():
+        console.print(f"{name.replace('_', ' '):<13} {place}", markup=False)
+    next_step("orofacial doctor, then orofacial labels import FILE --camera lower")
+
+
+@click.command()
+@json_option
+@click.pass_context
+@says_errors
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Check database, stores, video decoder, GPU and disk; say what to do about what does not work."""
+    from pipeline.doctor import check_all
+    from pipeline.settings import load_settings
+
+    checks = check_all(load_settings(context.find_root().obj))
+    if as_json:
+        print_json({"checks": checks, "ok": all(check.ok for check in checks)})
+    else:
+        for check in checks:
+            mark = "[green]works[/]" if check.ok else "[bold red]does not work[/]"
+            console.print(f"{mark}  [bold]{check.name}[/]  ", end="")
+            console.print(check.found, markup=False)
+            if check.advice:
+                console.print(f"       do: {check.advice}", markup=False)
+    sys.exit(0 if all(check.ok for check in checks) else 1)
+
+
+@click.group()
+def camera() -> None:
+    """Cameras of the rigs."""
+
+
+@camera.command("add")
+@click.argument("name")
+@click.option("--description", default="", help="Where it stands.")
+@click.pass_context
+@says_errors
+def add_camera(context: click.Context, name: str, description: str) -> None:
+    """Add a camera; its videos are named after it, such as NAME.mp4."""
+    connect(context)
+    from schemas.session import Camera
+
+    Camera.insert1({"camera": name, "camera_description": description}, skip_duplicates=True)
+    console.print(f"camera {name} is known", markup=False)
+
+
+@camera.command("list")
+@json_option
+@click.pass_context
+@says_errors
+def list_cameras(context: click.Context, as_json: bool) -> None:
+    """List the cameras."""
+    connect(context)
+    from schemas.session import Camera
+
+    rows: list[dict[str, Any]] = Camera.to_dicts(order_by="camera")
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(["camera", "description"], [list(row.values()) for row in rows])

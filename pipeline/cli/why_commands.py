@@ -1,0 +1,194 @@
+"""`orofacial why`: the chain that made a number."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import rich_click as click
+
+from compute.text import counted
+from pipeline.cli.shared import connect, json_option, says_errors, session_key
+from pipeline.terminal import console, print_json
+
+
+@click.command()
+@click.argument("session")
+@click.option("--node", help="Only this node.  [default: all]")
+@click.option("--filter", "filter_method", default="raw", show_default=True, help="The filter.")
+@click.option("--camera", help="Only this camera.  [default: all]")
+@click.option("--model", help="Only this model (its id).  [default: all]")
+@json_option
+@click.pass_context
+@says_errors
+def why(
+    context: click.Context,
+    session: str,
+    node: str | None,
+    filter_method: str,
+    camera: str | None,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Print the chain that made the tracks of SESSION, such as mouse01/2026-03-02_1.
+
+    Video, labels, model, estimation and filter: with hashes, parameters, versions, machines and times.
+    """
+    settings = connect(context)
+    from pipeline import query
+    from pipeline.why import chain
+
+    key = session_key(session, settings)
+    mouse, day = str(key["mouse_id"]), {name: key[name] for name in ("session_date", "session_number")}
+    selection = query.tracks(mouse=mouse, camera=camera, node=node, filter=filter_method, model=model, restriction=day)
+    if not selection.rows:
+        raise query.QueryError(
+            f"no tracks of {session} with filter {filter_method} have been computed; see 'orofacial status'"
+        )
+    chains = [chain(row, node) for row in selection.rows]
+    if as_json:
+        print_json({"chains": chains})
+        return
+    for one in chains:
+        for line in describe(one):
+            console.print(line, markup=False)
+
+
+_WITH = "with Python "
+
+
+def describe(chain: dict[str, Any]) -> list[str]:
+    """The chain as lines of text, from the video to the number."""
+    lines = [f"{chain['session']}, camera {chain['camera']}, filter {chain['filter']['filter_method']}"]
+    for step in ("video", "labels", "model", "estimation", "filter"):
+        said = _STEPS[step](chain)
+        if said[-1].startswith(_WITH) and f"    {said[-1]}" in lines:
+            said[-1] = "with the same versions"
+        lines += ["", step, *(f"    {line}" for line in said)]
+    lines += ["", "found, fraction of all frames"]
+    lines += [f"    {node}: {_number(fraction)}" for node, fraction in chain["fraction_found"].items()]
+    return [*lines, ""]
+
+
+def _video(chain: dict[str, Any]) -> list[str]:
+    video, mouse = chain["video"], chain["mouse"]
+    of_mouse = ", ".join(f"{name} {value}" for name, value in mouse.items() if value not in (None, "", "unknown"))
+    return [
+        str(video["video_file"]),
+        f"sha256 {video['content_hash']}",
+        f"{counted(video['n_frames'], 'frame')} of {video['width_px']} x {video['height_px']} px,"
+        f" {_fps(video['fps'])} fps; times: {video['times']}",
+        of_mouse,
+    ]
+
+
+def _labels(chain: dict[str, Any]) -> list[str]:
+    labels = chain["labels"]
+    if labels is None:
+        return ["not known here: the model was trained elsewhere"]
+    mice = ", ".join(labels["mice"]) or "no known mouse"
+    return [
+        f"{labels['labels_id']} {labels['labels_name']}, imported {labels['imported_at']}",
+        f"{counted(labels['n_labeled_frames'], 'labeled frame')} of {mice}",
+    ]
+
+
+def _model(chain: dict[str, Any]) -> list[str]:
+    model = chain["model"]
+    mice = ", ".join(model["training_mice"]) or "unknown mice"
+    n_frames = model["n_training_frames"] and counted(model["n_training_frames"], "frame")
+    lines = [
+        f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",
+        f"fitted to {n_frames or 'an unknown number of frames'} of {mice}; this mouse was"
+        f" {'held out' if model['held_out'] else 'in training'}",
+    ]
+    if model["training"] is None:
+        return [*lines, f"trained elsewhere, imported {model['created_at']}"]
+    training = model["training"]
+    lines += [f"config {training['training_config']}, seed {training['seed']}: {_pairs(training['parameters'])}"]
+    lines += _error(model["error"])
+    return lines + _made(training["provenance"])
+
+
+def _error(error: dict[str, Any] | None) -> list[str]:
+    if error is None:
+        return ["error: not measured yet"]
+    lines = [
+        f"error on {counted(error['n_held_out_frames'], 'labeled frame')} held out:"
+        f" median {_number(error['error_p50_px'])} px, p90 {_number(error['error_p90_px'])} px"
+    ]
+    for node, one in error["nodes"].items():
+        lines.append(
+            f"    {node}: median {_number(one['error_p50_px'])} px, p90 {_number(one['error_p90_px'])} px,"
+            f" missed {one['n_missed']} of {one['n_points'] + one['n_missed']}"
+        )
+    return lines
+
+
+def _estimation(chain: dict[str, Any]) -> list[str]:
+    estimation = chain["estimation"]
+    said = {
+        name: value
+        for name, value in estimation.items()
+        if name not in ("device", "duration_s", "provenance", "versions")
+    }
+    trained_with = estimation.get("versions")
+    lines = [f"on {estimation['device']}, {_pairs(said)}"]
+    lines += [f"model trained with {_pairs(trained_with)}"] if trained_with else []
+    return lines + _made(estimation["provenance"])
+
+
+def _filter(chain: dict[str, Any]) -> list[str]:
+    one = chain["filter"]
+    lines = [f"{one['filter_name']}: {_pairs(one['parameters']) or 'no parameters'}"]
+    for node, fitted in (one["fitted"] or {}).items():
+        lines += [f"fitted to {node}:" if fitted else f"fitted to {node}: nothing, there was no point to use"]
+        lines += [f"    {name}: {_of_axes(value)}" for name, value in (fitted or {}).items()]
+    return lines + _made(one["provenance"])
+
+
+_STEPS = {"video": _video, "labels": _labels, "model": _model, "estimation": _estimation, "filter": _filter}
+
+
+def _made(record: dict[str, Any] | None) -> list[str]:
+    """Which code, where, when, how long."""
+    if record is None:
+        return ["by which code, where and when was not recorded"]
+    return [
+        f"by orofacial {record['code_version']} on {record['host']}, {record['started_at']},"
+        f" in {_number(record['duration_s'])} s",
+        f"{_WITH}{record['python']}, {_pairs(record['packages'])}",
+    ]
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {'none' if value is None else _number(value)}" for name, value in values.items())
+
+
+def _of_axes(value: Any) -> str:
+    """What a filter fitted: one number, a pair for x and y, or quantiles of such pairs."""
+    if isinstance(value, dict):
+        return "over the windows of the video " + "; ".join(f"{name} {_of_axes(item)}" for name, item in value.items())
+    if isinstance(value, list) and len(value) == 2:
+        return f"x {_number(value[0])}, y {_number(value[1])}"
+    return _number(value)
+
+
+def _fps(fraction: str) -> str:
+    """A frame rate for people.
+
+    Examples
+    --------
+    >>> _fps("100/1"), _fps("30000/1001")
+    ('100', '29.97 (30000/1001)')
+    """
+    fps = Fraction(fraction)
+    return str(fps) if fps.denominator == 1 else f"{float(fps):.4g} ({fraction})"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"({_pairs(value)})"
+    if isinstance(value, list):
+        return "[" + ", ".join(_number(item) for item in value) + "]"
+    return "unknown" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

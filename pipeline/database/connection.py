@@ -1,0 +1,282 @@
+"""The connection to the database: a lab's server, or with nothing configured an embedded one.
+
+Without a host or user in DataJoint's configuration (see `pipeline.database.datajoint_setup`), `connect` starts the
+embedded PostgreSQL in the data folder.
+"""
+
+import atexit
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from compute.errors import DatabaseError
+from pipeline.database.datajoint_setup import (
+    check_configuration_file,
+    configure_stores,
+    import_datajoint,
+    quiet,
+    tls_option,
+)
+from pipeline.database.embedded import PORT, SUPERUSER, EmbeddedServer
+from pipeline.database.passwords import hidden
+from pipeline.settings import Settings
+
+DATABASE_FOLDER_NAME = "database"
+
+# The server's: shut down, killed, read only, full disk, lock wait timeout, deadlock; the client's: refused, gone, lost.
+_MYSQL_LOST = {1021, 1053, 1077, 1078, 1079, 1080, 1205, 1213, 1290, 1317, 1927}
+_MYSQL_LOST |= {2002, 2003, 2006, 2012, 2013, 2014, 2055}
+
+
+@dataclass(frozen=True)
+class DatabaseStatus:
+    """What `describe` found.
+
+    Attributes
+    ----------
+    kind : {"embedded", "server"}
+        The data folder's own server, or one that the lab configured.
+    backend : {"postgresql", "mysql"}
+        The kind of database.
+    address : str
+        Folder of the embedded database, or user@host:port of the server. Never a password.
+    version : str or None
+        What the server says of itself; None if it was not reached.
+    latency_ms : float or None
+        Time of one small query (ms); None if the server was not reached.
+    error : str or None
+        Why the server was not reached, and what to do; None if it was.
+    """
+
+    kind: Literal["embedded", "server"]
+    backend: str
+    address: str
+    version: str | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the database answered."""
+        return self.error is None
+
+
+@dataclass
+class _Session:
+    """What this process is connected to, and DataJoint's configuration from before."""
+
+    settings: Settings
+    connection: Any
+    server: EmbeddedServer | None
+    previous_database: Any
+    previous_stores: dict[str, Any]
+
+
+_session: _Session | None = None
+
+
+def connect(settings: Settings) -> Any:
+    """Connect DataJoint to the database, and configure its stores.
+
+    With the same settings and a connection that is alive, the same connection is returned; with others
+    the old one is closed first. At the end of the process the connection is closed by itself.
+
+    Parameters
+    ----------
+    settings : Settings
+        See `pipeline.settings.load_settings`.
+
+    Returns
+    -------
+    datajoint.Connection
+        Also what ``datajoint.conn()`` returns from now on.
+
+    Raises
+    ------
+    DatabaseError
+        If the database or a store cannot be used: what was tried, what was found, what to do.
+    """
+    global _session
+    if _session is not None:
+        if _session.settings == settings and _is_alive(_session.connection):
+            return _session.connection
+        disconnect()
+    dj = import_datajoint()
+    check_configuration_file(dj)
+    previous_database, previous_stores = dj.config.database, dict(dj.config.stores)
+    server = None if server_is_configured() else EmbeddedServer(settings.data_folder / DATABASE_FOLDER_NAME)
+    try:
+        configure_stores(dj, settings)
+        if server is not None:
+            server.enter()
+            dj.config.database = _embedded_configuration(previous_database, server)
+        connection = _open(dj, settings)
+        _give_room(connection)
+    except BaseException:
+        dj.config.database, dj.config.stores = previous_database, previous_stores
+        if server is not None:
+            server.leave()
+        raise
+    _session = _Session(settings, connection, server, previous_database, previous_stores)
+    atexit.register(disconnect)
+    return connection
+
+
+def disconnect() -> None:
+    """Close the connection, and stop the embedded server if nobody else uses it.
+
+    DataJoint's configuration becomes what it was before `connect`. Without a connection nothing happens.
+    """
+    global _session
+    if _session is None:
+        return
+    session, _session = _session, None
+    atexit.unregister(disconnect)
+    dj = import_datajoint()
+    dj.config.database, dj.config.stores = session.previous_database, session.previous_stores
+    try:
+        if session.connection.is_connected:
+            session.connection.close()
+    finally:
+        if session.server is not None:
+            session.server.leave()
+
+
+def reconnect() -> None:
+    """Open the same connection again after it was lost; an embedded server that is gone is started again.
+
+    Raises
+    ------
+    Exception
+        If there is no connection: one that `is_lost` knows, or `DatabaseError`.
+    """
+    connection = import_datajoint().conn() if _session is None else _session.connection
+    with contextlib.suppress(Exception):  # whatever state it is in
+        connection.close()
+    if _session is not None and _session.server is not None:
+        _session.server.restart_if_gone()
+        connection.conn_info["host"] = str(_session.server.socket_folder)  # a long path gets a new short one each time
+    with quiet():
+        connection.connect()
+    connection._in_transaction = False
+    _give_room(connection)
+
+
+def _give_room(connection: Any) -> None:
+    """Let PostgreSQL hold a lab's keys in memory: DataJoint's "not in" takes hours when they do not fit."""
+    if connection.adapter.backend == "postgresql":
+        connection.query("SET work_mem = '256MB'")
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether an error is the database's or the connection's, and the same may succeed on a new connection.
+
+    DataJoint knows some of these as LostConnectionError; psycopg2 and pymysql raise their own for others: a server that
+    starts or stops, a full disk, a deadlock.
+    """
+    import psycopg2
+    import pymysql
+    from datajoint.errors import LostConnectionError
+
+    while error is not None:
+        if isinstance(error, LostConnectionError | psycopg2.OperationalError | psycopg2.InterfaceError):
+            return True
+        if type(error) is psycopg2.DatabaseError:  # "server closed the connection unexpectedly": no class of its own
+            return True
+        if isinstance(error, pymysql.err.InterfaceError | pymysql.err.InternalError):
+            return True
+        if isinstance(error, pymysql.OperationalError) and error.args and error.args[0] in _MYSQL_LOST:
+            return True
+        error = error.__cause__
+    return False
+
+
+def describe(settings: Settings) -> DatabaseStatus:
+    """Connect, and say what the database is; an unreachable one is a finding and not an error.
+
+    Returns
+    -------
+    DatabaseStatus
+        With ``error`` set if there is no connection.
+    """
+    kind: Literal["embedded", "server"] = "embedded"
+    backend, address = "postgresql", str(settings.data_folder / DATABASE_FOLDER_NAME)
+    try:
+        if server_is_configured():
+            kind, backend, address = "server", import_datajoint().config.database.backend, _address()
+        connection = connect(settings)
+        start_s = time.perf_counter()
+        (version,) = connection.query("SELECT version()").fetchone()
+        latency_ms = 1e3 * (time.perf_counter() - start_s)
+    except DatabaseError as error:
+        return DatabaseStatus(kind, backend, address, error=str(error))
+    return DatabaseStatus(kind, backend, address, version=version, latency_ms=latency_ms)
+
+
+def server_is_configured() -> bool:
+    """Whether DataJoint's configuration names a host or user; its default host, localhost, is no name.
+
+    Secrets can only hold user and password, so that either of them counts as well.
+    """
+    own = _session is not None and _session.server is not None  # then the host in it is ours
+    database = _session.previous_database if own and _session else import_datajoint().config.database
+    return bool({"host", "user", "password"} & database.model_fields_set)
+
+
+def _embedded_configuration(database: Any, server: EmbeddedServer) -> Any:
+    return database.model_copy(
+        update={
+            "host": str(server.socket_folder),
+            "port": PORT,
+            "user": SUPERUSER,
+            "password": "",  # the folder's permissions are the guard
+            "backend": "postgresql",
+            "name": None,
+            "use_tls": False,
+        }
+    )
+
+
+def _open(dj: Any, settings: Settings) -> Any:
+    database = dj.config.database
+    if database.user is None:
+        raise DatabaseError(
+            f"DataJoint's configuration names the database server {_address()} but no user. Set DJ_USER and "
+            "DJ_PASS, or put them into .secrets/ beside datajoint.json."
+        )
+    password = dj.config["database.password"] or ""
+    try:
+        with quiet():
+            return dj.conn(user=database.user, password=password, reset=True, use_tls=tls_option(dj, settings))
+    except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
+        first_line = str(error).strip().partition("\n")[0]  # psycopg2 goes on with a question
+        found = hidden(first_line.rstrip("."))
+        raise DatabaseError(
+            f"No connection to the {database.backend} server {_address()}: {found or type(error).__name__}. "
+            f"{_what_to_do(found)}"
+        ) from None
+
+
+def _is_alive(connection: Any) -> bool:
+    """Whether the server answers; `is_connected` of DataJoint 2.3.5 is always true on PostgreSQL."""
+    try:
+        connection.query("SELECT 1", reconnect=False)
+    except Exception:  # psycopg2's, pymysql's and DataJoint's have no common base
+        return False
+    return True
+
+
+def _address() -> str:
+    database = import_datajoint().config.database
+    return f"{database.user or '(no user)'}@{database.host}:{database.port}"
+
+
+def _what_to_do(found: str) -> str:
+    lowered = found.lower()
+    if "authentication" in lowered or "access denied" in lowered or "password" in lowered:
+        return "Check user and password: DJ_USER and DJ_PASS, or .secrets/ beside datajoint.json."
+    return (
+        "Check that the server runs and that its address is right: --server, or DJ_HOST, DJ_PORT and DJ_BACKEND, or "
+        "datajoint.json. Without any of these the embedded database is used."
+    )

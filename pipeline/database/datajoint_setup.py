@@ -1,0 +1,132 @@
+"""DataJoint, imported quietly, and its configuration read and completed: server, TLS, stores.
+
+A lab configures its PostgreSQL or MySQL server the way DataJoint documents: ``datajoint.json`` in the
+current folder or above it, ``DJ_HOST``, ``DJ_USER``, ``DJ_PASS``, ``DJ_BACKEND`` ... in the environment, ``.secrets/``,
+or ``datajoint.config`` in a running Python. Stores named there win over the folders of
+`pipeline.settings.Settings`.
+"""
+
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from compute.errors import DatabaseError
+from pipeline.settings import Settings
+
+DEFAULT_STORE = "tracks"
+
+
+def import_datajoint() -> Any:
+    """Import DataJoint quietly: without its notes on configuration, and with its log on stderr.
+
+    Warnings and errors are still logged; a ``loglevel`` in DataJoint's configuration wins.
+
+    Raises
+    ------
+    DatabaseError
+        If a ``DJ_*`` variable holds a value that DataJoint does not take.
+    """
+    if "datajoint" not in sys.modules:
+        try:
+            with quiet():
+                importlib.import_module("datajoint")
+        except ValueError as error:
+            raise DatabaseError(f"DataJoint's environment variables (DJ_*) cannot be used: {error}") from error
+    dj = sys.modules["datajoint"]
+    for handler in dj.logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)  # stdout belongs to a command's result
+    dj.logger.addFilter(_is_for_users)
+    dj.config.loglevel = dj.config.loglevel if "loglevel" in dj.config.model_fields_set else "WARNING"
+    dj.config.safemode = False  # it would ask on the terminal before each deletion
+    return dj
+
+
+def _is_for_users(record: logging.LogRecord) -> bool:
+    """Leave out DataJoint's warning about the types in its own job tables, which nobody here declares."""
+    return not record.getMessage().startswith("Native type ")
+
+
+def check_configuration_file(dj: Any) -> None:
+    """Refuse a broken ``datajoint.json``: DataJoint warns and goes on with defaults, another database."""
+    file = None if dj.config.ignore_config_file else dj.settings.find_config_file()
+    if file is None:
+        return
+    try:
+        with quiet():
+            dj.settings.Config().load(file)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DatabaseError(
+            f"{file}: DataJoint's configuration cannot be used ({error}). Correct that file, or remove it to "
+            "work with the embedded database."
+        ) from error
+
+
+def configure_stores(dj: Any, settings: Settings) -> None:
+    """Add those of the three file stores that DataJoint's own configuration does not name."""
+    folders = {"tracks": settings.tracks_store, "models": settings.models_store, "labels": settings.labels_store}
+    missing = {name: folder for name, folder in folders.items() if name not in dj.config.stores}
+    for folder in (settings.data_folder, *missing.values()):
+        _make_private_folder(folder)
+    own = {name: {"protocol": "file", "location": str(folder)} for name, folder in missing.items()}
+    dj.config.stores = {"default": DEFAULT_STORE, **dj.config.stores, **own}
+    if any(isinstance(store, dict) and store.get("protocol") == "s3" for store in dj.config.stores.values()):
+        from schemas.stored.object_store import register
+
+        register()
+
+
+def _make_private_folder(folder: Path) -> None:
+    """Create a folder for its owner only; one that exists keeps the permissions that a person gave it."""
+    try:
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"{folder}: this folder cannot be created ({error.strerror}). Name another data folder with "
+            "OROFACIAL_DATA_FOLDER or --data-folder, or another store in settings.toml."
+        ) from error
+
+
+def tls_is_required(settings: Settings) -> bool:
+    """Whether a connection without TLS is refused: ``use_tls`` of DataJoint is true, or there is a CA to check with."""
+    return import_datajoint().config.database.use_tls is True or settings.database_ca is not None
+
+
+def tls_option(dj: Any, settings: Settings) -> Any:
+    """What DataJoint is told about TLS: its own setting, but required means required on MySQL too.
+
+    DataJoint 2.3.5 passes True on to pymysql as "preferred", and has no way to name a CA for PostgreSQL: libpq takes it
+    from the environment, and then checks the certificate.
+    """
+    if not tls_is_required(settings):
+        return dj.config.database.use_tls
+    if dj.config.database.backend == "postgresql":
+        if settings.database_ca is not None:
+            os.environ["PGSSLROOTCERT"] = str(settings.database_ca)
+        return True
+    if settings.database_ca is None:
+        return {"check_hostname": False, "verify_mode": "none"}
+    return {"ca": str(settings.database_ca), "verify_mode": "required"}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back DataJoint's lines on its configuration, TLS and MariaDB: what fails is raised anyway."""
+    logger = logging.getLogger("datajoint")
+    level, disabled = logger.level, logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        logger.setLevel(level)  # every Config() that DataJoint makes sets it to its own

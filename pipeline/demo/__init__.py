@@ -1,0 +1,1 @@
+"""The demo: a simulated lab goes through the whole pipeline."""

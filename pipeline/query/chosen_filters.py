@@ -1,0 +1,63 @@
+"""Choose filters on the tracks of the database, and keep the choice as a row of `FilterMethod`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from compute.comparison.choice import NodeChoice, choose, filters_of
+from compute.tracks import Tracks
+from pipeline.query.filter_comparison import ComparisonError
+from schemas.pose import PoseEstimation
+from schemas.track import FilterMethod, estimated_tracks
+
+MOST_VIDEOS = 40
+"""Videos that have a say, spread evenly over all of them: more would not change a choice."""
+
+
+def choose_filters(*, camera: str | None = None, model: str | None = None) -> tuple[str, bool, list[NodeChoice]]:
+    """Choose a filter for each node, and insert it as a row of `FilterMethod`.
+
+    Parameters
+    ----------
+    camera, model : str, optional
+        Choose on the videos of this camera or model (its id) only.
+
+    Returns
+    -------
+    filter_method : str
+        Name of the row: ``chosen_`` and a hash of what was chosen, so that the same choice is the same row.
+    is_new : bool
+        Whether the row was not there yet.
+    choices : list of NodeChoice
+        See `compute.comparison.choice.choose` for how.
+
+    Raises
+    ------
+    ComparisonError
+        If there are no tracks to choose on.
+    FilterError
+        If the videos are too short.
+    """
+    restriction = {name: value for name, value in (("camera", camera), ("model_id", model)) if value is not None}
+    keys = (PoseEstimation & restriction).keys(order_by="mouse_id, session_date, session_number, camera, model_id")
+    if not keys:
+        raise ComparisonError("there are no tracks to choose on; see 'orofacial status', then run 'orofacial populate'")
+    choices = choose(_tracks(keys))
+    parameters = {"filters": filters_of(choices)}
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+    row = {"filter_method": f"chosen_{digest[:8]}", "filter_name": "per_node", "filter_parameters": parameters}
+    is_new = not FilterMethod & {"filter_method": row["filter_method"]}
+    if is_new:
+        FilterMethod.insert1(row)
+    return str(row["filter_method"]), is_new, choices
+
+
+def _tracks(keys: list[dict[str, Any]]) -> Iterator[Tracks]:
+    places = np.unique(np.linspace(0, len(keys) - 1, min(len(keys), MOST_VIDEOS)).round().astype(int))
+    for place in places:
+        yield estimated_tracks(keys[place])

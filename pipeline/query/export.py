@@ -1,0 +1,223 @@
+"""Export what a query found into a folder of files."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from compute.errors import OrofacialError
+from compute.formats import FORMATS, ExportError, PortableTrack, nwb, write, write_whole
+from compute.formats import parquet_folder as parquet
+from compute.formats.contents import Contents, contents, difference
+from pipeline.query.selection import LeftOut, row_name
+from pipeline.why import chain, named_tracks
+from schemas.labels import Skeleton
+from schemas.model import Model
+from schemas.session import Video
+from schemas.track import FilteredTrack
+
+SESSION = ("mouse_id", "session_date", "session_number")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did.
+
+    Attributes
+    ----------
+    written : list of Path
+        Files that were written now.
+    kept : list of Path
+        Files that stood there already and were left as they are.
+    left_out : list of LeftOut
+        Tracks that could not be read, and why.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def export_rows(
+    format_name: str,
+    rows: Iterable[dict[str, Any]],
+    folder: Path,
+    *,
+    nodes: Sequence[str] | None = None,
+    overwrite: bool = False,
+    skip_broken: bool = False,
+    on_file: Callable[[Path], None] = lambda path: None,
+) -> Exported:
+    """Write the tracks of these rows, one file each; for NWB one file a session.
+
+    Parameters
+    ----------
+    format_name : str
+        One of `compute.formats.FORMATS`.
+    rows : iterable of dict
+        Rows of `pipeline.query.tracks`.
+    folder : Path
+        Made if it is not there.
+    nodes : sequence of str, optional
+        Only these nodes.
+    overwrite : bool
+        Write files anew that are there. Without it they are kept: somebody may have worked on them, and an export
+        that was stopped goes on where it was. One that says it holds other tracks or nodes is an error.
+    skip_broken : bool
+        Leave out tracks that cannot be read (`Exported.left_out`), and go on. Otherwise the first of them is an error.
+    on_file : callable
+        Called with each file when it is finished.
+
+    Raises
+    ------
+    ExportError
+        If a file cannot be written; those before it stay. Before anything is written: if a file that is to be kept
+        holds something else.
+    DatabaseError, TracksError
+        If tracks cannot be read from the store, naming the row.
+    """
+    done = Exported()
+    ordered = sorted(rows, key=_order)
+    if not ordered:
+        raise ExportError("there is nothing to export: no tracks fit")
+    groups = (
+        [list(group) for _, group in groupby(ordered, key=_session)] if format_name == "nwb" else [[r] for r in ordered]
+    )
+    by_path = {folder / file_name(format_name, group[0]): group for group in groups}
+    if not overwrite:
+        done.kept.extend(path for path in by_path if path.exists())
+        _refuse_others(format_name, {path: by_path[path] for path in done.kept}, nodes)
+    kept = set(done.kept)
+    for path, group in by_path.items():
+        if path in kept:
+            continue
+        tracks = _read(group, nodes, done.left_out if skip_broken else None)
+        if tracks:
+            _write(format_name, path, tracks, group[0])
+            done.written.append(path)
+            on_file(path)
+    if format_name == "parquet" and (done.written or done.kept):
+        parquet.write_dictionary(folder)
+    return done
+
+
+def _refuse_others(format_name: str, kept: dict[Path, list[dict[str, Any]]], nodes: Sequence[str] | None) -> None:
+    """Refuse to keep files that say they hold something else than these rows."""
+    for path, group in kept.items():
+        held = contents(format_name, path)
+        differs = difference(held, _wanted(group, nodes)) if held is not None else ""
+        if differs:
+            raise ExportError(
+                f"{path} is there already: {differs}. Nothing was written; name another folder, or write the files anew"
+                " with --overwrite"
+            )
+
+
+def _wanted(group: list[dict[str, Any]], nodes: Sequence[str] | None) -> Contents:
+    """What the file of these rows is to hold."""
+    wanted: Contents = {}
+    for row in group:
+        named = nodes or _nodes(str((Model & {"model_id": row["model_id"]}).fetch1("skeleton_id")))
+        wanted[row["camera"], row["model_id"], row["filter_method"]] = frozenset(named)
+    return wanted
+
+
+def _session(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in SESSION)
+
+
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+    """By session; within it raw tracks first, which are those that SLEAP shows of an NWB file."""
+    return (*_session(row), row["filter_method"] != "raw", row["camera"], row["filter_method"], row["model_id"])
+
+
+def _read(
+    group: list[dict[str, Any]], nodes: Sequence[str] | None, left_out: list[LeftOut] | None
+) -> list[PortableTrack]:
+    """Read the tracks of a file; those that cannot be read go to `left_out`, without it they are an error."""
+    tracks = []
+    for row in group:
+        try:
+            tracks.append(portable(row, nodes))
+        except OrofacialError as error:
+            if left_out is None:
+                raise type(error)(f"{error}. To go on without it: --skip-broken") from error
+            left_out.append(LeftOut(row, str(error).removeprefix(f"{row_name(row)}: ")))
+    return tracks
+
+
+def _write(format_name: str, path: Path, tracks: list[PortableTrack], row: dict[str, Any]) -> None:
+    if format_name == "nwb":
+        write_whole(path, lambda temporary: nwb.write(temporary, tracks))
+        return
+    options = {"row": _columns(row)} if FORMATS[format_name].module in ("parquet_folder", "csv") else {}
+    write(format_name, path, tracks[0], **options)
+
+
+def _columns(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in parquet.KEYS if name in row}
+
+
+def portable(row: dict[str, Any], nodes: Sequence[str] | None = None) -> PortableTrack:
+    """Read the tracks of a row, with skeleton, video and provenance.
+
+    Parameters
+    ----------
+    row : dict
+        A row of `pipeline.query.tracks`, or another dict with the primary key of `FilteredTrack`.
+    nodes : sequence of str, optional
+        Only these nodes, and the edges between them.
+    """
+    key = {name: row[name] for name in FilteredTrack.primary_key}
+    tracks = named_tracks(key, nodes)
+    video_file, width_px, height_px = (Video & key).fetch1("video_file", "width_px", "height_px")
+    edges = _edges(str((Model & key).fetch1("skeleton_id")))
+    return PortableTrack(
+        tracks,
+        tuple(edge for edge in edges if set(edge) <= set(tracks.nodes)),
+        video_file,
+        (width_px, height_px),
+        chain(key, tracks=tracks),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _edges(skeleton_id: str) -> tuple[tuple[str, str], ...]:
+    rows = (Skeleton.Edge & {"skeleton_id": skeleton_id}).to_dicts(order_by="edge_index")
+    return tuple((row["source_node"], row["target_node"]) for row in rows)
+
+
+@functools.lru_cache(maxsize=64)
+def _nodes(skeleton_id: str) -> tuple[str, ...]:
+    return tuple((Skeleton.Node & {"skeleton_id": skeleton_id}).to_arrays("node"))
+
+
+def file_name(format_name: str, row: dict[str, Any]) -> str:
+    """Name of the file of a row: unique, and allowed on every system whatever the mouse is called.
+
+    Examples
+    --------
+    >>> row = {"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": 1, "camera": "side",
+    ...        "filter_method": "raw", "model_id": "0123456789abcdef"}
+    >>> file_name("slp", row), file_name("nwb", row)
+    ('mouse01_2026-03-02_1_side_raw_01234567.slp', 'sub-mouse01_ses-2026-03-02-1.nwb')
+    """
+    mouse = _safe(row["mouse_id"])
+    if format_name == "nwb":
+        stem = f"sub-{mouse}_ses-{row['session_date']}-{row['session_number']}"
+    else:
+        parts = (row["session_date"], row["session_number"], _safe(row["camera"]), _safe(row["filter_method"]))
+        stem = "_".join([mouse, *map(str, parts), str(row["model_id"])[:8]])
+    return stem + FORMATS[format_name].ending
+
+
+def _safe(name: str) -> str:
+    """Letters, digits, dot and dash; with a hash where something else was replaced, so that names stay different."""
+    safe = re.sub(r"[^\w.-]|_", "-", name, flags=re.ASCII).lstrip(".")
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

@@ -1,0 +1,154 @@
+"""Find tracks in the database: one SQL query, whatever is asked. Nothing is read from the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from datajoint.hash_registry import get_store_backend
+
+from pipeline.query.checks import QueryError, refusing, texts, time_span
+from pipeline.query.columns import DETAILS
+from pipeline.query.question import Question
+from pipeline.query.selection import TrackSelection
+from schemas.model import Model
+from schemas.stored.references import TracksReference
+from schemas.track import FilteredTrack
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FPS = ("fps_numerator", "fps_denominator")
+
+
+def tracks(
+    *,
+    node: str | Sequence[str] | None = None,
+    time_span_s: tuple[float | None, float | None] | None = None,
+    skip_broken: bool = False,
+    **question: Any,
+) -> TrackSelection:
+    """Find the tracks that fit, across all animals.
+
+    Parameters
+    ----------
+    node : str or sequence of str, optional
+        Only these nodes; tracks whose skeleton lacks one of them are left out.
+    time_span_s : tuple of two floats, optional
+        Only frames with start <= time < end (s); None for an open end.
+    skip_broken : bool
+        Leave out tracks whose file is gone or damaged, say which (`TrackSelection.left_out`, and a warning), and go on.
+        Otherwise the first of them is an error.
+    **question
+        Which tracks: ``mouse``, ``camera``, ``model``, ``sex``, ``genotype``, ``filter`` (default ``raw``), ``date``,
+        ``held_out``, ``quality``, ``restriction``; see `Question`.
+
+    Returns
+    -------
+    TrackSelection
+        Ordered by mouse, session, camera, model and filter.
+
+    Raises
+    ------
+    QueryError
+        If the filter, mouse, camera ... does not exist, no skeleton has the node, or a value cannot be understood.
+
+    Examples
+    --------
+    After connecting (see README), in a database with tracks:
+
+    >>> from pipeline import query
+    >>> selection = query.tracks(node="jaw_tip", filter="median", held_out=True, quality="jaw_tip.found > 0.95")
+    >>> len(selection) > 0 and all(row["held_out"] for row in selection.rows)
+    True
+    >>> for row, dataset in selection.to_xarray():
+    ...     variance_px2 = dataset.position.sel(keypoints="jaw_tip", space="y").var()
+    """
+    asked = make_question(question, "node", "time_span_s", "skip_broken")
+    nodes, span = None if node is None else texts("node", node), time_span(time_span_s)
+    found = sorted(run(asked, asked.expression().proj(*DETAILS, *_FPS, "filtered_tracks", "raw_tracks")), key=_order)
+    if not found:
+        asked.check_known()
+    trained = in_training(asked)
+    rows, details, references = [], [], []
+    backends: dict[str | None, Any] = {}
+    for line in found:
+        stored = _stored(line)
+        store = stored.get("store")
+        backends[store] = backends.get(store) or get_store_backend(store)
+        row = {name: line[name] for name in FilteredTrack.primary_key}
+        rows.append({**row, "held_out": asked.is_held_out(row, trained)})
+        fps = line["fps_numerator"] / line["fps_denominator"]
+        details.append({**{name: line[name] for name in DETAILS}, "fps": fps})
+        references.append(TracksReference(stored, backends[store]))
+    selection = TrackSelection(rows, nodes, references, details, span, skip_broken)
+    return selection if nodes is None else _with_nodes(selection, nodes)
+
+
+def manifest(**question: Any) -> pa.Table:
+    """The same selection as `tracks`, as a table of keys and file addresses, for other engines.
+
+    Returns
+    -------
+    pyarrow.Table
+        A line a track: its key, ``held_out``, what is known of mouse, session, video and model, ``n_frames``,
+        ``nodes``, and ``file``: a path in a folder store, ``s3://bucket/key`` in S3. The list comes from the database.
+    """
+    return tracks(**question).manifest()
+
+
+def make_question(question: Mapping[str, Any], *beside: str) -> Question:
+    """The question of a call's keywords; `beside` are those that the call has of its own.
+
+    Raises
+    ------
+    QueryError
+        If a keyword is unknown; the message lists those there are.
+    """
+    unknown = [name for name in question if name not in Question.__dataclass_fields__]
+    if unknown:
+        known = ", ".join([*beside, *Question.__dataclass_fields__])
+        raise QueryError(f"unknown keyword {unknown[0]!r}; what can be asked for is {known}")
+    return Question(**question)
+
+
+def run(asked: Question, expression: Any) -> list[dict[str, Any]]:
+    """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
+
+    Raises
+    ------
+    QueryError
+        If the database refuses the question's restriction.
+    """
+    names = expression.heading.names
+    with refusing(asked.expression, asked.restriction):
+        return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
+
+
+def _order(line: dict[str, Any]) -> tuple[Any, ...]:
+    names = ("mouse_id", "session_date", "session_number", "camera", "model_id", "filter_method")
+    return tuple(line[name] for name in names)
+
+
+def in_training(asked: Question) -> set[tuple[str, str]]:
+    """Model and mouse of every training set; not needed where the question already says who is held out."""
+    if asked.held_out is not None:
+        return set()
+    return set(zip(*Model.Mouse.to_arrays("model_id", "mouse_id"), strict=True))
+
+
+def _stored(line: dict[str, Any]) -> dict[str, Any]:
+    """What the row keeps of its file; a raw track has the file of the estimation."""
+    stored = line["filtered_tracks"] if line["filtered_tracks"] is not None else line["raw_tracks"]
+    result: dict[str, Any] = json.loads(stored) if isinstance(stored, (str, bytes)) else stored
+    return result
+
+
+def _with_nodes(selection: TrackSelection, nodes: tuple[str, ...]) -> TrackSelection:
+    """Leave out tracks that lack a node."""
+    kept = [index for index, reference in enumerate(selection.references) if set(nodes) <= set(reference.nodes)]
+    if selection.rows and not kept:
+        names = sorted({name for reference in selection.references for name in reference.nodes})
+        raise QueryError(f"no skeleton has all of {', '.join(nodes)}; nodes are {', '.join(names)}")
+    return selection.pick(kept)

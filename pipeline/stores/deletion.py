@@ -1,0 +1,170 @@
+"""Delete a session or a model with everything that was made from it; first say what that is.
+
+Rows go first, in one transaction, and then their files: a stop between leaves files that nobody points at, which
+`pipeline.stores.collection` finds. Videos, session folders and label files are never touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import datajoint as dj
+from datajoint.utils import to_camel_case
+
+from compute.errors import OrofacialError
+from compute.text import counted, session_name
+from pipeline.stores.collection import StoredFile, computed_tables, files_of, references_of, remove
+from pipeline.work.owners import is_lock_held, owner_of
+from schemas import labels
+from schemas.model import Model, Training, TrainingTask
+from schemas.session import Session, Video
+from schemas.worker import Worker
+
+
+class DeletionError(OrofacialError):
+    """Something that cannot be deleted."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be deleted.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    n_rows : dict of str to int
+        Rows of each table that has any, such as ``PoseEstimation``.
+    files : list of StoredFile
+        What the rows point at in the stores.
+    n_running : int
+        Jobs that are computed from it at this moment; they will fail, and leave nothing.
+    kept : str
+        What stays, and what to know about it.
+    """
+
+    name: str
+    n_rows: dict[str, int]
+    files: list[StoredFile]
+    n_running: int
+    kept: str
+    roots: tuple[dj.expression.QueryExpression, ...]
+    key: dict[str, Any]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the files."""
+        return sum(file.size_bytes for file in self.files)
+
+
+def plan_session(key: dict[str, Any]) -> Plan:
+    """What goes with a session.
+
+    Parameters
+    ----------
+    key : dict
+        Primary key of a row of `Session`.
+
+    Raises
+    ------
+    DeletionError
+        If there is no such session, or what people labelled hangs on it.
+    """
+    name = f"session {session_name(key)}"
+    if not Session & key:
+        raise DeletionError(f"there is no {name}; 'orofacial status' lists those there are")
+    folder = (Session & key).fetch1("session_folder")
+    kept = (
+        f"{counted(len(Video & key), 'video')} and the rest of {folder} stay as they are; the next ingest of"
+        " that folder takes the session in again unless you move it"
+    )
+    return _plan(name, (Session & key,), key, kept)
+
+
+def plan_model(model_id: str) -> Plan:
+    """What goes with a model: all that was computed with it, and the request to train it.
+
+    Raises
+    ------
+    DeletionError
+        If there is no such model.
+    """
+    key = {"model_id": model_id}
+    if not Model & key:
+        known = ", ".join(Model.to_arrays("model_id", order_by="created_at")) or "none"
+        raise DeletionError(f"there is no model {model_id!r}; known are {known}. See 'orofacial model list'")
+    # Without its request the next populate would train the model again.
+    tasks = [{name: row[name] for name in TrainingTask.primary_key} for row in (Training & key).to_dicts()]
+    kept = "labels and the model's labeled frames stay"
+    roots = (Model & key, *([TrainingTask & tasks] if tasks else []))
+    return _plan(f"model {model_id}", roots, key, kept)
+
+
+def _plan(name: str, roots: tuple[Any, ...], key: dict[str, Any], kept: str) -> Plan:
+    n_rows: dict[str, int] = {}
+    found: set[tuple[str, str]] = set()
+    for table in _cascade(roots):
+        if table.full_table_name.startswith(table.connection.adapter.quote_identifier(labels.schema.database)):
+            raise DeletionError(f"{name} has labels of people in {_label(table)}; these are never deleted")
+        found |= set(references_of(table))
+        # A table that hangs on two roots is counted once: both cascades reach the same rows.
+        n_rows[_label(table)] = max(len(table), n_rows.get(_label(table), 0))
+    if any(store == "labels" for store, _ in found):
+        raise DeletionError(f"{name} has labels of people in the labels store; these are never deleted")
+    n_rows = {table: n for table, n in n_rows.items() if n}
+    return Plan(name, n_rows, files_of(sorted(found)), _n_running(key), kept, roots, key)
+
+
+def _cascade(roots: tuple[Any, ...]) -> list[Any]:
+    """All tables with the rows that go, parents first."""
+    return [table for root in roots for table in dj.Diagram.cascade(root)]
+
+
+def _label(table: Any) -> str:
+    """Name of a table's class, such as ``ModelEvaluation.Node``."""
+    parts = table.table_name.lstrip("_#~").split("__")
+    return ".".join(to_camel_case(part) for part in parts)
+
+
+def _n_running(key: dict[str, Any]) -> int:
+    """Jobs that somebody computes; those of workers that are gone do not count."""
+    rows = [row for jobs in _jobs(key, reserved=True) for row in jobs.proj("host", "pid", "connection_id").to_dicts()]
+    owners = [owner_of(row) for row in rows]
+    known = {owner_of(row) for row in Worker.to_dicts()}
+    return sum(owner not in known or is_lock_held(Worker().connection, owner) for owner in owners)
+
+
+def _jobs(key: dict[str, Any], *, reserved: bool) -> list[Any]:
+    """Jobs of what is deleted; a job table without all of the key's columns has none that can be told."""
+    jobs = [table.jobs for table in computed_tables() if set(key) <= set(table.jobs.primary_key)]
+    return [table & key & ("status='reserved'" if reserved else "status<>'reserved'") for table in jobs]
+
+
+def delete(plan: Plan) -> tuple[dict[str, int], list[StoredFile]]:
+    """Delete what a plan names: rows in one transaction, then their files.
+
+    Returns
+    -------
+    dict of str to int, list of StoredFile
+        Rows of each table, and the files, that are gone.
+
+    Raises
+    ------
+    DeletionError
+        If the database refuses, for instance because a worker inserts into it at this moment. Nothing is deleted then.
+    """
+    connection = plan.roots[0].connection
+    try:
+        with connection.transaction:
+            # Once more, inside the transaction: rows may have come since the plan was made.
+            now = _plan(plan.name, plan.roots, plan.key, plan.kept)
+            for root in plan.roots:
+                root.delete(transaction=False, prompt=False)
+    except dj.errors.DataJointError as error:
+        raise DeletionError(
+            f"{plan.name} was not deleted: {error}. If workers compute from it, wait until they are done and try again"
+        ) from error
+    for jobs in _jobs(plan.key, reserved=False):
+        jobs.delete_quick()
+    return now.n_rows, remove(now.files)

@@ -1,0 +1,267 @@
+"""The queue: DataJoint's job tables, and who has which job.
+
+DataJoint reserves a job with one atomic update and writes who did: host, process id, connection id. Its own way on from
+there (`populate`) leaves gaps: a killed process keeps its job for ever, SIGTERM is an error, and finishing or failing a
+job does not ask whose it is. Here every change of a reserved job is one statement, or one transaction, that names its
+owner:
+
+- A result is inserted in the transaction that first deletes the job's row as its owner's. So a result is there if and
+  only if its job is gone, and who lost a job in the meantime can neither insert nor give it back.
+- A worker holds a session lock on the database server, named after itself. The server frees it with the connection:
+  that is how the others see that a worker is gone, without rights to see other users' connections.
+
+What is asked for every job is SQL with the key as its values: DataJoint takes longer to write such a statement from a
+restriction than the server takes to answer it (`benchmarks/overhead.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datajoint as dj
+
+from compute.errors import DatabaseError
+from compute.text import session_name
+from pipeline.work.owners import one_at_a_time
+from schemas.making.resources import Device
+from schemas.metric import DistanceMetrics, FilterComparison, LabelError
+from schemas.model import ModelEvaluation, Training
+from schemas.pose import PoseEstimation
+from schemas.track import FilteredTrack, TrackQuality
+from schemas.worker import Crash, job_hash
+
+TABLES: tuple[type[dj.Computed], ...] = (
+    Training,
+    ModelEvaluation,
+    PoseEstimation,
+    TrackQuality,
+    FilteredTrack,
+    DistanceMetrics,
+    FilterComparison,
+    LabelError,
+)
+"""Computed tables, each after those that it needs."""
+
+SESSION = {"mouse_id", "session_date", "session_number"}
+"""The key of a session."""
+
+_PRIORITY = 5
+
+_N_TRIES = 8
+"""So many jobs are looked at to find one that nobody else takes at the same moment."""
+
+
+class LostJobError(DatabaseError):
+    """A job that was somebody else's when its result was to be inserted."""
+
+
+@dataclass(frozen=True)
+class JobCount:
+    """Jobs of one class of resources.
+
+    Attributes
+    ----------
+    pending, reserved : int
+        Jobs that wait, and that workers have.
+    memory_gb : float
+        (GB) the most that one of the pending needs; 0 if none is pending.
+    """
+
+    pending: int = 0
+    reserved: int = 0
+    memory_gb: float = 0.0
+
+
+def tables_for(device: Device | None) -> tuple[type[dj.Computed], ...]:
+    """Tables whose jobs a worker with this device takes; None takes all."""
+    return tuple(table for table in TABLES if device is None or table.resources.device == device)
+
+
+def pending(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobCount]:
+    """Count the jobs of each class of resources, as the last `refresh` left them."""
+    counts: dict[Device, JobCount] = {"gpu": JobCount(), "cpu": JobCount()}
+    for table in tables:
+        progress = table.jobs.progress()
+        before = counts[table.resources.device]
+        counts[table.resources.device] = JobCount(
+            before.pending + progress["pending"],
+            before.reserved + progress["reserved"],
+            max(before.memory_gb, table.resources.memory_gb if progress["pending"] else 0.0),
+        )
+    return counts
+
+
+def refresh(
+    tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES,
+    restriction: dict[str, Any] | None = None,
+    *,
+    wait: bool = True,
+) -> bool:
+    """Add jobs for what can be computed now, and remove those whose inputs are gone; return whether it was done.
+
+    One process at a time: concurrent ones wait, or with `wait` off leave it to the one that is at it.
+    """
+    targets = [instance(table) for table in tables]
+    with one_at_a_time(targets[0].connection, "refresh", wait) as mine:
+        if mine:
+            for target in targets:
+                add_jobs(target, restriction or {})
+                target.jobs.refresh(delay=-1)
+        return mine
+
+
+def instance(table: type[dj.Computed] | dj.Computed) -> dj.Computed:
+    """A table as an instance, to be kept: it remembers its job table, which takes DataJoint several queries to find."""
+    return table() if isinstance(table, type) else table
+
+
+def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, Any]]) -> None:
+    """Add the jobs that are missing, by one statement where DataJoint's refresh takes one a job.
+
+    Parameters
+    ----------
+    table : datajoint.Computed
+        Whose jobs.
+    restriction : dict or list of dict
+        Only those with these values, or with those of one of the list.
+    """
+    jobs = table.jobs
+    new = ((table.key_source & restriction) - table.proj()).restrict(dj.Not(jobs), semantic_check=False)
+    jobs.insert(new.proj(status="'pending'", priority=str(_PRIORITY)), skip_duplicates=True)
+
+
+class Waiting:
+    """The jobs of a table that wait to be taken.
+
+    Parameters
+    ----------
+    table : datajoint.Computed
+        Whose jobs.
+    restriction : dict
+        Only keys with these values.
+    """
+
+    def __init__(self, table: dj.Computed, restriction: dict[str, Any]) -> None:
+        self.table = table
+        self._jobs = table.jobs
+        self._key_names = tuple(self._jobs.primary_key)
+        waiting = self._jobs.pending & restriction & "scheduled_time <= CURRENT_TIMESTAMP(3)"
+        first = dj.Top(limit=_N_TRIES, order_by=["priority", "scheduled_time"])
+        self._query = (waiting.proj("priority") & first).make_sql((*self._key_names, "priority"))
+
+    def reserve(self) -> dict[str, Any] | None:
+        """Reserve the most urgent job and return its key; None if there is none.
+
+        By DataJoint's priority (lower first), then the oldest. Several of one rank are tried in an order of this
+        process's own, since all workers look at the same time.
+        """
+        rows = self._jobs.connection.query(self._query).fetchall()
+        first = [row for row in rows if row[-1] == rows[0][-1]]
+        start = os.getpid() % len(first) if first else 0
+        for row in first[start:] + first[:start] + list(rows[len(first) :]):
+            key = dict(zip(self._key_names, row[:-1], strict=True))
+            if self._jobs.reserve(key):
+                return key
+        return None
+
+
+def put_back(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+    """Let others have a job that its owner does not go on with; return whether it still was the owner's."""
+    return _update_reserved(table, key, owner, "status='pending', host='', pid=0, connection_id=0, reserved_time=NULL")
+
+
+def set_error(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], message: str, stack: str) -> bool:
+    """Set a job aside with its reason, until `retry_failed`; return whether it still was the owner's."""
+    with table.connection.transaction:
+        if not lock(table, key, owner):
+            return False
+        table.jobs.error(key, error_message=message, error_stack=stack)
+        return True
+
+
+def finish(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], insert: Callable[[], None]) -> None:
+    """Insert a result and delete its job, together.
+
+    Raises
+    ------
+    LostJobError
+        If the job is no longer the owner's. Nothing is inserted then.
+    """
+    allowed = type(table)._allow_insert
+    type(table)._allow_insert = True
+    try:
+        with table.connection.transaction:
+            if _query_mine(table, key, owner, "DELETE FROM").rowcount != 1:
+                raise LostJobError(f"{table.__class__.__name__} {key}: the job was given to another worker meanwhile")
+            if not _exists(table, key):
+                insert()
+    finally:
+        type(table)._allow_insert = allowed
+
+
+def is_owned(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+    """Whether a job is reserved by this owner."""
+    return _query_mine(table, key, owner, "SELECT 1 FROM").fetchone() is not None
+
+
+def lock(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+    """Lock a reserved job's row until the transaction's end; False if it is not the owner's."""
+    return _query_mine(table, key, owner, "SELECT 1 FROM", end=" FOR UPDATE").fetchone() is not None
+
+
+def _update_reserved(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], assignments: str) -> bool:
+    return bool(_query_mine(table, key, owner, "UPDATE", f" SET {assignments}").rowcount == 1)
+
+
+def _query_mine(
+    table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], verb: str, change: str = "", end: str = ""
+) -> Any:
+    """Do something with the row of a job while this owner has it reserved; return the cursor."""
+    jobs = table.jobs
+    own = {**{name: key[name] for name in jobs.primary_key}, **owner, "status": "reserved"}
+    return _query_row(jobs, own, f"{verb} {jobs.full_table_name}{change}", end)
+
+
+def _exists(table: dj.Computed, key: dict[str, Any]) -> bool:
+    own = {name: key[name] for name in table.primary_key}
+    return _query_row(table, own, f"SELECT 1 FROM {table.full_table_name}").fetchone() is not None
+
+
+def _query_row(table: dj.Table, values: dict[str, Any], statement: str, end: str = "") -> Any:
+    """Run a statement on the row with these values; return the cursor."""
+    quote = table.connection.adapter.quote_identifier
+    where = " AND ".join(f"{quote(name)}=%s" for name in values)
+    return table.connection.query(f"{statement} WHERE {where}{end}", args=tuple(values.values()))
+
+
+def retry_failed(tables: tuple[type[dj.Computed], ...] = TABLES, restriction: dict[str, Any] | None = None) -> int:
+    """Forget failures, so that those jobs are tried again; return how many there were."""
+    n_failed = 0
+    for table in tables:
+        failed = table.jobs.errors & (restriction or {})
+        for key in failed.keys():  # noqa: SIM118  (a query, not a dict)
+            (Crash & {"table_name": table.__name__, "job_hash": job_hash(key)}).delete_quick()
+        n_failed += len(failed)
+        table.connection.query(
+            f"UPDATE {table.jobs.full_table_name} SET status='pending', error_message='', error_stack=NULL,"
+            f" completed_time=NULL, host='', pid=0, connection_id=0{failed.where_clause()}"
+        )
+    return n_failed
+
+
+def describe(key: dict[str, Any]) -> str:
+    """A job's key for people, such as ``mouse01/2026-03-02_1 side 0123456789abcdef kalman``.
+
+    The session stands as every command takes it.
+    """
+    if not set(key) >= SESSION:
+        return " ".join(map(str, key.values()))
+    return " ".join([session_name(key), *(str(value) for name, value in key.items() if name not in SESSION)])
+
+
+def dependents(table: dj.Computed, others: Sequence[dj.Computed]) -> tuple[dj.Computed, ...]:
+    """Those of other computed tables whose jobs become possible with a row of this one."""
+    return tuple(other for other in others if table.full_table_name in other.parents())

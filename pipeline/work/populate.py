@@ -1,0 +1,48 @@
+"""Compute everything that can be computed: a worker that ends when nothing is left."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import datajoint as dj
+
+from pipeline.work.jobs import TABLES, retry_failed
+from pipeline.work.worker import Listener, Summary, Worker
+
+__all__ = ["TABLES", "Listener", "Summary", "populate", "retry_failed"]
+
+
+def populate(
+    listener: Listener | None = None,
+    *,
+    tables: tuple[type[dj.Computed], ...] = TABLES,
+    restriction: dict[str, Any] | None = None,
+) -> Summary:
+    """Compute all rows that are missing, in this process, beside others that may do the same.
+
+    A job that fails is set aside with its reason, and the others go on. Stopped by Ctrl-C or SIGTERM, the running job
+    is put back and everything finished stays.
+
+    Parameters
+    ----------
+    listener : Listener, optional
+        Told how far the work is.
+    tables : tuple of tables
+        Which to populate.
+    restriction : dict, optional
+        Only keys with these values.
+
+    Raises
+    ------
+    DatabaseError
+        If the database is lost on the way and stays away, or the disk is full. What was finished stays; the next
+        populate goes on from there.
+    """
+    summary = Worker(tables=tables, restriction=restriction, until_empty=True, listener=listener).run()
+    if summary.stopped_by == signal.SIGINT:
+        raise KeyboardInterrupt
+    if summary.stopped_by is not None:
+        sys.exit(128 + summary.stopped_by)
+    return summary

@@ -1,0 +1,1 @@
+"""What every computed table needs: provenance, progress, resources, locks."""

@@ -1,0 +1,109 @@
+"""How a file of a store gets there whole, and is removed where its row was not inserted.
+
+A file is complete before a row points at it, and a row that could not be inserted leaves no file behind:
+write inside `published_or_removed()`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from datajoint.storage import StorageBackend
+
+from compute.errors import DatabaseError, StoreError
+from compute.tracks.parquet import read_footer
+
+written_files: ContextVar[list[tuple[StorageBackend, str]] | None] = ContextVar("written", default=None)
+
+
+@contextmanager
+def published_or_removed() -> Iterator[None]:
+    """Remove the files written inside the block if the block fails; have them on the disk if it does not.
+
+    Put the insert inside, and the commit outside: when a commit's answer is lost nobody knows whether the row is
+    there, and an orphaned file (which garbage collection finds) is better than a row without its file.
+
+    Raises
+    ------
+    StoreError
+        Instead of an `OSError` from the store, such as a full disk.
+    """
+    written: list[tuple[StorageBackend, str]] = []
+    token = written_files.set(written)
+    try:
+        yield
+        for backend, path in written:
+            _synchronise(backend, path)
+    except BaseException as error:
+        for backend, path in written:
+            backend.remove_folder(path) if backend.isdir(path) else backend.remove(path)
+            remove_empty_parents(backend, path)
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"the store could not be written: {error.strerror or error} ({error.filename or 'no file name given'});"
+                " nothing was kept. Free space or mend the permissions, then run the command again"
+            ) from error
+        raise
+    finally:
+        written_files.reset(token)
+
+
+def _synchronise(backend: StorageBackend, path: str) -> None:
+    """Wait until a file or folder of a local store is on the disk: the database's row survives a power cut as well."""
+    if backend.protocol != "file":
+        return
+    root, written = Path(backend._full_path("")), Path(backend._full_path(path))
+    parents = [parent for parent in written.parents if parent == root or root in parent.parents]
+    for one in [*written.rglob("*"), written, *parents]:
+        descriptor = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_empty_parents(backend: StorageBackend, path: str) -> None:
+    """Remove the folders that a removed file leaves empty; only a local store has folders."""
+    if backend.protocol != "file":
+        return
+    root = Path(backend._full_path(""))
+    folder = Path(backend._full_path(path)).parent
+    # DataJoint's safe_write leaves its temporary file behind when the disk is full.
+    Path(backend._full_path(path) + ".saving").unlink(missing_ok=True)
+    while folder != root and root in folder.parents:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def publish(backend: StorageBackend, path: str, content: bytes, n_frames: int) -> None:
+    """Write a file of tracks so that nobody ever sees a part of it: its name appears once its footer was read back.
+
+    In a folder it is written under another name first; an object store shows an object when it is whole.
+    """
+    is_folder = backend.protocol == "file"
+    written = f"{path}.part" if is_folder else path
+    full_path = backend._full_path(path)
+    try:
+        if is_folder:
+            Path(full_path).parent.mkdir(parents=True, exist_ok=True)
+            Path(backend._full_path(written)).write_bytes(content)
+        else:
+            backend.put_buffer(content, written)
+        with backend.open(written) as file:
+            found = read_footer(file).n_frames, backend.size(written)
+        if found != (n_frames, len(content)):
+            raise DatabaseError(
+                f"the store kept {found[0]} frames, {found[1]} bytes of {path}; expected {n_frames} and {len(content)}"
+            )
+        if is_folder:
+            Path(backend._full_path(written)).replace(full_path)
+    except BaseException:
+        backend.remove(written)
+        raise

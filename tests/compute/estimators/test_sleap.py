@@ -1,0 +1,269 @@
+"""The SLEAP estimator on bright and dark blobs whose positions are known: right, repeatable, quiet, and strict."""
+
+import json
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from compute.errors import LabelsError, ModelError, VideoError
+from compute.estimators import sleap
+from compute.estimators.sleap.bundle import read_bundle
+from compute.labels import write_package
+from compute.video import write_video
+
+HEIGHT, WIDTH = 48, 64
+NODES = ("snout", "jaw_tip")
+CONFIG = {
+    "filters": 8,
+    "max_stride": 8,
+    "output_stride": 2,
+    "sigma": 2.0,
+    "learning_rate": 4e-3,
+    "epochs": 24,
+    "batch_size": 4,
+    "brightness_range": 0.0,
+    "contrast_range": 0.0,
+}
+ROOT = Path(__file__).parents[3]
+
+
+def make_blobs(n_frames, seed):
+    """Frames with a round bright blob and a wide flat bright one, and their centers, shape (frame, node, 2)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    position = np.stack([rng.uniform(8, WIDTH - 8, (n_frames, 2)), rng.uniform(8, HEIGHT - 8, (n_frames, 2))], axis=-1)
+    dx, dy = x - position[..., 0, None, None], y - position[..., 1, None, None]
+    images = (
+        30 + 120 * np.exp(-(dx[:, 0] ** 2 + dy[:, 0] ** 2) / 8) + 80 * np.exp(-(dx[:, 1] ** 2 / 60 + dy[:, 1] ** 2 / 8))
+    )
+    return np.clip(images.round(), 0, 255).astype(np.uint8), position
+
+
+def write_blobs(path, n_frames, seed, shift=(0, 0), nodes=NODES):
+    images, position = make_blobs(n_frames, seed)
+    order = [NODES.index(node) for node in nodes]
+    sources = [(f"{path.stem}.mp4", index) for index in range(n_frames)]
+    write_package(path, images, position[:, order] + shift, nodes, [], sources)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Labels to train on, a trained bundle, and what training reported."""
+    folder = tmp_path_factory.mktemp("sleap")
+    write_blobs(folder / "train.pkg.slp", 40, seed=0)
+    reported = []
+    sleap.train(
+        folder / "train.pkg.slp",
+        CONFIG,
+        seed=5,
+        bundle_folder=folder / "bundle",
+        progress=lambda done, total: reported.append((done, total)),
+    )
+    (folder / "reported.json").write_text(json.dumps(reported))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return sleap.load(folder / "bundle")
+
+
+@pytest.fixture(scope="module")
+def video(folder):
+    """101 frames at an odd rate, more than one batch and not a multiple of it."""
+    write_video(folder / "video.mp4", make_blobs(101, seed=9)[0], Fraction(30000, 1001), crf=0)
+    return folder / "video.mp4"
+
+
+def test_positions_are_right_and_not_off_by_half_a_pixel(model, video):
+    tracks = model.estimate(video)
+    error = tracks.position - make_blobs(101, seed=9)[1]
+    apart = np.linalg.norm(np.diff(make_blobs(101, seed=9)[1], axis=1)[:, 0], axis=-1) > 12  # blobs do not overlap
+    snout = error[apart, 0]
+    assert np.nanmedian(np.linalg.norm(snout, axis=-1)) < 0.5
+    assert np.abs(np.nanmedian(snout, axis=0)).max() < 0.2
+
+
+def test_tracks_have_one_row_a_frame_and_exact_times(model, video):
+    tracks = model.estimate(video)
+    assert tracks.n_frames == 101
+    assert tracks.nodes == NODES
+    assert [Fraction(t).limit_denominator(100_000) for t in tracks.time[[0, 1, 100]]] == [
+        0,
+        Fraction(1001, 30000),
+        Fraction(100 * 1001, 30000),
+    ]
+    camera = np.linspace(5, 9, 101)
+    np.testing.assert_array_equal(model.estimate(video, time=camera).time, camera)
+
+
+def test_times_that_do_not_fit_the_frames_are_refused(model, video):
+    with pytest.raises(VideoError, match="101 frames"):
+        model.estimate(video, time=np.arange(100.0))
+
+
+def test_results_do_not_depend_on_the_batch(folder, model, video):
+    other = sleap.estimate(folder / "bundle", video, batch_size=16, minimum_score=0)
+    np.testing.assert_allclose(other.position, model.estimate(video, minimum_score=0).position, atol=0.01)
+
+
+def test_estimates_agree_with_sleap_nn_itself(folder, model, video):
+    from sleap_nn.inference.predictor import Predictor
+
+    # sleap-nn's own reader and memory format; only the refinement window is ours.
+    predictor = Predictor.from_model_paths([str(folder / "bundle")], peak_threshold=0.0, integral_patch_size=9)
+    theirs = np.concatenate([batch.pred_keypoints[:, 0].numpy() for batch in predictor.predict_streaming(str(video))])
+    ours = model.estimate(video, minimum_score=0)
+    np.testing.assert_allclose(ours.position, theirs, atol=0.02)
+
+
+def test_minimum_score_decides_what_was_found(model, video):
+    everything = model.estimate(video, minimum_score=0)
+    middle = float(np.median(everything.score))
+    some, low = model.estimate(video, minimum_score=middle), everything.score < middle
+    assert everything.found.all()
+    assert low.mean() == pytest.approx(0.5, abs=0.01)
+    np.testing.assert_array_equal(some.found, ~low)
+    np.testing.assert_array_equal(some.score[low], 0)
+    np.testing.assert_array_equal(some.position[~low], everything.position[~low])
+
+
+def test_progress_reports_epochs_and_frames(folder, model, video):
+    reported = json.loads((folder / "reported.json").read_text())
+    assert reported[0] == [1, 24] and reported[-1] == [24, 24]
+    frames = []
+    model.estimate(video, progress=lambda done, total: frames.append((done, total)))
+    assert frames[0] == (8, 101) and frames[-1] == (101, 101)
+
+
+def test_a_fresh_process_trains_the_same_bytes_in_silence_and_leaves_nothing(folder, tmp_path):
+    places = {name: tmp_path / name for name in ("home", "current", "temporary")}
+    for place in places.values():
+        place.mkdir()
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from compute.estimators import sleap
+sleap.train({str(folder / "train.pkg.slp")!r}, {CONFIG!r}, seed=5, bundle_folder={str(tmp_path / "bundle")!r})
+"""
+    environment = {"HOME": str(places["home"]), "TMPDIR": str(places["temporary"]), "PATH": "/usr/bin:/bin"}
+    environment |= {"MPLCONFIGDIR": str(tmp_path / "matplotlib")}  # matplotlib keeps its list of fonts, not we
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=places["current"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert [path for place in places.values() for path in place.rglob("*") if path.is_file()] == []
+    names = sorted(path.name for path in (tmp_path / "bundle").iterdir())
+    assert names == ["best.ckpt", "bundle.json", "training_config.yaml"]
+    for name in names:
+        assert (tmp_path / "bundle" / name).read_bytes() == (folder / "bundle" / name).read_bytes()
+
+
+def test_a_bundle_says_what_it_was_trained_on(folder):
+    bundle = read_bundle(folder / "bundle")
+    assert (bundle.nodes, bundle.height_px, bundle.width_px, bundle.seed) == (NODES, HEIGHT, WIDTH, 5)
+    assert (bundle.n_training_frames, bundle.config["epochs"]) == (36, 24)
+    assert "optimizer_states" not in torch.load(folder / "bundle" / "best.ckpt", weights_only=True)
+
+
+def test_evaluate_measures_a_known_shift_for_each_node(folder, model, tmp_path):
+    exact = model.evaluate(write_blobs(tmp_path / "exact.pkg.slp", 30, seed=9))
+    shifted = model.evaluate(write_blobs(tmp_path / "shift.pkg.slp", 30, seed=9, shift=(6, 8), nodes=NODES[::-1]))
+    assert exact.n_frames == 30
+    assert exact.overall.n + exact.overall.n_missed == 60
+    assert exact.nodes["snout"].p50_px < 0.5
+    assert shifted.nodes["snout"].p50_px == pytest.approx(10, abs=0.5)
+
+
+def test_evaluate_refuses_labels_with_another_skeleton(model, tmp_path):
+    images, position = make_blobs(3, seed=1)
+    write_package(tmp_path / "other.pkg.slp", images, position, ["snout", "tail"], [], [("a", i) for i in range(3)])
+    with pytest.raises(LabelsError, match="tail"):
+        model.evaluate(tmp_path / "other.pkg.slp")
+
+
+def test_a_video_of_another_size_is_refused(model, tmp_path):
+    write_video(tmp_path / "large.mp4", np.zeros((3, HEIGHT, WIDTH + 2), np.uint8), 30)
+    with pytest.raises(ModelError, match="66 x 48 px, but the model"):
+        model.estimate(tmp_path / "large.mp4")
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.6, 0.95])
+def test_a_video_that_was_cut_off_gives_no_tracks(model, video, tmp_path, fraction):
+    content = video.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: int(fraction * len(content))])
+    with pytest.raises(VideoError, match=r"cut\.mp4"):
+        model.estimate(tmp_path / "cut.mp4")
+
+
+def test_a_model_trained_elsewhere_is_imported(folder, model, video, tmp_path):
+    shutil.copytree(folder / "bundle", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "bundle.json").unlink()
+    with pytest.raises(ModelError, match="import it first"):
+        sleap.load(tmp_path / "elsewhere")
+    bundle = sleap.import_bundle(tmp_path / "elsewhere", tmp_path / "imported")
+    assert (bundle.nodes, bundle.height_px, bundle.width_px, bundle.config) == (NODES, HEIGHT, WIDTH, {})
+    ours, theirs = model.estimate(video), sleap.estimate(tmp_path / "imported", video)
+    np.testing.assert_array_equal(ours.position, theirs.position)
+
+
+@pytest.mark.parametrize("missing", ["best.ckpt", "training_config.yaml"])
+def test_a_bundle_without_its_files_is_refused(folder, tmp_path, missing):
+    shutil.copytree(folder / "bundle", tmp_path / "bundle")
+    (tmp_path / "bundle" / missing).unlink()
+    for use in (sleap.load, lambda path: sleap.import_bundle(path, tmp_path / "new")):
+        with pytest.raises(ModelError, match=f"no {missing}"):
+            use(tmp_path / "bundle")
+    assert not (tmp_path / "new").exists()
+
+
+def test_broken_weights_are_refused(folder, tmp_path):
+    shutil.copytree(folder / "bundle", tmp_path / "bundle")
+    (tmp_path / "bundle" / "best.ckpt").write_bytes(b"no weights")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        sleap.load(tmp_path / "bundle")
+    with pytest.raises(ModelError, match="cannot be read"):
+        sleap.import_bundle(tmp_path / "bundle", tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle"]
+
+
+def test_a_model_for_several_animals_is_refused(folder, tmp_path):
+    shutil.copytree(folder / "bundle", tmp_path / "model")
+    config = OmegaConf.load(tmp_path / "model" / "training_config.yaml")
+    config.model_config.head_configs.single_instance = None
+    config.model_config.head_configs.centroid = {"confmaps": {"sigma": 2.0, "output_stride": 2}}
+    OmegaConf.save(config, tmp_path / "model" / "training_config.yaml")
+    with pytest.raises(ModelError, match="'centroid'"):
+        sleap.import_bundle(tmp_path / "model", tmp_path / "new")
+
+
+def test_training_refuses_what_cannot_work(folder, tmp_path):
+    labels = folder / "train.pkg.slp"
+    with pytest.raises(ModelError, match="has no epoch;"):
+        sleap.train(labels, {"epoch": 3}, seed=1, bundle_folder=tmp_path / "new")
+    with pytest.raises(ModelError, match="exists already"):
+        sleap.train(labels, CONFIG, seed=1, bundle_folder=folder / "bundle")
+    images, position = make_blobs(4, seed=1)
+    position[:, 1] = np.nan
+    write_package(tmp_path / "half.pkg.slp", images, position, NODES, [], [("a", i) for i in range(4)])
+    with pytest.raises(LabelsError, match="jaw_tip was placed in no training frame"):
+        sleap.train(tmp_path / "half.pkg.slp", CONFIG, seed=1, bundle_folder=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_training_leaves_no_bundle(folder, tmp_path, error):
+    def stop(done, total):
+        raise error
+
+    with pytest.raises(error):
+        sleap.train(folder / "train.pkg.slp", CONFIG, seed=1, bundle_folder=tmp_path / "new", progress=stop)
+    assert list(tmp_path.iterdir()) == []

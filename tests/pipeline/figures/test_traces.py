@@ -1,0 +1,66 @@
+"""Pictures: what is marked as wrong, which frames are shown, and that nothing is drawn that was not found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from compute.filters import apply_filter
+from compute.tracks import Tracks
+from pipeline.figures import traces as plots
+
+
+def wave(n_frames: int = 600) -> Tracks:
+    """Two nodes; the first has three spikes of 30 px and a gap."""
+    time = np.arange(n_frames) / 100
+    position = np.stack([np.stack([50 + 5 * np.sin(6 * time), 40 + 0 * time], -1), np.full((n_frames, 2), 20.0)], 1)
+    position[[400, 410, 420], 0] += 30
+    position[100:105, 0] = np.nan
+    return Tracks(position=position, score=1 - np.isnan(position[..., 0]), time=time, nodes=("jaw_tip", "snout"))
+
+
+def test_spikes_are_marked_and_shown() -> None:
+    raw = wave()
+    wrong = plots.wrong_placements(raw, apply_filter(raw, "median", {}))
+    assert np.flatnonzero(wrong[:, 0]).tolist() == [400, 410, 420]
+    assert not wrong[:, 1].any()
+    span = plots.interesting_span(wrong[:, 0], 300)
+    assert span.stop - span.start == 300
+    assert span.start <= 400 and span.stop > 420
+    assert plots.interesting_span(wrong[:100, 0], 300) == slice(0, 100)
+
+
+def test_what_a_filter_rejected_is_what_is_marked() -> None:
+    raw = wave()
+    rejected = np.zeros((600, 2), bool)
+    rejected[7, 1] = True
+    assert plots.wrong_placements(raw, replace(raw, rejected=rejected)).tolist() == rejected.tolist()
+
+
+def test_a_picture_shows_every_found_position_and_no_other() -> None:
+    raw = wave()
+    figure = plots.plot_positions(np.zeros((80, 100), np.uint8), raw, [("jaw_tip", "snout"), ("jaw_tip", "unknown")])
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    x, y = lines["jaw tip"].get_data()
+    assert np.isfinite(x).sum() == 595
+    np.testing.assert_array_equal(np.isfinite(x), raw.found[:, 0])
+    np.testing.assert_array_equal(y[:100], 40)
+
+
+def test_distances_have_gaps_where_a_node_is_missing() -> None:
+    raw = wave()
+    truth = np.full(600, 36.0)
+    figure = plots.plot_distances({"raw": raw}, "jaw_tip", "snout", truth=truth)
+    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    assert np.isnan(drawn["raw"][100:105]).all()
+    apart_px = np.linalg.norm(raw.position[500, 0] - raw.position[500, 1])
+    np.testing.assert_allclose(drawn["raw"][500], apart_px, rtol=1e-6)
+    np.testing.assert_array_equal(drawn["truth"], truth)
+
+
+def test_traces_of_a_node_that_was_never_found_are_empty() -> None:
+    raw = wave()
+    lost = replace(raw, position=np.full_like(raw.position, np.nan), score=np.zeros_like(raw.score))
+    figure = plots.plot_traces({"raw": lost, "median": apply_filter(lost, "median", {})}, "jaw_tip")
+    assert all(not np.isfinite(line.get_ydata()).any() for ax in figure.axes for line in ax.lines)

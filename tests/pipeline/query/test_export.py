@@ -1,0 +1,273 @@
+"""From the database to files: NWB that its inspector accepts and others read, names, provenance in every file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset as pa_dataset
+import pytest
+import sleap_io as sio
+
+from compute.formats import FORMATS, ExportError, read
+from compute.simulated_mouse.anatomy import EDGES, NODES
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def nwb_folder(small_lab: Any, orofacial: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All three sessions as NWB, beside the raw folder."""
+    folder = tmp_path_factory.mktemp("nwb")
+    done = orofacial("export", "nwb", "-o", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["written"]) == 3
+    return folder
+
+
+def export_rows(*arguments: Any, **options: Any) -> Any:
+    from pipeline.query.export import export_rows
+
+    return export_rows(*arguments, **options)
+
+
+def rows_of(filter_method: str, **question: Any) -> list[dict[str, Any]]:
+    from pipeline import query
+
+    return query.tracks(filter=filter_method, **question).rows
+
+
+def test_nwbinspector_finds_no_violation(nwb_folder: Path) -> None:
+    from nwbinspector import Importance, inspect_all
+
+    found = [message for message in inspect_all(path=nwb_folder) if message.importance is not None]
+    serious = {Importance.CRITICAL, Importance.BEST_PRACTICE_VIOLATION, Importance.ERROR, Importance.PYNWB_VALIDATION}
+    assert not [(one.check_function_name, one.message, one.location) for one in found if one.importance in serious]
+
+
+def test_pynwb_reads_sessions_subjects_videos_and_poses(small_lab: Any, nwb_folder: Path) -> None:
+    import pynwb
+
+    with pynwb.NWBHDF5IO(nwb_folder / "sub-mouse01_ses-2026-03-02-1.nwb", "r") as io:
+        file = io.read()
+        assert (file.subject.subject_id, file.subject.sex, file.subject.species) == ("mouse01", "F", "Mus musculus")
+        assert (file.subject.age, file.subject.genotype) == ("P60D", "wild type")
+        assert file.session_start_time.strftime("%Y-%m-%d %H:%M") == "2026-03-02 10:30"
+        assert file.experimenter == ("Doe, Jane",)
+        assert set(file.acquisition) == {"video_side", "video_lower"}
+        video = file.acquisition["video_side"]
+        assert (
+            (nwb_folder / video.external_file[0])
+            .resolve()
+            .samefile(small_lab.raw_folder / "mouse01" / "2026-03-02_1" / "side.mp4")
+        )
+        poses = file.processing["SLEAP_VIDEO_000_lower"].data_interfaces
+        assert set(poses) == {"lower_raw"}
+        filtered = {name for name in file.processing["behavior"].data_interfaces if name.startswith("side_")}
+        assert {"side_kalman", "side_median", "side_gaussian"} <= filtered
+        pose = file.processing["behavior"]["side_kalman"]
+        assert tuple(pose.skeleton.nodes[:]) == NODES
+        assert {(NODES[a], NODES[b]) for a, b in pose.skeleton.edges[:]} == set(EDGES)
+        assert pose.source_video is video
+    with pynwb.NWBHDF5IO(nwb_folder / "sub-mouse03_ses-2026-03-02-1.nwb", "r") as io:
+        file = io.read()
+        assert (file.subject.sex, file.subject.age) == ("U", "P0D/")
+        assert "time of day is not known" in file.session_description
+
+
+def test_the_cameras_own_times_come_back_exactly(small_lab: Any, nwb_folder: Path) -> None:
+    from compute.formats import nwb
+    from schemas.track import FilteredTrack, fetch_tracks
+
+    found = nwb.read_all(nwb_folder / "sub-mouse01_ses-2026-03-02-1.nwb")
+    assert set(found) == {f"{camera}_{name}" for camera in ("side", "lower") for name in METHODS}
+    for method in METHODS:
+        for row in rows_of(method, mouse="mouse01"):
+            expected = fetch_tracks({name: row[name] for name in FilteredTrack.primary_key})
+            tracks = found[f"{row['camera']}_{method}"].tracks
+            np.testing.assert_array_equal(tracks.position, expected.position)
+            np.testing.assert_array_equal(tracks.score, expected.score)
+            np.testing.assert_array_equal(tracks.sd, expected.sd)
+            if row["camera"] == "side":  # irregular
+                np.testing.assert_array_equal(tracks.time, expected.time)
+            else:
+                np.testing.assert_allclose(tracks.time, expected.time, rtol=0, atol=1e-12)
+
+
+METHODS = (
+    "gaussian",
+    "gaussian_gated",
+    "interpolate",
+    "kalman",
+    "median",
+    "one_euro",
+    "raw",
+    "savitzky_golay",
+)
+
+
+def test_sleap_opens_the_nwb_file(nwb_folder: Path) -> None:
+    from schemas.track import FilteredTrack, fetch_tracks
+
+    labels = sio.load_nwb(str(nwb_folder / "sub-mouse02_ses-2026-03-02-1.nwb"))
+    assert len(labels.videos) == 2
+    assert set(labels.skeleton.node_names) == set(NODES)
+    row = rows_of("raw", mouse="mouse02", camera="side")[0]
+    expected = fetch_tracks({name: row[name] for name in FilteredTrack.primary_key})
+    (video,) = [video for video in labels.videos if "side" in Path(video.filename).name]
+    frames = sorted((frame for frame in labels if frame.video is video), key=lambda frame: frame.frame_idx)
+    order = [labels.skeleton.node_names.index(node) for node in NODES]
+    found = np.stack([frame.instances[0].numpy()[order] for frame in frames])
+    # sleap-io leaves out frames without any point.
+    np.testing.assert_allclose(found, expected.position[expected.found.any(axis=1)], atol=1e-4)
+
+
+@pytest.mark.parametrize("format_name", ["slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv"])
+def test_every_file_comes_back_with_what_made_it(small_lab: Any, format_name: str, tmp_path: Path) -> None:
+    from pipeline.query.export import portable
+
+    rows = rows_of("kalman", mouse="mouse01") + rows_of("raw", mouse="mouse01")
+    done = export_rows(format_name, rows, tmp_path)
+    assert len(done.written) == len(rows) == 4
+    assert not done.kept
+    for path in done.written:
+        (row,) = [row for row in rows if f"_{row['camera']}_{row['filter_method']}_" in path.name]
+        found, expected = read(path), portable(row)
+        np.testing.assert_allclose(found.tracks.position, expected.tracks.position, rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(found.tracks.score, expected.tracks.score)
+        np.testing.assert_array_equal(found.tracks.time, expected.tracks.time)
+        assert found.provenance == expected.provenance
+        assert found.provenance["video"]["content_hash"]
+        assert found.provenance["filter"]["provenance"]["code_version"]
+        assert found.edges == EDGES or not expected.edges
+        assert np.isnan(found.tracks.score).any()  # the point by a person
+    again = export_rows(format_name, rows, tmp_path)
+    assert (again.written, len(again.kept)) == ([], 4)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("format_name", list(FORMATS))
+def test_a_file_with_other_nodes_is_not_taken_for_the_one_asked_for(
+    small_lab: Any, format_name: str, tmp_path: Path
+) -> None:
+    rows = rows_of("raw", mouse="mouse02", camera="side")
+    (path,) = export_rows(format_name, rows, tmp_path).written
+    before = path.read_bytes()
+    for nodes in (None, NODES, NODES[::-1]):
+        assert export_rows(format_name, rows, tmp_path, nodes=nodes).kept == [path]
+    with pytest.raises(ExportError, match=r"holds .*left_snout_tip.*asked for is jaw_tip\. Nothing was written"):
+        export_rows(format_name, rows + rows_of("raw", mouse="mouse01"), tmp_path, nodes=("jaw_tip",))
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("*mouse01*"))
+    export_rows(format_name, rows, tmp_path, nodes=("jaw_tip",), overwrite=True)
+    assert read(path).tracks.nodes == ("jaw_tip",)
+    with pytest.raises(ExportError, match=r"asked for is .*left_snout_tip"):
+        export_rows(format_name, rows, tmp_path)
+
+
+def test_an_nwb_file_with_other_filters_is_not_taken_for_the_one_asked_for(small_lab: Any, tmp_path: Path) -> None:
+    raw, kalman = (rows_of(name, mouse="mouse02", camera="side") for name in ("raw", "kalman"))
+    export_rows("nwb", raw, tmp_path)
+    with pytest.raises(ExportError, match="kalman it holds none of it"):
+        export_rows("nwb", raw + kalman, tmp_path)
+
+
+def test_a_file_that_another_program_saved_is_kept(small_lab: Any, tmp_path: Path) -> None:
+    rows = rows_of("raw", mouse="mouse02", camera="side")
+    (path,) = export_rows("slp", rows, tmp_path).written
+    sio.load_slp(str(path), open_videos=False).save(str(path), verbose=False)
+    assert export_rows("slp", rows, tmp_path, nodes=("jaw_tip",)).kept == [path]
+
+
+def test_a_broken_track_is_named_or_left_out(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
+    from pipeline import query
+
+    selection = query.tracks(filter="median", camera="side")
+    gone, damaged = (Path(file) for file in selection.files()[:2])
+    content = damaged.read_bytes()
+    gone.rename(gone.with_suffix(".away"))
+    damaged.write_bytes(content[:100] + bytes(len(content) // 2) + content[100 + len(content) // 2 :])
+    try:
+        words = ("export", "csv", "--filter", "median", "--camera", "side", "-o", tmp_path)
+        refused = orofacial(*words)
+        assert refused.returncode == 1
+        assert "mouse01/2026-03-02_1 side, model" in refused.stderr
+        assert "--skip-broken" in refused.stderr
+        assert "mouse01/2026-03-02_1 side" in orofacial("why", "mouse01/2026-03-02_1", "--filter", "median").stderr
+        done = orofacial(*words, "--skip-broken")
+        assert done.returncode == 0, done.stderr
+        assert "1 file written" in done.stdout
+        for mouse in ("mouse01", "mouse02"):
+            assert done.stderr.count(f"left out {mouse}/2026-03-02_1 side") == 1
+            assert done.stderr.count(f"{mouse}/2026-03-02_1 side") == 1
+        said = json.loads(orofacial(*words, "--skip-broken", "--overwrite", "--json").stdout)
+        assert (len(said["written"]), said["n_tracks"], len(said["left_out"])) == (1, 1, 2)
+        nothing = orofacial(*words, "--skip-broken", "--mouse", "mouse01")
+        assert nothing.returncode == 1
+        assert "none of the tracks can be read: mouse01/2026-03-02_1 side" in nothing.stderr
+    finally:
+        gone.with_suffix(".away").rename(gone)
+        damaged.write_bytes(content)
+    assert [path.name[:7] for path in tmp_path.glob("*.csv")] == ["mouse03"]
+
+
+def test_a_folder_of_parquet_is_one_table(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
+    done = orofacial("export", "parquet", "-o", tmp_path, "--node", "jaw_tip", "--filter", "median", "--held-out")
+    assert done.returncode == 0, done.stderr
+    files = [str(path) for path in tmp_path.glob("*.parquet")]
+    table = pa_dataset.dataset(files).to_table()
+    assert set(table["mouse_id"].unique().to_pylist()) == {"mouse03"}
+    assert set(table["camera"].unique().to_pylist()) == {"side", "lower"}
+    assert {name for name in table.column_names if name.endswith("_x")} == {"jaw_tip_x"}
+    assert "| `<node>_x` | px |" in (tmp_path / "README.md").read_text()
+
+
+def test_names_of_files_are_safe_and_different() -> None:
+    from pipeline.query.export import file_name
+
+    row = {
+        "session_date": "2026-03-02",
+        "session_number": 1,
+        "camera": "side",
+        "filter_method": "raw",
+        "model_id": "0" * 16,
+    }
+    names = [
+        file_name(name, {**row, "mouse_id": mouse})
+        for name in ("slp", "nwb")
+        for mouse in ("a b", "a/b", "a-b", '"; drop table', "../up", "größe", "a_b")
+    ]
+    assert len(set(names)) == len(names)
+    assert all(name.isascii() and "/" not in name and not name.startswith(".") for name in names)
+
+
+def test_the_command_says_what_it_did_and_converts(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
+    selection = ("--session", "mouse02/2026-03-02_1", "--camera", "lower")
+    done = orofacial("export", "slp", "-o", tmp_path, *selection)
+    assert done.returncode == 0, done.stderr
+    assert "1 file written" in done.stdout
+    (path,) = tmp_path.glob("*.slp")
+    again = orofacial("export", "slp", "-o", tmp_path, *selection)
+    assert "1 was there already" in again.stdout
+    assert orofacial("convert", path, tmp_path / "a.dlc.h5").returncode == 0
+    assert "exists already" in orofacial("convert", path, tmp_path / "a.dlc.h5").stderr
+    converted = orofacial("convert", tmp_path / "a.dlc.h5", tmp_path / "b.nwb", "--json")
+    assert json.loads(converted.stdout)["provenance"]["mouse"]["mouse_id"] == "mouse02"
+    timed = orofacial("convert", path, tmp_path / "c.csv", "--fps", 30)
+    assert timed.returncode == 0
+    assert "--fps 30 was not used" in timed.stderr
+    assert json.loads(orofacial("convert", path, tmp_path / "d.csv", "--fps", 30, "--json").stdout)["fps_used"] is False
+    for words, said in [
+        (("export", "slp", "-o", tmp_path, "--mouse", "mouse09"), "no mouse_id 'mouse09'"),
+        (("export", "slp", "-o", tmp_path, "--where", "sex='unknown' and genotype='x'"), "no tracks fit"),
+        (("convert", tmp_path / "none.slp", tmp_path / "c.nwb"), "does not exist"),
+        (("convert", path, tmp_path / "c.txt"), "--to"),
+    ]:
+        result = orofacial(*words)
+        assert result.returncode == 1, words
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr

@@ -1,0 +1,369 @@
+"""Questions across animals find what is there, and give it as every tool wants it."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+import pytest
+
+from compute.filters import apply_filter
+from compute.tracks import Tracks
+from pipeline.settings import Settings
+
+NAUGHTY = '"; drop table'
+MICE = (NAUGHTY, "m[1]*", "100% %s", "mouse é'")
+NODES = ("jaw_tip", "left snout", "größe_x")
+MODEL = "0" * 16
+OTHER_MODEL = "1" * 16
+N_FRAMES = 50
+
+
+def known_tracks(index: int, nodes: tuple[str, ...] = NODES) -> Tracks:
+    """Tracks in which mouse `index` is at 100 * index; its first frame has no jaw tip."""
+    rng = np.random.default_rng(index)
+    position = 100 * index + rng.normal(0, 1, (N_FRAMES, len(nodes), 2))
+    position[0, 0] = np.nan
+    score = np.where(np.isnan(position[..., 0]), 0, 0.9)
+    return Tracks(position, score, np.arange(N_FRAMES) / 100, nodes)
+
+
+@pytest.fixture(scope="module")
+def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Four mice, one session each, two models with other nodes, filters raw and median."""
+    from schemas.labels import Skeleton
+    from schemas.model import Model
+    from schemas.pose import PoseEstimation
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+    from schemas.track import FilteredTrack, TrackQuality
+
+    bundle = tmp_path_factory.mktemp("bundle")
+    (bundle / "weights").write_bytes(b"none")
+    Mouse.insert(
+        {"mouse_id": mouse, "genotype": ("wt", "ko")[index % 2], "sex": "female"} for index, mouse in enumerate(MICE)
+    )
+    for model, nodes in ((MODEL, NODES), (OTHER_MODEL, ("jaw_tip", "tongue"))):
+        Skeleton.insert1({"skeleton_id": model})
+        Skeleton.Node.insert({"skeleton_id": model, "node": node, "node_index": i} for i, node in enumerate(nodes))
+        row = {"model_id": model, "camera": "lower", "skeleton_id": model, "estimator": "sleap", "model_name": "m"}
+        Model.insert1({**row, "bundle": bundle})
+    Model.Mouse.insert1({"model_id": MODEL, "mouse_id": NAUGHTY})
+    for index, mouse in enumerate(MICE):
+        key: dict[str, Any] = {"mouse_id": mouse, "session_date": date(2026, 3, 1 + index), "session_number": 1}
+        Session.insert1({**key, "session_folder": "simulated", "rig": f"rig{index}"})
+        key["camera"] = "lower"
+        video = {"video_file": "simulated", "file_size_bytes": 0, "content_hash": f"{index:064}"}
+        video |= {"n_frames": N_FRAMES, "fps_numerator": 100, "fps_denominator": 1, "width_px": 640, "height_px": 640}
+        Video.insert1({**key, **video})
+        for model, nodes in ((MODEL, NODES), (OTHER_MODEL, ("jaw_tip", "tongue"))):
+            if model == OTHER_MODEL and index:
+                continue
+            key["model_id"] = model
+            tracks = known_tracks(index, nodes)
+            made = {"device": "cpu", "estimation_duration_s": 1.0}
+            PoseEstimation.insert1({**key, "tracks": tracks, **made}, allow_direct_insert=True)
+            FilteredTrack.insert1({**key, "filter_method": "raw", "tracks": None}, allow_direct_insert=True)
+            filtered = apply_filter(tracks, "median", {})
+            FilteredTrack.insert1({**key, "filter_method": "median", "tracks": filtered}, allow_direct_insert=True)
+    TrackQuality.populate()
+    return database
+
+
+def mice(**question: Any) -> list[str]:
+    from pipeline import query
+
+    return [row["mouse_id"] for row in query.tracks(model=MODEL, **question).rows]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ({}, sorted(MICE)),
+        ({"mouse": NAUGHTY}, [NAUGHTY]),
+        ({"mouse": ["100% %s", "m[1]*"]}, ["100% %s", "m[1]*"]),
+        ({"genotype": "ko"}, ["m[1]*", "mouse é'"]),
+        ({"genotype": "ko", "sex": "female", "camera": "lower"}, ["m[1]*", "mouse é'"]),
+        ({"held_out": False}, [NAUGHTY]),
+        ({"held_out": True, "genotype": "wt"}, ["100% %s"]),
+        ({"date": "2026-03-02"}, ["m[1]*"]),
+        ({"date": (date(2026, 3, 2), "2026-03-03")}, ["100% %s", "m[1]*"]),
+        ({"quality": "jaw_tip.found > 0.97"}, sorted(MICE)),
+        ({"quality": ["jaw_tip.found >= 0.98", "left snout.found < 1"]}, []),
+        ({"restriction": {"rig": "rig1"}}, ["m[1]*"]),
+        ({"restriction": "rig = 'rig1' or rig = 'rig2'"}, ["100% %s", "m[1]*"]),
+        ({"mouse": NAUGHTY, "genotype": "ko"}, []),
+    ],
+)
+def test_a_question_finds_what_fits(lab: Settings, question: dict[str, Any], expected: list[str]) -> None:
+    assert mice(**question) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ({"mouse": "nobody"}, "100% %s"),
+        ({"genotype": "het"}, "known are ko, wt"),
+        ({"date": "yesterday"}, "2026-03-02"),
+        ({"date": ("2026-03-01", "2026-03-02", "2026-03-03")}, "two of them"),
+        ({"quality": "jaw_tip > 1"}, "NODE.NAME > NUMBER"),
+        ({"quality": "whisker.found > 0.1"}, "nodes are"),
+        ({"quality": "jaw_tip.found > 1e"}, "no number"),
+        ({"node": "whisker"}, "jaw_tip"),
+        ({"colour": "black"}, "genotype"),
+    ],
+)
+def test_what_is_not_there_is_said(lab: Settings, question: dict[str, Any], said: str) -> None:
+    from pipeline import query
+
+    with pytest.raises(query.QueryError, match=said):
+        query.tracks(**question)
+
+
+def test_finding_takes_one_sql_query_however_many_sessions(lab: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import query
+
+    connection = dj.conn()
+    asked: list[str] = []
+    run = connection.query
+
+    def counted(statement: str, *args: Any, **kwargs: Any) -> Any:
+        asked.append(statement)
+        return run(statement, *args, **kwargs)
+
+    query.tracks(held_out=True)  # the tables' headings are read once in a process
+    monkeypatch.setattr(connection, "query", counted)
+    query.tracks(genotype="wt", held_out=True, quality="jaw_tip.found > 0.5")
+    assert len(asked) == 1
+
+
+def test_tracks_come_back_as_they_were(lab: Settings) -> None:
+    from pipeline import query
+
+    for row, tracks in query.tracks(model=MODEL, node=["größe_x", "jaw_tip"], time_span_s=(0.1, 0.2)):
+        expected = known_tracks(MICE.index(row["mouse_id"]))
+        np.testing.assert_array_equal(tracks.position, expected.position[10:20, [2, 0]])
+        np.testing.assert_array_equal(tracks.time, expected.time[10:20])
+
+
+def test_frames_hold_the_same_numbers(lab: Settings) -> None:
+    from pipeline import query
+
+    selection = query.tracks(model=MODEL, node="left snout", time_span_s=(0.1, 10))
+    pandas, polars = selection.to_pandas(), selection.to_polars()
+    assert len(pandas) == len(polars) == 4 * 40
+    for frame in (pandas, polars.to_pandas()):
+        one = frame[frame["mouse_id"] == "m[1]*"]
+        np.testing.assert_array_equal(one["x_px"], known_tracks(1).position[10:, 1, 0])
+        assert one["frame_index"].tolist() == list(range(10, 50))
+    assert query.tracks(mouse=NAUGHTY, genotype="ko").to_pandas().empty
+
+
+def test_sql_sees_all_sessions_as_one_table(lab: Settings) -> None:
+    from pipeline import query
+
+    rows = query.sql(
+        'select mouse_id, held_out, genotype, count(*), count(jaw_tip_x), var_samp("left snout_y")'
+        " from tracks group by all order by mouse_id",
+        model=MODEL,
+    ).fetchall()
+    assert [row[0] for row in rows] == sorted(MICE)
+    for mouse, held_out, genotype, n_frames, n_found, variance in rows:
+        index = MICE.index(mouse)
+        expected = known_tracks(index).position[:, 1, 1].astype(float)
+        assert (held_out, genotype) == (mouse != NAUGHTY, ("wt", "ko")[index % 2])
+        assert (n_frames, n_found) == (N_FRAMES, N_FRAMES - 1)
+        assert variance == pytest.approx(np.var(expected, ddof=1), rel=1e-6)
+
+
+def test_skeletons_with_other_nodes_are_one_table(lab: Settings) -> None:
+    from pipeline import query
+
+    rows = query.sql("select model_id, count(tongue_x), count(größe_x_x) from tracks group by 1 order by 1").fetchall()
+    assert rows == [(MODEL, 0, 4 * N_FRAMES), (OTHER_MODEL, N_FRAMES, 0)]
+    spanned = query.sql("select min(frame_index), max(time_s) from tracks", time_span_s=(0.2, 0.3)).fetchall()
+    assert spanned == [(20, 0.29)]
+    with pytest.raises(query.QueryError, match="cannot be run"):
+        query.sql("select tongue_x from nowhere")
+
+
+def test_results_are_tables_too(lab: Settings) -> None:
+    from pipeline import query
+
+    found = query.qualities(model=MODEL, genotype="ko").to_pandas()
+    assert len(found) == 2 * len(NODES)
+    assert set(found["mouse_id"]) == {"m[1]*", "mouse é'"}
+    assert found.loc[found["node"] == "jaw_tip", "fraction_found"].tolist() == [0.98, 0.98]
+    assert query.distances().num_rows == 0  # no pair is measured here
+    joined = query.sql(
+        "select count(*) from tracks join qualities using (mouse_id, model_id)", model=MODEL, node="jaw_tip"
+    )
+    assert joined.fetchall() == [(4 * N_FRAMES * len(NODES),)]
+    manifest = query.manifest(model=MODEL)
+    assert manifest["n_frames"].to_pylist() == [N_FRAMES] * 4
+    assert all(Path(file).exists() for file in manifest["file"].to_pylist())
+
+
+def test_xarray_has_movements_layout(lab: Settings) -> None:
+    """As `movement.validators.datasets.ValidPosesInputs` demands it (movement 0.15), variable by variable."""
+    from pipeline import query
+
+    for row, dataset in query.tracks(model=MODEL).to_xarray():
+        assert dataset["position"].dims == ("time", "space", "keypoints", "individuals")
+        assert dataset["confidence"].dims == ("time", "keypoints", "individuals")
+        assert dataset["individuals"].values.tolist() == [row["mouse_id"]]
+        assert dataset["keypoints"].values.tolist() == list(NODES)
+        assert dataset["space"].values.tolist() == ["x", "y"]
+        assert dataset.attrs["ds_type"] == "poses"
+        assert dataset.attrs["time_unit"] == "seconds"
+        assert dataset.attrs["fps"] == pytest.approx(100)
+        assert dataset.attrs["held_out"] == str(row["held_out"])
+
+
+@pytest.fixture
+def broken(lab: Settings) -> Iterator[Callable[[str, Callable[[Path], object]], None]]:
+    """Damage the file of a mouse's raw tracks; it is mended afterwards."""
+    from pipeline import query
+
+    whole: dict[Path, bytes] = {}
+
+    def damage(mouse: str, how: Callable[[Path], object]) -> None:
+        path = Path(query.tracks(mouse=mouse, model=MODEL).files()[0])
+        whole[path] = path.read_bytes()
+        how(path)
+
+    yield damage
+    for path, content in whole.items():
+        path.write_bytes(content)
+
+
+def _newer(path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    metadata = table.schema.metadata[b"orofacial"].replace(b'"format_version": 1', b'"format_version": 99')
+    pq.write_table(table.replace_schema_metadata({b"orofacial": metadata}), path)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "damaged"),
+        (lambda path: path.write_bytes(b""), "damaged"),
+        (lambda path: path.write_bytes(b"PAR1 nothing"), "damaged"),
+        (_newer, "format version 99"),
+    ],
+    ids=["gone", "cut", "empty", "garbage", "newer"],
+)
+def test_a_broken_file_names_its_row_or_is_left_out(
+    broken: Callable[..., None], how: Callable[[Path], object], said: str
+) -> None:
+    from pipeline import query
+
+    broken("m[1]*", how)
+    for ask in (
+        lambda: list(query.tracks(model=MODEL)),
+        lambda: query.tracks(model=MODEL).to_pandas(),
+        lambda: query.tracks(model=MODEL).readable(),
+    ):
+        with pytest.raises(query.QueryError, match=rf"m\[1\]\*/2026-03-02_1 lower, .*{said}"):
+            ask()
+    selection = query.tracks(model=MODEL, skip_broken=True)
+    with pytest.warns(UserWarning, match="left out m"):
+        assert len(list(selection)) == 3
+    assert [left.row["mouse_id"] for left in selection.left_out] == ["m[1]*"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        counted = query.sql("select count(distinct mouse_id) from tracks", model=MODEL, skip_broken=True)
+    assert counted.fetchall() == [(3,)]
+    if how is not _newer:
+        with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1"):
+            query.ask("select sum(jaw_tip_x) from tracks", model=MODEL)
+
+
+def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settings) -> None:
+    import json
+
+    from pipeline import query
+    from schemas.pose import PoseEstimation
+
+    (estimation,) = (PoseEstimation & {"mouse_id": "m[1]*", "model_id": MODEL}).proj(raw_tracks="tracks").keys()
+    row = PoseEstimation & estimation
+    (stored,) = query.search.run(query.Question(), row.proj("tracks"))[:1]
+    kept = stored["tracks"] if isinstance(stored["tracks"], str) else json.dumps(stored["tracks"])
+
+    def write(text: str) -> None:
+        statement = f"update {PoseEstimation.full_table_name} set tracks=%s{row.where_clause()}"
+        PoseEstimation.connection.query(statement, args=(text,))
+
+    write(kept.replace('"format_version": 1', '"format_version": 99'))
+    try:
+        with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1 lower, .*format version 99"):
+            query.sql("select sum(jaw_tip_x) from tracks", model=MODEL)
+        with pytest.warns(UserWarning, match="left out m"):
+            counted = query.sql("select count(distinct mouse_id) from tracks", model=MODEL, skip_broken=True)
+        assert counted.fetchall() == [(3,)]
+    finally:
+        write(kept)
+
+
+@pytest.mark.parametrize("name", ["duckdb_view", "question", "results", "search", "selection", "sql"])
+def test_the_examples_in_the_docstrings_run(lab: Settings, name: str) -> None:
+    module = importlib.import_module(f"pipeline.query.{name}")
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_a_node_name_cannot_reach_the_sql(lab: Settings) -> None:
+    from pipeline.query.duckdb_view import _literal, _quoted
+
+    assert _quoted('a" from x; drop table y --') == '"a"" from x; drop table y --"'
+    assert _literal("it's") == "'it''s'"
+
+
+@pytest.fixture
+def run(lab: Settings) -> Callable[..., subprocess.CompletedProcess[str]]:
+    import os
+
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "OROFACIAL_SCHEMA_PREFIX": lab.schema_prefix,
+        "OROFACIAL_DATA_FOLDER": str(lab.data_folder),
+    }
+
+    def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    return run_command
+
+
+def test_the_shell_asks_the_same(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    import json
+
+    import pyarrow.parquet as pq
+
+    listed = run("tracks", "--genotype", "ko", "--model", MODEL)
+    assert "m[1]*/2026-03-02_1" in listed.stdout, listed.stderr
+    written = run("tracks", "--mouse", NAUGHTY, "--model", MODEL, "--node", "jaw_tip", "-o", tmp_path / "jaw.parquet")
+    assert written.returncode == 0, written.stderr
+    assert pq.read_table(tmp_path / "jaw.parquet").num_rows == N_FRAMES
+    statement = "select mouse_id, count(*) as n from tracks group by 1 order by 1"
+    answered = run("sql", statement, "--model", MODEL, "--json")
+    assert json.loads(answered.stdout)["rows"] == [{"mouse_id": mouse, "n": N_FRAMES} for mouse in sorted(MICE)]
+    assert "lines written" in run("sql", statement, "-o", tmp_path / "n.csv").stdout
+    assert (tmp_path / "n.csv").read_text().splitlines()[0] == '"mouse_id","n"'
+    refused = run("sql", "drop everything")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert "cannot be run" in refused.stderr
