@@ -60,7 +60,7 @@ def main() -> int:
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float | str]:
     import torch
 
-    n_rendered = min(300, arguments.frames)
+    n_rendered = min(120, arguments.frames)
     session = simulate_session(simulate_mouse(1), seed=1, n_frames=n_rendered, width=WIDTH_PX, height=HEIGHT_PX)
     rendered = list(render(session, "side"))
     video = folder / "side.mp4"
