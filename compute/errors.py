@@ -36,5 +36,9 @@ class DatabaseError(OrofacialError):
     """A database or store that cannot be reached or used."""
 
 
+class OldDatabaseError(DatabaseError):
+    """A database that an older version of orofacial made: its tables must be upgraded first."""
+
+
 class StoreError(DatabaseError):
     """A store that cannot be written, such as a full disk: no fault of what was to be written."""

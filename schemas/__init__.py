@@ -11,12 +11,15 @@ import re
 from contextlib import nullcontext
 from typing import Any
 
-from datajoint import Computed, Part
+from datajoint import Computed
 from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
 from schemas import labels, metric, model, pose, session, subject, track, worker
 from schemas.making.locks import holding
+from schemas.migrations.database import jobs_name, parts
+from schemas.migrations.steps import newest_version
+from schemas.migrations.version import Columns, check_version, read_columns, write_version
 from schemas.stored import codecs
 
 _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
@@ -42,15 +45,22 @@ def activate(prefix: str, connection: Any) -> None:
     Raises
     ------
     DatabaseError
-        If something is missing and may not be created, or a table lacks a column: an older version made it.
+        If something is missing and may not be created, a table lacks a column, or a newer version of orofacial made the
+        database.
+    OldDatabaseError
+        If an older version made the database: see `schemas.migrations`.
     """
     creates = connection._config.database.create_tables
     # Processes that start together would create the same tables.
     with holding(connection, f"{prefix} tables") if creates else nullcontext():
-        for module, name in zip(_MODULES, names(prefix), strict=True):
-            _activate(module.schema, name, connection, creates)
-        columns = _columns(connection)
-        if creates:
+        columns = read_columns(connection, names(prefix))
+        if check_version(connection, prefix, columns) and creates:
+            _activate(worker.schema, f"{prefix}worker", connection, creates)
+            write_version(newest_version())
+        for name, schema in by_name(prefix).items():
+            _activate(schema, name, connection, creates)
+        if creates and not _all_declared(columns):
+            columns = read_columns(connection, names(prefix))
             _declare_jobs(columns)
     _check_columns(columns)
 
@@ -60,7 +70,7 @@ def _activate(schema: Any, name: str, connection: Any, creates: bool) -> None:
         return
     schema.database = None
     try:
-        schema.activate(name, connection=connection, create_schema=creates)
+        schema.activate(name, connection=connection, create_schema=creates, create_tables=creates)
     except (AccessError, DataJointError) as error:
         raise _incomplete(name, " ".join(str(part) for part in error.args)) from error
     missing = [] if creates else [cls.__name__ for cls, _ in schema.declare_list if not cls().is_declared]
@@ -74,43 +84,47 @@ def names(prefix: str) -> list[str]:
     return [prefix + str(module.__name__.rpartition(".")[2]) for module in _MODULES]
 
 
-def _columns(connection: Any) -> dict[tuple[str, str], set[str]]:
-    """Names of the columns of every table, by schema and table, in one query."""
-    listed = ", ".join(f"'{module.schema.database}'" for module in _MODULES)
-    found: dict[tuple[str, str], set[str]] = {}
-    for schema, table, column in connection.query(
-        f"SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE table_schema IN ({listed})"
-    ):
-        found.setdefault((schema, table), set()).add(column)
-    return found
+def by_name(prefix: str) -> dict[str, Any]:
+    """DataJoint's schemas by their names in the database."""
+    return dict(zip(names(prefix), (module.schema for module in _MODULES), strict=True))
 
 
-def _declare_jobs(columns: dict[tuple[str, str], set[str]]) -> None:
+def _all_declared(columns: Columns) -> bool:
+    """Whether every table, and every table of jobs, was there before."""
+    return all(
+        (module.schema.database, name) in columns
+        for module in _MODULES
+        for cls, _ in module.schema.declare_list
+        for name in (*(one.table_name for one in (cls, *parts(cls))), *_jobs_names(cls))
+    )
+
+
+def _jobs_names(cls: type) -> list[str]:
+    return [jobs_name(cls.table_name)] if issubclass(cls, Computed) else []
+
+
+def _declare_jobs(columns: Columns) -> None:
     """Create the job tables that are missing; DataJoint would at their first use, by each of several workers."""
     for module in _MODULES:
         for cls, _ in module.schema.declare_list:
-            if issubclass(cls, Computed) and (module.schema.database, f"~~{cls.table_name[2:]}") not in columns:
+            if any((module.schema.database, name) not in columns for name in _jobs_names(cls)):
                 _ = cls().jobs
 
 
-def _check_columns(columns: dict[tuple[str, str], set[str]]) -> None:
+def _check_columns(columns: Columns) -> None:
     """Compare the columns of all tables with their definitions; DataJoint itself never does."""
     for schema in [module.schema for module in _MODULES]:
-        for table in (one for cls, _ in schema.declare_list for one in (cls, *_parts(cls))):
+        for table in (one for cls, _ in schema.declare_list for one in (cls, *parts(cls))):
             found = columns.get((schema.database, table.table_name))
             # A table without a column is one that this user may not see.
             missing = [name for name in _ATTRIBUTE.findall(table.definition) if found and name not in found]
             if missing:
                 name, schema.database = schema.database, None
                 raise DatabaseError(
-                    f"table {table.__qualname__} in schema {name} has no column {', '.join(missing)}: an older version"
-                    " of orofacial made it. Go on with that version, or name another data folder (or schema_prefix)"
-                    " for this one"
+                    f"table {table.__qualname__} in schema {name} has no column {', '.join(missing)}, though the"
+                    " database is of this version: something else changed it. 'orofacial doctor' lists all differences;"
+                    " restore the database from a backup, then run: orofacial upgrade"
                 )
-
-
-def _parts(cls: type) -> list[Any]:
-    return [part for part in vars(cls).values() if isinstance(part, type) and issubclass(part, Part)]
 
 
 def _incomplete(name: str, found: str) -> DatabaseError:

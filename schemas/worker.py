@@ -1,4 +1,4 @@
-"""Processes that compute, and jobs whose worker died."""
+"""Processes that compute, jobs whose worker died, and the version of the database."""
 
 from __future__ import annotations
 
@@ -47,6 +47,30 @@ class Crash(dj.Manual):
     pid : int32
     crashed_at=CURRENT_TIMESTAMP : datetime
     """
+
+
+@schema
+class DatabaseVersion(dj.Manual):
+    """Versions that the database has had since they are kept; it is of the highest (see `schemas.migrations`)."""
+
+    definition = """
+    database_version : int16  # number of the last step in schemas/migrations
+    ---
+    reached_at=CURRENT_TIMESTAMP : datetime
+    """
+
+
+def worker_lock_name(table: str, owner: tuple[str, int, int]) -> str:
+    """Name of the lock that a living worker holds (see `schemas.making.locks`).
+
+    Parameters
+    ----------
+    table : str
+        Quoted full name of `Worker`.
+    owner : tuple
+        Host, pid and connection id: the worker's key.
+    """
+    return f"{table} {owner}"
 
 
 def job_hash(key: dict[str, Any]) -> str:

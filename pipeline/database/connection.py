@@ -7,7 +7,9 @@ embedded PostgreSQL in the data folder.
 import atexit
 import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from compute.errors import DatabaseError
@@ -167,6 +169,29 @@ def _give_room(connection: Any) -> None:
     """Let PostgreSQL hold a lab's keys in memory: DataJoint's "not in" takes hours when they do not fit."""
     if connection.adapter.backend == "postgresql":
         connection.query("SET work_mem = '256MB'")
+
+
+@contextlib.contextmanager
+def embedded_server_stopped() -> Iterator[Path]:
+    """Stop the embedded server that this process is connected to, and connect again afterwards.
+
+    Yields
+    ------
+    Path
+        The database's folder, its files at rest.
+
+    Raises
+    ------
+    DatabaseError
+        If other processes use the database.
+    """
+    assert _session is not None and _session.server is not None, "connect to the embedded database first"
+    _session.connection.close()
+    try:
+        with _session.server.stopped():
+            yield _session.server.folder
+    finally:
+        reconnect()
 
 
 def is_lost(error: BaseException | None) -> bool:

@@ -84,7 +84,7 @@ class EmbeddedServer:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.folder.stat().st_uid == os.geteuid():
                 self.folder.chmod(0o700)
-            with _locked(self.folder / "start.lock"):
+            with locked(self.folder / "start.lock"):
                 self._users_lock = self._take_users_lock()
                 try:
                     self._create_cluster()
@@ -101,7 +101,7 @@ class EmbeddedServer:
 
     def restart_if_gone(self) -> None:
         """Start the server again if it ended while this process uses it."""
-        with _locked(self.folder / "start.lock"):
+        with locked(self.folder / "start.lock"):
             self.socket_folder = self._ensure_running()
 
     def leave(self) -> None:
@@ -109,7 +109,7 @@ class EmbeddedServer:
         if self._users_lock is None or os.getpid() != self._process_id:
             return  # a forked child must not stop what its parent uses
         try:
-            with _locked(self.folder / "start.lock"):
+            with locked(self.folder / "start.lock"):
                 fcntl.flock(self._users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # A server that cannot stop cleanly (disk full) recovers at the next start: no error here.
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_TIMEOUT_S), check=False)
@@ -120,6 +120,32 @@ class EmbeddedServer:
             pass  # the folder was deleted: the server notices within a minute and ends
         finally:
             self._release_users_lock()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Keep the server stopped meanwhile, its files at rest; afterwards it runs again.
+
+        Raises
+        ------
+        DatabaseError
+            If other processes use the database.
+        """
+        assert self._users_lock is not None, "enter first"
+        with locked(self.folder / "start.lock"):
+            try:
+                fcntl.flock(self._users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DatabaseError(
+                    f"{self.folder}: other processes use the embedded database, which must be stopped for a moment. End"
+                    " them (other commands, workers, notebooks), then try again"
+                ) from None
+            try:
+                self._run("pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_TIMEOUT_S))
+                self._remove_short_folder(self.socket_folder)
+                yield
+            finally:
+                self.socket_folder = self._ensure_running()
+                fcntl.flock(self._users_lock, fcntl.LOCK_SH)
 
     # Locks ------------------------------------------------------------------------------------------------
 
@@ -295,7 +321,7 @@ class EmbeddedServer:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
+def locked(path: Path) -> Iterator[int]:
     """Hold an exclusive lock on a file; wait for it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -4,7 +4,7 @@
 reader   reads every table
 ingester reads, and adds what people bring: mice, sessions, videos, labels, models, pairs; deploys models
 worker   reads, and adds what is computed; takes and gives back jobs
-admin    owns the schemas: everything, but only there
+admin    owns the schemas: everything, but only there; the version of the database is written by nobody else
 ======== =====================================================================================================
 
 A role's name on the server begins with the schemas' prefix (``orofacial_reader``), so that several pipelines share one.
@@ -24,7 +24,7 @@ from schemas.metric import FilterComparison, NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.session import Camera
 from schemas.subject import Mouse
-from schemas.worker import Crash, Worker
+from schemas.worker import Crash, DatabaseVersion, Worker
 
 Role = Literal["reader", "ingester", "worker", "admin"]
 ROLES: tuple[Role, ...] = ("reader", "ingester", "worker", "admin")
@@ -39,6 +39,7 @@ _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingT
 _INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, FilterComparison)
 _WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse)  # a training makes a model
 _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)
+_ADMINS_OWN: tuple[Any, ...] = (DatabaseVersion,)
 
 
 def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
@@ -66,7 +67,7 @@ def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
             granted |= {"INSERT", "UPDATE", "DELETE"}
         elif table_name.startswith("_") or _is_one_of(table_name, _WORKER_INSERTS):
             granted.add("INSERT")
-    if role == "ingester" and re.match(r"#?[a-z]", table_name) and not _is_one_of(table_name, _WORKERS_OWN):
+    if role == "ingester" and re.match(r"#?[a-z]", table_name) and not _is_one_of(table_name, _WORKERS_OWN + _ADMINS_OWN):
         granted.add("INSERT")
         if _is_one_of(table_name, _INGESTER_UPDATES):
             granted.add("UPDATE")

@@ -9,8 +9,8 @@ from typing import Any
 from datajoint.errors import DuplicateError
 
 from compute.errors import DatabaseError
-from schemas.making.locks import holding, lock_number, try_lock
-from schemas.worker import Worker
+from schemas.making.locks import holding, is_held, try_lock
+from schemas.worker import Worker, worker_lock_name
 
 Owner = tuple[str, int, int]
 """Host, process id and connection id of a worker, as they stand in the job tables."""
@@ -26,28 +26,14 @@ def owner_dict(owner: Owner) -> dict[str, Any]:
     return dict(zip(("host", "pid", "connection_id"), owner, strict=True))
 
 
-def _lock_name(owner: Owner) -> str:
-    return f"{Worker().full_table_name} {owner}"
-
-
 def try_worker_lock(connection: Any, owner: Owner) -> bool:
     """Take the lock that says that this worker lives."""
-    return try_lock(connection, _lock_name(owner))
+    return try_lock(connection, worker_lock_name(Worker().full_table_name, owner))
 
 
 def is_lock_held(connection: Any, owner: Owner) -> bool:
     """Whether a connection holds a worker's lock."""
-    number = lock_number(_lock_name(owner))
-    if connection.adapter.backend == "mysql":
-        query = f"SELECT IS_USED_LOCK('orofacial {number}')"
-        return connection.query(query).fetchone()[0] is not None
-    unsigned = number % 2**64
-    query = (
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
-        f" AND classid = {unsigned >> 32} AND objid = {unsigned % 2**32}"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    return bool(connection.query(query).fetchone()[0])
+    return is_held(connection, worker_lock_name(Worker().full_table_name, owner))
 
 
 @contextmanager

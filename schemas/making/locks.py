@@ -22,6 +22,20 @@ def try_lock(connection: Any, name: str) -> bool:
     return bool(connection.query(f"SELECT GET_LOCK('orofacial {number}', 0)").fetchone()[0])
 
 
+def is_held(connection: Any, name: str) -> bool:
+    """Whether any connection has a lock."""
+    number = lock_number(name)
+    if connection.adapter.backend == "mysql":
+        return connection.query(f"SELECT IS_USED_LOCK('orofacial {number}')").fetchone()[0] is not None
+    unsigned = number % 2**64
+    query = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
+        f" AND classid = {unsigned >> 32} AND objid = {unsigned % 2**32}"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return bool(connection.query(query).fetchone()[0])
+
+
 def unlock(connection: Any, name: str) -> None:
     """Give a lock back."""
     number = lock_number(name)
