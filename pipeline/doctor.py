@@ -28,6 +28,7 @@ def check_all(settings: Settings) -> list[Check]:
     """Check everything that the pipeline stands on. A check that fails does not stop the others."""
     checks: list[tuple[str, Callable[[Settings], Check]]] = [
         ("database", _check_database),
+        ("tables", _check_tables),
         ("stores", _check_stores),
         ("video", _check_video),
         ("estimator", _check_estimator),
@@ -53,6 +54,20 @@ def _check_database(settings: Settings) -> Check:
         return Check("database", False, status.error or "not reachable")
     version = (status.version or "").split(",")[0].split(" on ")[0]
     return Check("database", True, f"{status.kind}, {version}, {status.address}, answers in {status.latency_ms:.1f} ms")
+
+
+def _check_tables(settings: Settings) -> Check:
+    """Compare the tables with their definitions."""
+    from pipeline.database.connection import connect
+
+    connection = connect(settings)
+    from schemas.migrations.comparison import differences
+
+    found = differences(settings.schema_prefix, connection)
+    if found:
+        advice = "restore the database from a backup; a table or job table that is missing is made by the next command"
+        return Check("tables", False, "; ".join(found), advice)
+    return Check("tables", True, "as defined")
 
 
 def store_addresses() -> dict[str, str]:

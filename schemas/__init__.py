@@ -99,7 +99,7 @@ def _all_declared(columns: Columns) -> bool:
     )
 
 
-def _jobs_names(cls: type) -> list[str]:
+def _jobs_names(cls: Any) -> list[str]:
     return [jobs_name(cls.table_name)] if issubclass(cls, Computed) else []
 
 

@@ -16,6 +16,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 COMMANDS = {
     "init": ("setup_commands", "Make the data folder, the database and the stores."),
     "doctor": ("setup_commands", "Say what works, what does not, and what to do."),
+    "upgrade": ("database_commands", "Upgrade a database that an older version made."),
     "db": ("database_commands", "The lab's database server: init."),
     "camera": ("setup_commands", "Cameras of the rigs: add, list."),
     "labels": ("labels_commands", "Labeled frames: import, list."),

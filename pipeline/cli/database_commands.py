@@ -1,13 +1,40 @@
-"""`orofacial db`: the lab's database server."""
+"""`orofacial db`: the lab's database server; `orofacial upgrade`: a database that an older version made."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import rich_click as click
 
 from pipeline.cli.shared import json_option, says_errors
 from pipeline.terminal import console, next_step, print_json, print_table
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="List what would be changed, and change nothing.")
+@json_option
+@click.pass_context
+@says_errors
+def upgrade(context: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Upgrade a database that an older version of orofacial made.
+
+    The embedded database is copied first, and the command says where the copy lies and how to go back. On a lab's
+    server the administrator runs `orofacial db init` instead, which upgrades it too. Workers must be stopped. If a step
+    fails, the database is as it was before.
+    """
+    from pipeline.cli.upgrading import say_plan, say_upgraded, step_printer
+    from pipeline.database.upgrade import planned_upgrade, upgrade_database
+    from pipeline.settings import load_settings
+
+    settings = load_settings(context.find_root().obj)
+    done = planned_upgrade(settings) if dry_run else upgrade_database(settings, on_step=step_printer(as_json))
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(done)})
+    elif dry_run:
+        say_plan(done)
+    else:
+        say_upgraded(done)
 
 
 @click.group()
@@ -30,17 +57,16 @@ def init_server(context: click.Context, url: str, as_json: bool) -> None:
 
     The user in the URL must be allowed to create databases and roles; the password comes from DJ_PASS or from
     .secrets/database.password. Passwords of the roles come from OROFACIAL_READER_PASSWORD ... or from
-    .secrets/reader.password ...; where there are none, new ones are made there. Doing it again changes nothing, and
-    after an upgrade it adds what is new.
+    .secrets/reader.password ...; where there are none, new ones are made there. Doing it again changes nothing. With a
+    newer orofacial it upgrades the tables (see `orofacial upgrade`) and adds what is new; workers must be stopped.
     """
+    from pipeline.cli.upgrading import say_upgraded, step_printer
     from pipeline.database.server import ServerAddress, prepare_server
     from pipeline.settings import load_settings
 
     address = ServerAddress.parse(url)
     settings = load_settings(context.find_root().obj)
-    prepared = prepare_server(
-        settings, address, on_step=lambda step: None if as_json else console.print(f"{step} ...", markup=False)
-    )
+    prepared = prepare_server(settings, address, on_step=step_printer(as_json))
     configuration = {
         "database": {
             "backend": address.backend,
@@ -53,6 +79,8 @@ def init_server(context: click.Context, url: str, as_json: bool) -> None:
     if as_json:
         print_json({"prepared": prepared, "datajoint.json": configuration})
         return
+    if prepared.upgrade.steps:
+        say_upgraded(prepared.upgrade)
     console.print(f"{len(prepared.schemas)} schemas, {prepared.n_tables} tables on {address.host}:{address.port}")
     print_table(
         ["role", "user", "granted", "revoked"],

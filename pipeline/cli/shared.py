@@ -11,7 +11,7 @@ from typing import Any
 import rich_click as click
 from rich.markup import escape
 
-from compute.errors import OrofacialError
+from compute.errors import OldDatabaseError, OrofacialError
 from pipeline.terminal import errors, print_json_line
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -56,7 +56,12 @@ def connect(context: click.Context) -> Any:
     connection = connect_database(settings)
     import schemas
 
-    schemas.activate(settings.schema_prefix, connection)
+    try:
+        schemas.activate(settings.schema_prefix, connection)
+    except OldDatabaseError as error:
+        from pipeline.cli.upgrading import offer_upgrade
+
+        offer_upgrade(settings, error)
     return settings
 
 

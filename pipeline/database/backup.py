@@ -47,8 +47,8 @@ def back_up(database_folder: Path, backups_folder: Path, name: str) -> Path:
         free = shutil.disk_usage(backups_folder).free
         if size > free:
             raise DatabaseError(
-                f"{backups_folder}: no room for a backup of the database ({size / 1e6:.0f} MB, {free / 1e6:.0f} MB free)."
-                " Free some space, then try again; nothing was changed"
+                f"{backups_folder}: no room for a backup of the database ({size / 1e6:.0f} MB,"
+                f" {free / 1e6:.0f} MB free). Free some space, then try again; nothing was changed"
             )
         # The owner stays: as root, the server's files belong to another user.
         done = subprocess.run(["cp", "-a", str(cluster), str(unfinished)], capture_output=True, text=True, check=False)

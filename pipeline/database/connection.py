@@ -185,7 +185,8 @@ def embedded_server_stopped() -> Iterator[Path]:
     DatabaseError
         If other processes use the database.
     """
-    assert _session is not None and _session.server is not None, "connect to the embedded database first"
+    if _session is None or _session.server is None:
+        raise DatabaseError("this process has no connection to an embedded database")
     _session.connection.close()
     try:
         with _session.server.stopped():

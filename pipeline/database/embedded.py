@@ -130,7 +130,8 @@ class EmbeddedServer:
         DatabaseError
             If other processes use the database.
         """
-        assert self._users_lock is not None, "enter first"
+        if self._users_lock is None:
+            raise DatabaseError(f"{self.folder}: this process does not use the database")
         with locked(self.folder / "start.lock"):
             try:
                 fcntl.flock(self._users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

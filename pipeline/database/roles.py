@@ -67,7 +67,11 @@ def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
             granted |= {"INSERT", "UPDATE", "DELETE"}
         elif table_name.startswith("_") or _is_one_of(table_name, _WORKER_INSERTS):
             granted.add("INSERT")
-    if role == "ingester" and re.match(r"#?[a-z]", table_name) and not _is_one_of(table_name, _WORKERS_OWN + _ADMINS_OWN):
+    if (
+        role == "ingester"
+        and re.match(r"#?[a-z]", table_name)
+        and not _is_one_of(table_name, _WORKERS_OWN + _ADMINS_OWN)
+    ):
         granted.add("INSERT")
         if _is_one_of(table_name, _INGESTER_UPDATES):
             granted.add("UPDATE")

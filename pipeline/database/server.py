@@ -18,6 +18,7 @@ from compute.errors import DatabaseError
 from pipeline.database import connection as database
 from pipeline.database.datajoint_setup import import_datajoint, tls_is_required
 from pipeline.database.passwords import hidden, read_password, secrets_folder, write_new_password
+from pipeline.database.upgrade import Upgraded, upgrade_database
 from pipeline.settings import Settings
 
 BACKENDS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
@@ -108,6 +109,7 @@ class PreparedServer:
     schemas: list[str]
     n_tables: int
     roles: list[PreparedRole]
+    upgrade: Upgraded
 
 
 def prepare_server(
@@ -145,7 +147,8 @@ def prepare_server(
             _create_database(settings, address)
         connection = database.connect(settings)
         on_step("schemas and tables")
-        tables = _declare(settings, connection)
+        done = upgrade_database(settings, on_step=on_step)
+        tables = _tables(settings, connection)
         on_step("roles and what they may do")
         roles = []
         for role in ROLES:
@@ -161,7 +164,7 @@ def prepare_server(
             f"{address.user}@{address.host}:{address.port} could not be prepared: {found}. Connect as a user who may"
             " create schemas and roles, then run it again: what is there already stays"
         ) from None
-    return PreparedServer(address, sorted({schema for schema, _ in tables}), len(tables), roles)
+    return PreparedServer(address, sorted({schema for schema, _ in tables}), len(tables), roles, done)
 
 
 def _password(role: str) -> tuple[str, str]:
@@ -198,11 +201,10 @@ def _create_database(settings: Settings, address: ServerAddress) -> None:
     _point_datajoint_at(address)
 
 
-def _declare(settings: Settings, connection: Any) -> list[tuple[str, str]]:
-    """Create what is missing, job tables too; return the schema and name of every table."""
+def _tables(settings: Settings, connection: Any) -> list[tuple[str, str]]:
+    """Schema and name of every table, job tables too."""
     import schemas
 
-    schemas.activate(settings.schema_prefix, connection)
     names = schemas.names(settings.schema_prefix)
     listed = ", ".join("%s" for _ in names)
     query = "SELECT table_schema, table_name FROM information_schema.tables"

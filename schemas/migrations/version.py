@@ -28,8 +28,8 @@ def check_version(connection: Any, prefix: str, columns: Columns) -> bool:
     refuse_newer(version, newest)
     if version < newest:
         raise OldDatabaseError(
-            f"the database is of version {version}, made by an older orofacial; this one needs version {newest}. Upgrade"
-            " it with: orofacial upgrade (--dry-run lists what that changes). A lab's server is upgraded by its"
+            f"the database is of version {version}, made by an older orofacial; this one needs version {newest}."
+            " Upgrade it with: orofacial upgrade (--dry-run lists what that changes). A lab's server is upgraded by its"
             " administrator, with: orofacial db init --server URL"
         )
     return False
