@@ -17,6 +17,9 @@ _COLUMN = re.compile(
 )
 """A column as DataJoint writes it into CREATE TABLE."""
 
+_MARKED = re.compile(r":(.*?):(.*)")
+"""A column's comment as DataJoint keeps it: the type as declared, then the text."""
+
 _SAME_TYPE = {
     "timestampwithouttimezone": "timestamp",
     "longtext": "json",
@@ -104,14 +107,15 @@ def _defined(cls: Any, connection: Any) -> tuple[dict[str, _Column], list[str]]:
         if match is None:
             continue
         name = match["name"]
-        marked = re.fullmatch(r":(?P<declared>.*?):(?P<comment>.*)", comments.get(name, ""))
-        inherited = marked is None  # a column that comes with a reference has its parent's type and comment
+        # A column that comes with a reference has its parent's type and comment, and none of its own.
+        marked = _MARKED.fullmatch(comments.get(name, ""))
+        declared, comment = marked.groups() if marked else ("", "")
         found[name] = _Column(
-            "" if not inherited and marked["declared"].startswith("<") else _type(match["type"]),
-            "" if inherited else marked["declared"],
+            "" if declared.startswith("<") else _type(match["type"]),
+            declared,
             match["null"] is None,
             _default(match["default"]),
-            "" if inherited else marked["comment"],
+            comment,
         )
     return found, key
 

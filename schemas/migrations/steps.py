@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,5 +57,6 @@ def steps_after(version: int) -> list[Step]:
 
 def _file_names() -> dict[int, str]:
     """Name of each step's module, by number."""
-    files = [path for path in Path(__file__).parent.iterdir() if _FILE_NAME.fullmatch(path.name)]
+    folders: list[str] = list(sys.modules[__package__].__path__)
+    files = [path for folder in folders for path in Path(folder).iterdir() if _FILE_NAME.fullmatch(path.name)]
     return {int(path.stem[1:5]): path.stem for path in files}
