@@ -42,9 +42,10 @@ def _tables() -> Iterator[tuple[str, Any]]:
 
     import schemas
 
-    modules = ("subject", "session", "labels", "model", "pose", "track", "metric", "worker")
     classes = [
-        (f"{name}.{cls.__name__}", cls) for name in modules for cls, _ in getattr(schemas, name).schema.declare_list
+        (f"{name}.{cls.__name__}", cls)
+        for name, schema in schemas.by_name("").items()
+        for cls, _ in schema.declare_list
     ]
     for name, cls in classes:
         yield name, cls()
