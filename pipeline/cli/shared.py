@@ -59,6 +59,8 @@ def connect(context: click.Context) -> Any:
     try:
         schemas.activate(settings.schema_prefix, connection)
     except OldDatabaseError as error:
+        if context.params.get("as_json"):
+            raise
         from pipeline.cli.upgrading import offer_upgrade
 
         offer_upgrade(settings, error)

@@ -50,8 +50,7 @@ class Database:
 
     def execute(self, sql: str, args: tuple[Any, ...] = ()) -> Any:
         """Run a statement; return the cursor. Values stand in `args`, for each ``%s``; without any, % is itself."""
-        # A connection that is lost must not come back within the upgrade, outside of its transaction.
-        cursor = self.connection.query(sql, args=args or None, reconnect=False)
+        cursor = self.connection.query(sql, args=args or None)
         if _CHANGES_TABLES.match(sql):
             self._forget_headings()
         return cursor

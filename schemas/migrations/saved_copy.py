@@ -13,6 +13,7 @@ does what is missing (`repair`): up to 2. nothing was changed; after 3. all was;
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from schemas.migrations.database import Database
@@ -38,7 +39,15 @@ class SavedCopy:
         self._saved = database.table(_SCHEMA, "saved")
 
     def make(self, target: int) -> None:
-        """Copy all tables, before an upgrade to the version `target`."""
+        """Copy all tables, before an upgrade to the version `target`; without room for them, nothing stays."""
+        try:
+            self._copy(target)
+        except Exception:
+            with contextlib.suppress(Exception):
+                self._database.execute(f"DROP DATABASE {self._quoted(self._schema)}")
+            raise
+
+    def _copy(self, target: int) -> None:
         run = self._database.execute
         run(f"CREATE DATABASE {self._quoted(self._schema)}")
         run(

@@ -103,7 +103,7 @@ def upgrade(
     bound = schemas.by_name(prefix)
     database = Database(connection, prefix)
     # The lock under which tables are created: who starts meanwhile waits, and then sees the new version.
-    with holding(connection, f"{prefix} tables"):
+    with _no_reconnection(connection), holding(connection, f"{prefix} tables"):
         copy = SavedCopy(database, list(bound))
         if database.backend == "mysql" and copy.repair(lambda: _version(prefix, connection)):
             database.notes.append("an upgrade was interrupted before; its changes were taken back first")
@@ -151,6 +151,17 @@ def _missing(version: int, steps: Sequence[Step] | None) -> list[Step]:
         refuse_newer(version, newest_version())
         return steps_after(version)
     return [step for step in steps if step.number > version]
+
+
+@contextmanager
+def _no_reconnection(connection: Any) -> Iterator[None]:
+    """A connection that is lost must not come back by itself: without its lock, and outside of its transaction."""
+    before = connection._config["database.reconnect"]
+    connection._config["database.reconnect"] = False
+    try:
+        yield
+    finally:
+        connection._config["database.reconnect"] = before
 
 
 @contextmanager
