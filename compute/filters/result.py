@@ -37,7 +37,8 @@ def filtered(
     fitted : mapping, optional
         What the filter found out about each node; it becomes ``attributes["filter"]["fitted"]``.
     **arrays : array
-        Fields of `Tracks` that the filter made anew.
+        Fields of `Tracks` that the filter made anew. ``filled`` is the same in every filter: True where there is a
+        position and no used point, be it that the estimator gave none or that the filter (or its gate) rejected it.
     """
     made_by: dict[str, Any] = {"name": name, "parameters": dict(parameters)}
     if fitted is not None:

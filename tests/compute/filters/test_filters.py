@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import scipy.signal
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compute.errors import FilterError
@@ -24,6 +24,7 @@ from compute.tracks import Tracks
 
 NAN = np.nan
 FPS = 100
+GATED = [name for name in FILTERS if "gated" in default_parameters(name)]
 
 
 def tracks_of(x, score=None, time=None):
@@ -93,17 +94,43 @@ def test_short_gap_is_filled_and_says_so(name):
     assert not shorter.filled.any()
 
 
-@settings(max_examples=30, deadline=None)
-@given(x=st.lists(st.one_of(st.just(NAN), st.floats(0, 640, width=32)), max_size=40), data=st.data())
-def test_positions_are_finite_and_inside_the_gap_rule(x, data):
-    name = data.draw(st.sampled_from(sorted(FILTERS)))
+@st.composite
+def filters_with_parameters(draw):
+    """A filter's name and parameters: the defaults, gated where it can be, or another filter for the one node."""
+    name = draw(st.sampled_from(sorted(FILTERS)))
+    parameters = {"gated": draw(st.booleans())} if name in GATED else {}
+    if name == "per_node" and draw(st.booleans()):
+        other = draw(st.sampled_from(GATED))
+        parameters = {"filters": {"jaw_tip": {"filter": other, "parameters": {"gated": draw(st.booleans())}}}}
+    return name, parameters
+
+
+@given(x=st.lists(st.one_of(st.just(NAN), st.floats(0, 640, width=32)), max_size=40), chosen=filters_with_parameters())
+@example([0.0, 0.0, NAN, 12.0], ("kalman", {}))
+@example([0.0, 0.0, NAN, 12.0], ("per_node", {}))
+@example([0.0, 0.0, 12.0, NAN, 0.0, 0.0], ("gaussian", {"gated": True}))
+def test_filled_is_where_there_is_a_position_and_no_used_point(x, chosen):
+    name, parameters = chosen
     tracks = tracks_of(x)
-    result = apply_filter(tracks, name, {})
+    result = apply_filter(tracks, name, parameters)
     assert not np.isinf(result.position).any()
-    allowed = within_gap_limit(tracks.found, tracks.time, default_parameters(name).get("max_gap_s"))
+    rejected = np.zeros_like(tracks.found) if result.rejected is None else result.rejected
+    used = tracks.found & ~rejected
+    assert not (rejected & ~tracks.found).any()
+    assert not (used & ~result.found).any()
+    allowed = within_gap_limit(used, tracks.time, default_parameters(name).get("max_gap_s", 0.1))
     assert not (result.found & ~allowed).any()
-    if result.filled is not None:
-        np.testing.assert_array_equal(result.filled, result.found & ~tracks.found)
+    np.testing.assert_array_equal(np.zeros_like(used) if result.filled is None else result.filled, result.found & ~used)
+
+
+def test_a_rejected_point_with_a_position_is_filled_in_every_filter_that_rejects():
+    tracks, _, spikes = noisy_with_spikes(n_frames=400)
+    inside = np.flatnonzero(spikes)[1:-1]
+    entry = {"filter": "median", "parameters": {"gated": True}}
+    chosen = [(name, {"gated": True}) for name in GATED]
+    for name, parameters in (*chosen, ("kalman", {}), ("per_node", {"filters": {"jaw_tip": entry}})):
+        result = apply_filter(tracks, name, parameters)
+        assert result.rejected[inside].all() and result.filled[inside].all(), name
 
 
 def test_unknown_filter_and_parameter_say_what_exists():
@@ -153,7 +180,6 @@ def test_gaussian_does_not_fill_beyond_its_reach():
     np.testing.assert_array_equal(np.flatnonzero(found), [*range(5), *range(36, 41)])
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     x=st.lists(st.one_of(st.just(NAN), st.floats(-50, 50, width=32)), min_size=1, max_size=60), half=st.integers(0, 8)
 )
@@ -260,9 +286,6 @@ def noisy_with_spikes(seed=0, n_frames=2000):
     noise = rng.normal(0, 1, (n_frames, 2)) + np.where(spikes, 40.0, 0)[:, None]
     position = (np.stack([wave, 2 * wave], axis=-1) + noise)[:, None]
     return Tracks(position, np.full((n_frames, 1), 0.9), np.arange(n_frames) / FPS, ["jaw_tip"]), wave, spikes
-
-
-GATED = [name for name in FILTERS if "gated" in default_parameters(name)]
 
 
 @pytest.mark.parametrize("gated_name", GATED)
