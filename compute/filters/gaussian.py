@@ -20,6 +20,14 @@ REACH = 4.0
     lag="symmetric",
     color="#E69F00",
     variants={"gaussian_gated": ("#D55E00", {"gated": True})},
+    candidates=(
+        {"sigma_s": 0.005},
+        {"sigma_s": 0.01},
+        {"sigma_s": 0.015},
+        {"sigma_s": 0.02},
+        {"sigma_s": 0.03},
+        {"sigma_s": 0.05},
+    ),
 )
 def gaussian(
     tracks: Tracks, *, sigma_s: Positive = 0.02, max_gap_s: Positive | None = 0.1, gated: Flag = False

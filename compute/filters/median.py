@@ -17,7 +17,12 @@ _CHUNK_VALUES = 4_000_000
 """Values sorted at a time, so that memory stays bounded however wide the window."""
 
 
-@register(version=1, lag="symmetric", color="#009E73")
+@register(
+    version=1,
+    lag="symmetric",
+    color="#009E73",
+    candidates=({"window_s": 0.03}, {"window_s": 0.05}, {"window_s": 0.09}),
+)
 def median(
     tracks: Tracks, *, window_s: Positive = 0.05, max_gap_s: Positive | None = 0.1, gated: Flag = False
 ) -> Tracks:

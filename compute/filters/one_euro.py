@@ -18,7 +18,15 @@ from compute.tracks import Tracks
 Array = NDArray[Any]
 
 
-@register(version=1, lag="causal", color="#F0C800")
+@register(
+    version=1,
+    lag="causal",
+    color="#F0C800",
+    candidates=(
+        {"minimum_cutoff_hz": 4.0, "beta_per_px": 0.1},
+        {"minimum_cutoff_hz": 8.0, "beta_per_px": 0.2},
+    ),
+)
 def one_euro(
     tracks: Tracks,
     *,

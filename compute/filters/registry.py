@@ -50,6 +50,8 @@ class Registration:
         More such rows: for each name its colour, and the parameters that are not the defaults.
     uses : tuple of str
         Other filters that it uses whatever its parameters are.
+    candidates : tuple of mapping
+        Parameters that `compute.comparison.choice` tries when it chooses a filter for a node, on gated points.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Registration:
     in_every_lab: bool = True
     variants: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
+    candidates: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def methods(self) -> dict[str, dict[str, Any]]:
@@ -81,12 +84,13 @@ def register(
     in_every_lab: bool = True,
     variants: Mapping[str, tuple[str, Mapping[str, Any]]] | None = None,
     uses: tuple[str, ...] = (),
+    candidates: tuple[Mapping[str, Any], ...] = (),
 ) -> Callable[[Filter], Filter]:
     """Make a function ``name(tracks, *, parameter_with_unit=default)`` a filter, whose parameters are checked.
 
     Parameters
     ----------
-    version, lag, color, in_every_lab, variants, uses
+    version, lag, color, in_every_lab, variants, uses, candidates
         See `Registration`. They are read from the source text: write plain values.
     """
 

@@ -15,7 +15,17 @@ from compute.filters.result import across_gaps, filtered, frame_interval_s, with
 from compute.tracks import Tracks
 
 
-@register(version=1, lag="symmetric", color="#CC79A7")
+@register(
+    version=1,
+    lag="symmetric",
+    color="#CC79A7",
+    candidates=(
+        {"window_s": 0.05, "polynomial_order": 2},
+        {"window_s": 0.09, "polynomial_order": 3},
+        {"window_s": 0.15, "polynomial_order": 3},
+        {"window_s": 0.21, "polynomial_order": 3},
+    ),
+)
 def savitzky_golay(
     tracks: Tracks,
     *,

@@ -37,7 +37,17 @@ _STABLE_FRACTION = 1e-4
 Array = NDArray[Any]
 
 
-@register(version=1, lag="symmetric", color="#0072B2")
+@register(
+    version=1,
+    lag="symmetric",
+    color="#0072B2",
+    candidates=(
+        {"minimum_bandwidth_hz": 0.5},
+        {"minimum_bandwidth_hz": 2.5},
+        {"minimum_bandwidth_hz": 5.0},
+        {"minimum_bandwidth_hz": 10.0},
+    ),
+)
 def kalman(
     tracks: Tracks,
     *,

@@ -40,7 +40,7 @@ def test_what_a_filter_registers_can_be_used(name):
     one = registered()[name]
     assert one.version >= 1 and one.lag in ("symmetric", "causal")
     assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in one.colors.values())
-    for changed in one.methods.values():
+    for changed in (*one.methods.values(), *one.candidates):
         check_parameters(name, changed)
     assert set(one.uses) <= set(registered())
 
