@@ -19,6 +19,7 @@ REACH = 4.0
     version=1,
     lag="symmetric",
     color="#E69F00",
+    in_every_lab=True,
     variants={"gaussian_gated": ("#D55E00", {"gated": True})},
     candidates=(
         {"sigma_s": 0.005},

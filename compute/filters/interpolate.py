@@ -11,7 +11,7 @@ from compute.filters.result import across_gaps, filtered, within_gap_limit
 from compute.tracks import Tracks
 
 
-@register(version=1, lag="symmetric", color="#56B4E9")
+@register(version=1, lag="symmetric", color="#56B4E9", in_every_lab=True)
 def interpolate(
     tracks: Tracks, *, minimum_score: Positive | None = 0.6, max_gap_s: Positive | None = 0.1, gated: Flag = False
 ) -> Tracks:

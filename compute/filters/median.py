@@ -21,6 +21,7 @@ _CHUNK_VALUES = 4_000_000
     version=1,
     lag="symmetric",
     color="#009E73",
+    in_every_lab=True,
     candidates=({"window_s": 0.03}, {"window_s": 0.05}, {"window_s": 0.09}),
 )
 def median(

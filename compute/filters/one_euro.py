@@ -22,6 +22,7 @@ Array = NDArray[Any]
     version=1,
     lag="causal",
     color="#F0C800",
+    in_every_lab=True,
     candidates=(
         {"minimum_cutoff_hz": 4.0, "beta_per_px": 0.1},
         {"minimum_cutoff_hz": 8.0, "beta_per_px": 0.2},

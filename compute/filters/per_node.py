@@ -38,7 +38,7 @@ def _are_entries(filters: Any) -> bool:
 Entries = Annotated[Mapping[str, Mapping[str, Any]], Rule("for each node its filter and parameters", _are_entries)]
 
 
-@register(version=1, lag="symmetric", color="#000000", in_every_lab=False, uses=("kalman",))
+@register(version=1, lag="symmetric", color="#000000", uses=("kalman",))
 def per_node(tracks: Tracks, *, filters: Entries | None = None) -> Tracks:
     """Filter each node with the filter and parameters that its name says.
 

@@ -7,7 +7,7 @@ from compute.filters.result import filtered
 from compute.tracks import Tracks
 
 
-@register(version=1, lag="symmetric", color="#999999")
+@register(version=1, lag="symmetric", color="#999999", in_every_lab=True)
 def raw(tracks: Tracks) -> Tracks:
     """The tracks unchanged.
 

@@ -45,9 +45,10 @@ class Registration:
     color : str
         Its colour in figures, such as ``"#0072B2"``.
     in_every_lab : bool
-        Whether a new database has a row of `FilterMethod` of this name, with the default parameters.
+        Whether every database gets a row of `FilterMethod` of this name, with the default parameters. Else a lab adds
+        rows itself (`orofacial filter add`), so that an update does not make it filter all its videos.
     variants : mapping
-        More such rows: for each name its colour, and the parameters that are not the defaults.
+        More rows of every database: for each name its colour, and the parameters that are not the defaults.
     uses : tuple of str
         Other filters that it uses whatever its parameters are.
     candidates : tuple of mapping
@@ -59,14 +60,14 @@ class Registration:
     version: int
     lag: Literal["symmetric", "causal"]
     color: str
-    in_every_lab: bool = True
+    in_every_lab: bool = False
     variants: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     candidates: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def methods(self) -> dict[str, dict[str, Any]]:
-        """Rows of `FilterMethod` in a new database: their names, and the parameters that are not the defaults."""
+        """Rows of `FilterMethod` in every database: their names, and the parameters that are not the defaults."""
         own: dict[str, dict[str, Any]] = {self.name: {}} if self.in_every_lab else {}
         return own | {method: dict(changed) for method, (_, changed) in self.variants.items()}
 
@@ -81,7 +82,7 @@ def register(
     version: int,
     lag: Literal["symmetric", "causal"],
     color: str,
-    in_every_lab: bool = True,
+    in_every_lab: bool = False,
     variants: Mapping[str, tuple[str, Mapping[str, Any]]] | None = None,
     uses: tuple[str, ...] = (),
     candidates: tuple[Mapping[str, Any], ...] = (),

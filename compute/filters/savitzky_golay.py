@@ -19,6 +19,7 @@ from compute.tracks import Tracks
     version=1,
     lag="symmetric",
     color="#CC79A7",
+    in_every_lab=True,
     candidates=(
         {"window_s": 0.05, "polynomial_order": 2},
         {"window_s": 0.09, "polynomial_order": 3},

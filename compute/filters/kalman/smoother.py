@@ -41,6 +41,7 @@ Array = NDArray[Any]
     version=1,
     lag="symmetric",
     color="#0072B2",
+    in_every_lab=True,
     candidates=(
         {"minimum_bandwidth_hz": 0.5},
         {"minimum_bandwidth_hz": 2.5},
