@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -75,11 +76,13 @@ def filter_row(filter_method: str, filter_name: str, changed: Mapping[str, Any])
         If there is no such filter or parameter, or a parameter is outside its range.
     """
     check_parameters(filter_name, changed)
+    # As the database gives them back: a tuple is a list then.
+    parameters = json.loads(json.dumps({**default_parameters(filter_name), **changed}))
     return {
         "filter_method": filter_method,
         "filter_name": filter_name,
-        "filter_parameters": {**default_parameters(filter_name), **changed},
-        "filter_version": version_of(filter_name, changed),
+        "filter_parameters": parameters,
+        "filter_version": version_of(filter_name, parameters),
     }
 
 
@@ -126,7 +129,7 @@ class FilteredTrack(dj.Computed):
                 f"filter method {row['filter_method']} is of version {row['filter_version']} of filter"
                 f" {row['filter_name']}, this orofacial has version"
                 f" {version_of(row['filter_name'], row['filter_parameters'])}; add a method of that version with"
-                f" 'orofacial filter add'"
+                " 'orofacial filter add'"
             )
         return row["filter_name"], row["filter_parameters"]
 

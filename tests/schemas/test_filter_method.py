@@ -58,6 +58,8 @@ def test_a_filter_method_is_added_once_and_never_changed(database: Any) -> None:
     assert not add_filter_method("soft", "gaussian", {"sigma_s": 0.05, "gated": False})
     row = (FilterMethod & {"filter_method": "soft"}).fetch1()
     assert row["filter_parameters"] == {"sigma_s": 0.05, "max_gap_s": 0.1, "gated": False}
+    group = ("left_snout_tip", "right_snout_tip", "center_snout_tip")
+    assert [add_filter_method("stiff", "kalman", {"rigid_groups": (group,)}) for _ in range(2)] == [True, False]
     with pytest.raises(FilterError, match=r"soft is there already: sigma_s is 0.05, not 0.02\."):
         add_filter_method("soft", "gaussian", {})
     with pytest.raises(FilterError, match=r"soft is there already: filter is gaussian, not median\."):
