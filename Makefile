@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install s3-server demo test test-real test-slow test-slurm peers lint types clean
+.PHONY: help install s3-server demo test fuzz test-real test-slow test-slurm peers lint types clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -34,6 +34,9 @@ demo: install ## Simulate a lab of six mice and run the whole pipeline on it
 
 test: install s3-server ## Run the tests
 	$(BIN)/pytest -n 2 --dist loadfile -m "not real and not slow and not slurm"
+
+fuzz: install ## Try thousands of new examples in the property tests; those that failed before come first
+	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests/compute
 
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP

@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from filter_peers import MEASUREMENT_SD, PROCESS_NOISE
 from numpy.typing import NDArray
-from simulated_tracks import NODES, RIGID, SimulatedTracks, simulate_tracks
+from simulated_tracks import MOTIONS, NODES, RIGID, SimulatedTracks, simulate_motion, simulate_tracks
 
 from compute.filters import apply_filter
 from compute.filters.gate import without
@@ -216,6 +216,25 @@ def own_filters(simulated: SimulatedTracks, repeats: int) -> dict[str, dict[str,
     return rows
 
 
+FASTEST_HZ = (25.0, 40.0)
+"""Values of ``maximum_bandwidth_hz`` that the movements are filtered with: the default, and a higher one."""
+
+
+def motions(n_seeds: int) -> dict[str, dict[str, float]]:
+    """RMSE (px) of the Kalman smoother on single movements at 250 Hz, by its largest bandwidth."""
+    rows = {}
+    for motion in MOTIONS:
+        errors = []
+        for seed in range(n_seeds):
+            tracks, truth = simulate_motion(motion, seed)
+            results = [kalman(tracks, maximum_bandwidth_hz=fastest) for fastest in FASTEST_HZ]
+            where = np.logical_and.reduce([one.found for one in results])
+            errors.append([overall(rmse(one, truth, where)) for one in results])
+        found = np.median(errors, axis=0).tolist()
+        rows[motion] = {f"maximum {hz:g} Hz": error for hz, error in zip(FASTEST_HZ, found, strict=True)}
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one object instead of tables")
@@ -239,6 +258,7 @@ def main() -> None:
     result["fastest_peer"] = fastest
     result["speed_over_fastest_peer"] = result["full_rate"] / peers[fastest]["rate"]
     result["filters"] = own_filters(simulated, max(3, arguments.repeats // 2)) | peers
+    result["motions"] = motions(arguments.seeds)
     result["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     if arguments.json:
         print(json.dumps(result))
@@ -254,6 +274,9 @@ def print_tables(result: dict[str, Any], arguments: argparse.Namespace) -> None:
     print(f"\n{'on the first ' + str(N_TABLE) + ' frames (or fewer)':36s} {'RMSE px':>8s} {'frames x nodes / s':>20s}")
     for name, row in result["filters"].items():
         print(f"{name:36s} {row['rmse_px']:8.3f} {row['rate']:20,.0f}")
+    print(f"\n{'RMSE px by largest bandwidth, 250 Hz':36s}" + "".join(f"{hz:>8g} Hz" for hz in FASTEST_HZ))
+    for motion, errors in result["motions"].items():
+        print(f"{motion:36s}" + "".join(f"{error:11.3f}" for error in errors.values()))
 
 
 if __name__ == "__main__":

@@ -98,15 +98,70 @@ def simulate_tracks(
     return SimulatedTracks(tracks, truth, wrong & ~missing)
 
 
+MOTIONS = {
+    "rest": None,
+    "jaw in bouts, 4-8 Hz": (14.0, 4.0, 8.0),
+    "whisking in bouts, 8-12 Hz": (6.0, 8.0, 12.0),
+    "chewing in bouts, 12 Hz": (10.0, 11.5, 12.5),
+    "licks in bouts, 6-8 Hz": (25.0, 6.0, 8.0),
+    "swaying always, 3 Hz": (20.0, 3.0, 3.0),
+    "chewing always, 12 Hz": (10.0, 12.0, 12.0),
+}
+"""Movements of one node in y: amplitude (px) and band (Hz). Licks are short: the third power of half a sine."""
+
+
+def simulate_motion(
+    motion: str, seed: int, n_frames: int = 20_000, *, fps: float = 250.0, noise_px: float = 1.0
+) -> tuple[Tracks, NDArray[np.float64]]:
+    """Simulate three nodes that make one of `MOTIONS`: noise, 2 % wrong placements of 40 px, 3 % missing points.
+
+    Returns
+    -------
+    tracks : Tracks
+        Points and scores.
+    truth : array, shape (frame, node, 2)
+        True positions (px).
+    """
+    rng = np.random.default_rng(seed)
+    truth = np.stack([_moving_node(rng, motion, n_frames, fps) for _ in range(3)], axis=1)
+    wrong = rng.random(truth.shape[:2]) < 0.02
+    position = truth + rng.normal(0, noise_px, truth.shape)
+    position += np.where(wrong[..., None], rng.normal(0, 40, truth.shape), 0)
+    missing = rng.random(wrong.shape) < 0.03
+    score = np.where(wrong, rng.normal(0.45, 0.15, wrong.shape), rng.normal(0.8, 0.1, wrong.shape))
+    position[missing] = np.nan
+    score = np.where(missing, 0, np.maximum(score, 0.01))
+    return Tracks(position, score, np.arange(n_frames) / fps, ["a", "b", "c"]), truth
+
+
+def _moving_node(rng: np.random.Generator, motion: str, n_frames: int, fps: float) -> NDArray[np.float64]:
+    """A node that drifts and makes a movement in y, shape (frame, 2)."""
+    drift = np.stack([_wander(rng, n_frames, fps, 4, 2.0), _wander(rng, n_frames, fps, 3, 2.0)], axis=-1) + 150
+    amplitude, low_hz, high_hz = MOTIONS[motion] or (0.0, 1.0, 1.0)
+    if "always" in motion:
+        drift[:, 1] += amplitude * np.sin(2 * np.pi * low_hz * np.arange(n_frames) / fps)
+        return drift
+    frequency = np.clip((low_hz + high_hz) / 2 + _wander(rng, n_frames, fps, 1, 0.5), low_hz, high_hz)
+    phase = 2 * np.pi * np.cumsum(frequency) / fps
+    wave = np.maximum(np.sin(phase), 0) ** 3 if "licks" in motion else (1 - np.cos(phase)) / 2
+    level = _wander(rng, n_frames, fps, 1, 0.6)
+    drift[:, 1] += amplitude * np.clip((level - np.quantile(level, 0.6)) * 2, 0, 1) * wave
+    return drift
+
+
+def _wander(rng: np.random.Generator, n_frames: int, fps: float, sd: float, seconds: float) -> NDArray[np.float64]:
+    """A damped spring that is pushed at random: a Gaussian process with Matern's covariance of order 3/2."""
+    frequency = 2 * np.pi * np.fft.rfftfreq(n_frames, 1 / fps) * seconds
+    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n_frames)) / (1 + frequency**2), n_frames)
+    return np.asarray(sd * noise / noise.std())
+
+
 def _true_positions(rng: np.random.Generator, n_frames: int) -> NDArray[np.float64]:
     """A head that drifts, breathes and turns; a jaw that opens in bouts of 4-8 Hz; a pad that whisks at 8-12 Hz."""
     time = np.arange(n_frames) / FPS
 
     def wander(sd: float, seconds: float) -> NDArray[np.float64]:
-        # A damped spring that is pushed at random: a Gaussian process with Matern's covariance of order 3/2.
-        frequency = 2 * np.pi * np.fft.rfftfreq(n_frames, 1 / FPS) * seconds
-        noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n_frames)) / (1 + frequency**2), n_frames)
-        return np.asarray(sd * noise / noise.std())
+        return _wander(rng, n_frames, FPS, sd, seconds)
 
     def bouts(low_hz: float, high_hz: float, share: float) -> NDArray[np.float64]:
         phase = 2 * np.pi * np.cumsum(np.clip((low_hz + high_hz) / 2 + wander(1, 0.5), low_hz, high_hz)) / FPS

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import datajoint as dj
 
-from compute.filters import SCORE_EXPONENT_ATTRIBUTE, apply_filter, default_parameters
+from compute.errors import FilterError
+from compute.filters import (
+    SCORE_EXPONENT_ATTRIBUTE,
+    apply_filter,
+    check_parameters,
+    default_parameters,
+    registered,
+    version_of,
+)
 from compute.measures.quality import track_quality
 from compute.tracks import Tracks
 from schemas.making import provenance
@@ -21,43 +30,65 @@ from schemas.stored.references import TracksReference
 
 schema = dj.Schema()
 
-_FIRST_METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "raw": ("raw", {}),
-    "gaussian": ("gaussian", {}),
-    "gaussian_gated": ("gaussian", {"gated": True}),
-    "interpolate": ("interpolate", {}),
-    "kalman": ("kalman", {}),
-    "median": ("median", {}),
-    "one_euro": ("one_euro", {}),
-    "savitzky_golay": ("savitzky_golay", {}),
-}
-"""Rows of `FilterMethod`: the filter of each, and the parameters that are not its defaults."""
-
 
 @schema
 class FilterMethod(dj.Lookup):
-    """A filter with its parameters. Another parameter is another row."""
+    """A filter with its parameters. Another parameter, or another version of the filter, is another row."""
 
     definition = """
     filter_method : varchar(64)
     ---
     filter_name : varchar(32)  # function in compute.filters
     filter_parameters : json  # the function's keywords
+    filter_version=1 : int16  # version of the filter's algorithm
     """
 
     @property
     def contents(self) -> list[dict[str, Any]]:
         """The filters that every lab starts with; none once it has them.
 
-        A row keeps the parameters that were the defaults when the row was made. To know the defaults takes the import
-        of every filter, which a process that finds the rows there is spared.
+        To know the default parameters takes the import of every filter, which a process that finds the rows there is
+        spared.
         """
-        if self.is_declared and set(_FIRST_METHODS) <= set(self.to_arrays("filter_method")):
+        first = {
+            method: (name, changed) for name, one in registered().items() for method, changed in one.methods.items()
+        }
+        if self.is_declared and set(first) <= set(self.to_arrays("filter_method")):
             return []
-        return [
-            {"filter_method": method, "filter_name": name, "filter_parameters": {**default_parameters(name), **changed}}
-            for method, (name, changed) in _FIRST_METHODS.items()
-        ]
+        return [filter_row(method, name, changed) for method, (name, changed) in first.items()]
+
+
+def filter_row(filter_method: str, filter_name: str, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `FilterMethod`: it keeps the version and the default parameters of the day on which it was made.
+
+    Parameters
+    ----------
+    filter_method : str
+        Name of the row.
+    filter_name : str
+        The filter.
+    changed : mapping
+        The parameters that are not the filter's defaults.
+
+    Raises
+    ------
+    FilterError
+        If there is no such filter or parameter, or a parameter is outside its range.
+    """
+    check_parameters(filter_name, changed)
+    # As the database gives them back: a tuple is a list then.
+    parameters = json.loads(json.dumps({**default_parameters(filter_name), **changed}))
+    return {
+        "filter_method": filter_method,
+        "filter_name": filter_name,
+        "filter_parameters": parameters,
+        "filter_version": version_of(filter_name, parameters),
+    }
+
+
+def is_current(row: Mapping[str, Any]) -> bool:
+    """Whether a row of `FilterMethod` is of the version that the code has: only such a row makes new tracks."""
+    return bool(row["filter_version"] == version_of(row["filter_name"], row["filter_parameters"]))
 
 
 @schema
@@ -76,13 +107,31 @@ class FilteredTrack(dj.Computed):
 
     @property
     def key_source(self) -> dj.expression.QueryExpression:
-        """Tracks with all filters, once the model's held-out labeled frames have said what its scores mean."""
+        """Tracks with all filters, once the model's held-out labeled frames have said what its scores mean.
+
+        A row of an older version of its filter makes no new tracks; those it made stay.
+        """
         unevaluated = (Training - ModelEvaluation).proj("model_id")
-        return (PoseEstimation.proj() - unevaluated) * FilterMethod.proj()
+        older = [{"filter_method": row["filter_method"]} for row in FilterMethod.to_dicts() if not is_current(row)]
+        return (PoseEstimation.proj() - unevaluated) * (FilterMethod - older).proj()
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Fetch the filter's name and parameters."""
-        return (FilterMethod & key).fetch1("filter_name", "filter_parameters")
+        """Fetch the filter's name and parameters.
+
+        Raises
+        ------
+        FilterError
+            If the row is of another version of the filter: a job that was queued before the code changed.
+        """
+        row = (FilterMethod & key).fetch1()
+        if not is_current(row):
+            raise FilterError(
+                f"filter method {row['filter_method']} is of version {row['filter_version']} of filter"
+                f" {row['filter_name']}, this orofacial has version"
+                f" {version_of(row['filter_name'], row['filter_parameters'])}; add a method of that version with"
+                " 'orofacial filter add'"
+            )
+        return row["filter_name"], row["filter_parameters"]
 
     def make_compute(
         self, key: dict[str, Any], filter_name: str, filter_parameters: dict[str, Any]

@@ -6,12 +6,14 @@ import itertools
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hypothesis
+import hypothesis.database
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -22,8 +24,16 @@ from pipeline.database.connection import connect, disconnect
 from pipeline.settings import Settings
 from schemas.making.provenance import recording
 
-# No test is timed: a shared machine is slow at times.
-hypothesis.settings.register_profile("orofacial", deadline=None)
+# No test is timed: a shared machine is slow at times. Property tests try the same examples at every run; `make fuzz`
+# tries new ones, those that failed before first. An example once found becomes an explicit one of its test.
+hypothesis.settings.register_profile("orofacial", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=2000,
+    database=hypothesis.database.DirectoryBasedExampleDatabase(Path(__file__).parents[1] / ".hypothesis" / "examples"),
+    print_blob=True,
+)
 hypothesis.settings.load_profile("orofacial")
 
 # The tests have databases of their own, never the one that this machine is configured for.
@@ -77,7 +87,7 @@ def make_session(tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / "raw" / name
         folder.mkdir(parents=True)
         for camera in cameras:
-            seed = next(seeds) + abs(hash(name)) % 1000 / 1000
+            seed = next(seeds) + zlib.crc32(name.encode()) % 1000 / 1000
             write_video(folder / f"{camera}.mp4", blob_frames(n_frames, seed), 100)
         return folder
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import FilterError
-from compute.filters import apply_filter, default_parameters
+from compute.filters import apply_filter, default_parameters, registered
 from compute.filters.gate import gated, without
 from compute.tracks import Tracks
 
@@ -24,14 +24,7 @@ CRITERION = (
 _LINES = ("interpolate", {"minimum_score": None})
 CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
     _LINES,
-    *(("kalman", {"minimum_bandwidth_hz": bandwidth}) for bandwidth in (0.5, 2.5, 5.0, 10.0)),
-    *(("gaussian", {"sigma_s": sigma}) for sigma in (0.005, 0.01, 0.015, 0.02, 0.03, 0.05)),
-    *(
-        ("savitzky_golay", {"window_s": window, "polynomial_order": order})
-        for window, order in ((0.05, 2), (0.09, 3), (0.15, 3), (0.21, 3))
-    ),
-    *(("median", {"window_s": window}) for window in (0.03, 0.05, 0.09)),
-    *(("one_euro", {"minimum_cutoff_hz": cutoff, "beta_per_px": beta}) for cutoff, beta in ((4.0, 0.1), (8.0, 0.2))),
+    *((name, dict(parameters)) for name, one in registered().items() for parameters in one.candidates),
 )
 """Filters and parameters that are tried, all on gated points. The first is what the others are measured by."""
 

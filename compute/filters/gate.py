@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from compute.errors import FilterError
-from compute.filters import SCORE_EXPONENT_ATTRIBUTE
 from compute.filters.kalman import kalman
+from compute.filters.registry import SCORE_EXPONENT_ATTRIBUTE
 from compute.tracks import Tracks
 
 
@@ -51,14 +50,6 @@ def without(tracks: Tracks, rejected: np.ndarray) -> Tracks:
     )
 
 
-def usable(tracks: Tracks, filter_name: str, is_gated: bool) -> Tracks:
-    """What a filter with the keyword ``gated`` works on: the tracks, or the gated ones.
-
-    Raises
-    ------
-    FilterError
-        If the keyword is neither True nor False.
-    """
-    if not isinstance(is_gated, bool):
-        raise FilterError(f"{filter_name}: gated is {is_gated!r}, expected true or false")
+def usable(tracks: Tracks, is_gated: bool) -> Tracks:
+    """What a filter with the keyword ``gated`` works on: the tracks, or the gated ones."""
     return gated(tracks) if is_gated else tracks

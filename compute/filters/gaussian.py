@@ -6,14 +6,33 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from compute.filters.gate import usable
-from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.filters.parameters import Flag, Positive
+from compute.filters.registry import register
+from compute.filters.result import filtered, frame_interval_s, within_gap_limit
 from compute.tracks import Tracks
 
 REACH = 4.0
 """The kernel ends at this many sigma; a frame without a point within reach stays NaN."""
 
 
-def gaussian(tracks: Tracks, *, sigma_s: float = 0.02, max_gap_s: float | None = 0.1, gated: bool = False) -> Tracks:
+@register(
+    version=1,
+    lag="symmetric",
+    color="#E69F00",
+    in_every_lab=True,
+    variants={"gaussian_gated": ("#D55E00", {"gated": True})},
+    candidates=(
+        {"sigma_s": 0.005},
+        {"sigma_s": 0.01},
+        {"sigma_s": 0.015},
+        {"sigma_s": 0.02},
+        {"sigma_s": 0.03},
+        {"sigma_s": 0.05},
+    ),
+)
+def gaussian(
+    tracks: Tracks, *, sigma_s: Positive = 0.02, max_gap_s: Positive | None = 0.1, gated: Flag = False
+) -> Tracks:
     """Mean of the points around each frame, weighted by a Gaussian in time.
 
     A normalised convolution (Knutsson and Westin 1993): missing points have weight 0 and the weights of the others
@@ -42,8 +61,7 @@ def gaussian(tracks: Tracks, *, sigma_s: float = 0.02, max_gap_s: float | None =
     FilterError
         If a parameter is outside its range.
     """
-    require_positive("gaussian", sigma_s=sigma_s, max_gap_s=max_gap_s)
-    points = usable(tracks, "gaussian", gated)
+    points = usable(tracks, gated)
     found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
     sigma_frames = sigma_s / frame_interval_s(tracks)

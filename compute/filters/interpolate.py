@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from compute.filters.gate import usable, without
-from compute.filters.result import across_gaps, filtered, require_positive, within_gap_limit
+from compute.filters.parameters import Flag, Positive
+from compute.filters.registry import register
+from compute.filters.result import across_gaps, filtered, within_gap_limit
 from compute.tracks import Tracks
 
 
+@register(version=1, lag="symmetric", color="#56B4E9", in_every_lab=True)
 def interpolate(
-    tracks: Tracks, *, minimum_score: float | None = 0.6, max_gap_s: float | None = 0.1, gated: bool = False
+    tracks: Tracks, *, minimum_score: Positive | None = 0.6, max_gap_s: Positive | None = 0.1, gated: Flag = False
 ) -> Tracks:
     """Leave out points with a low score and draw straight lines across the gaps; nothing is smoothed.
 
@@ -37,8 +40,7 @@ def interpolate(
     FilterError
         If a parameter is outside its range.
     """
-    require_positive("interpolate", minimum_score=minimum_score, max_gap_s=max_gap_s)
-    points = usable(tracks, "interpolate", gated)
+    points = usable(tracks, gated)
     if minimum_score is not None:
         low = tracks.found & (tracks.score < minimum_score)
         points = without(points, low if points.rejected is None else low | points.rejected)

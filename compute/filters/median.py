@@ -8,14 +8,25 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
 from compute.filters.gate import usable
-from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.filters.parameters import Flag, Positive
+from compute.filters.registry import register
+from compute.filters.result import filtered, frame_interval_s, within_gap_limit
 from compute.tracks import Tracks
 
 _CHUNK_VALUES = 4_000_000
 """Values sorted at a time, so that memory stays bounded however wide the window."""
 
 
-def median(tracks: Tracks, *, window_s: float = 0.05, max_gap_s: float | None = 0.1, gated: bool = False) -> Tracks:
+@register(
+    version=1,
+    lag="symmetric",
+    color="#009E73",
+    in_every_lab=True,
+    candidates=({"window_s": 0.03}, {"window_s": 0.05}, {"window_s": 0.09}),
+)
+def median(
+    tracks: Tracks, *, window_s: Positive = 0.05, max_gap_s: Positive | None = 0.1, gated: Flag = False
+) -> Tracks:
     """Median of the points in a window around each frame, of x and of y.
 
     Times are treated as regular, with the median interval between frames. At the two ends the window is cut.
@@ -43,9 +54,8 @@ def median(tracks: Tracks, *, window_s: float = 0.05, max_gap_s: float | None = 
     FilterError
         If a parameter is outside its range.
     """
-    require_positive("median", window_s=window_s, max_gap_s=max_gap_s)
     half = max(0, round((window_s / frame_interval_s(tracks) - 1) / 2))
-    points = usable(tracks, "median", gated)
+    points = usable(tracks, gated)
     found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
     position = np.full(tracks.position.shape, np.nan, np.float32)

@@ -10,20 +10,32 @@ from numba import njit
 from numpy.typing import NDArray
 
 from compute.filters.gate import usable
-from compute.filters.result import across_gaps, filtered, require_positive, within_gap_limit
+from compute.filters.parameters import Flag, Positive
+from compute.filters.registry import register
+from compute.filters.result import across_gaps, filtered, within_gap_limit
 from compute.tracks import Tracks
 
 Array = NDArray[Any]
 
 
+@register(
+    version=1,
+    lag="causal",
+    color="#F0C800",
+    in_every_lab=True,
+    candidates=(
+        {"minimum_cutoff_hz": 4.0, "beta_per_px": 0.1},
+        {"minimum_cutoff_hz": 8.0, "beta_per_px": 0.2},
+    ),
+)
 def one_euro(
     tracks: Tracks,
     *,
-    minimum_cutoff_hz: float = 4.0,
-    beta_per_px: float = 0.1,
-    speed_cutoff_hz: float = 10.0,
-    max_gap_s: float | None = 0.1,
-    gated: bool = False,
+    minimum_cutoff_hz: Positive = 4.0,
+    beta_per_px: Positive = 0.1,
+    speed_cutoff_hz: Positive = 10.0,
+    max_gap_s: Positive | None = 0.1,
+    gated: Flag = False,
 ) -> Tracks:
     """First-order low-pass with a cutoff of ``minimum_cutoff_hz + beta_per_px * speed``, of x and of y.
 
@@ -63,8 +75,7 @@ def one_euro(
         "speed_cutoff_hz": speed_cutoff_hz,
         "max_gap_s": max_gap_s,
     }
-    require_positive("one_euro", **parameters)
-    points = usable(tracks, "one_euro", gated)
+    points = usable(tracks, gated)
     position = points.position.astype(np.float64).reshape(tracks.n_frames, 2 * len(tracks.nodes))
     longest = math.inf if max_gap_s is None else max_gap_s + 1e-6  # as within_gap_limit: times are rounded
     _low_pass(position, tracks.time, minimum_cutoff_hz, beta_per_px, speed_cutoff_hz, longest)

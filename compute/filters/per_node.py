@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from compute.errors import FilterError
-from compute.filters import apply_filter
+from compute.filters.parameters import Rule
+from compute.filters.registry import apply_filter, check_parameters, register
 from compute.filters.result import filtered
 from compute.tracks import Tracks
 
@@ -16,7 +17,29 @@ OTHERWISE = {"filter": "kalman", "parameters": {}}
 """The filter of nodes that are not named."""
 
 
-def per_node(tracks: Tracks, *, filters: Mapping[str, Mapping[str, Any]] | None = None) -> Tracks:
+def _are_entries(filters: Any) -> bool:
+    """Whether this is a mapping of nodes; an entry that cannot be is an error of its own, which names the node."""
+    if not isinstance(filters, Mapping):
+        return False
+    for node, entry in filters.items():
+        if not isinstance(entry, Mapping) or set(entry) != set(OTHERWISE):
+            raise FilterError(f"per_node: node {node} has {entry!r}, expected its filter and parameters")
+        if entry["filter"] == "per_node":
+            raise FilterError(f"per_node: node {node} names per_node itself, expected another filter")
+        if not isinstance(entry["filter"], str) or not isinstance(entry["parameters"], Mapping):
+            raise FilterError(f"per_node: node {node} has {entry!r}, expected its filter and parameters")
+        try:
+            check_parameters(entry["filter"], entry["parameters"])
+        except FilterError as error:
+            raise FilterError(f"per_node: node {node}: {error}") from error
+    return True
+
+
+Entries = Annotated[Mapping[str, Mapping[str, Any]], Rule("for each node its filter and parameters", _are_entries)]
+
+
+@register(version=1, lag="symmetric", color="#000000", uses=("kalman",))
+def per_node(tracks: Tracks, *, filters: Entries | None = None) -> Tracks:
     """Filter each node with the filter and parameters that its name says.
 
     Parameters
@@ -73,10 +96,6 @@ def _groups(
     groups: list[tuple[str, Mapping[str, Any], list[str]]] = []
     for node in nodes:
         entry = filters.get(node, OTHERWISE)
-        if not isinstance(entry, Mapping) or set(entry) != set(OTHERWISE):
-            raise FilterError(f"per_node: node {node} has {entry!r}, expected its filter and parameters")
-        if entry["filter"] == "per_node":
-            raise FilterError(f"per_node: node {node} names per_node itself, expected another filter")
         for name, parameters, members in groups:
             if (name, parameters) == (entry["filter"], entry["parameters"]):
                 members.append(node)

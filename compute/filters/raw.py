@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from compute.filters.registry import register
 from compute.filters.result import filtered
 from compute.tracks import Tracks
 
 
+@register(version=1, lag="symmetric", color="#999999", in_every_lab=True)
 def raw(tracks: Tracks) -> Tracks:
     """The tracks unchanged.
 

@@ -10,7 +10,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.errors import FilterError
 from compute.tracks import Tracks
 
 _TIME_TOLERANCE_S = 1e-6
@@ -37,28 +36,14 @@ def filtered(
     fitted : mapping, optional
         What the filter found out about each node; it becomes ``attributes["filter"]["fitted"]``.
     **arrays : array
-        Fields of `Tracks` that the filter made anew.
+        Fields of `Tracks` that the filter made anew. ``filled`` is the same in every filter: True where there is a
+        position and no used point, be it that the estimator gave none or that the filter (or its gate) rejected it.
     """
     made_by: dict[str, Any] = {"name": name, "parameters": dict(parameters)}
     if fitted is not None:
         made_by["fitted"] = dict(fitted)
     changes: dict[str, Any] = {**arrays, "attributes": {**tracks.attributes, "filter": made_by}}
     return replace(tracks, **changes)
-
-
-def require_positive(filter_name: str, **values: float | None) -> None:
-    """Refuse a parameter that is not a positive, finite number; None is allowed.
-
-    Raises
-    ------
-    FilterError
-        With the filter, the parameter, and its value.
-    """
-    for name, value in values.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value <= 0:
-            raise FilterError(f"{filter_name}: {name} is {value!r}, expected a number above 0")
 
 
 def frame_interval_s(tracks: Tracks) -> float:

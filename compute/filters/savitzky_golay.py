@@ -8,19 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from compute.errors import FilterError
 from compute.filters.gate import usable
-from compute.filters.result import across_gaps, filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.filters.parameters import Flag, Positive, WholeNumber
+from compute.filters.registry import register
+from compute.filters.result import across_gaps, filtered, frame_interval_s, within_gap_limit
 from compute.tracks import Tracks
 
 
+@register(
+    version=1,
+    lag="symmetric",
+    color="#CC79A7",
+    in_every_lab=True,
+    candidates=(
+        {"window_s": 0.05, "polynomial_order": 2},
+        {"window_s": 0.09, "polynomial_order": 3},
+        {"window_s": 0.15, "polynomial_order": 3},
+        {"window_s": 0.21, "polynomial_order": 3},
+    ),
+)
 def savitzky_golay(
     tracks: Tracks,
     *,
-    window_s: float = 0.09,
-    polynomial_order: int = 3,
-    max_gap_s: float | None = 0.1,
-    gated: bool = False,
+    window_s: Positive = 0.09,
+    polynomial_order: WholeNumber = 3,
+    max_gap_s: Positive | None = 0.1,
+    gated: Flag = False,
 ) -> Tracks:
     """Value in each frame of the polynomial that fits the window around it best (Savitzky and Golay 1964).
 
@@ -54,11 +67,8 @@ def savitzky_golay(
     FilterError
         If a parameter is outside its range.
     """
-    require_positive("savitzky_golay", window_s=window_s, max_gap_s=max_gap_s)
-    if isinstance(polynomial_order, bool) or not isinstance(polynomial_order, int) or polynomial_order < 0:
-        raise FilterError(f"savitzky_golay: polynomial_order is {polynomial_order!r}, expected a whole number from 0")
     width = 2 * max(0, round((window_s / frame_interval_s(tracks) - 1) / 2)) + 1
-    points = usable(tracks, "savitzky_golay", gated)
+    points = usable(tracks, gated)
     allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
     position = across_gaps(points.position, allowed, tracks.time)
     for node in range(len(tracks.nodes)):

@@ -46,7 +46,9 @@ class Tracks:
     rejected : array, shape (frame, node), bool, optional
         True where a filter took the estimator's point for a wrong placement and did not use it.
     filled : array, shape (frame, node), bool, optional
-        True where a filter gives a position although there was no point that it used.
+        True where a filter gives a position at a frame where it used no point of the estimator: there was none, or it
+        was rejected. A rejected point with a position is both rejected and filled; one in a gap that is too long to be
+        filled has no position and is not filled.
     attributes : mapping, optional
         What made these tracks (model, filter, parameters): values that JSON can hold.
 

@@ -165,7 +165,7 @@ def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
         return
     console.print(textwrap.fill(CRITERION, 100) + "\n", style="dim")
     rows = [
-        [one.node, one.filter, _changed(one), one.n_videos]
+        [one.node, one.filter, _tried(one), one.n_videos]
         + [_number(value, 3) for value in (one.chosen_on_px, one.error_px, one.lines_px, one.kalman_px)]
         for one in choices
     ]
@@ -180,28 +180,12 @@ def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
     next_step("orofacial populate, then orofacial compare")
 
 
-def _changed(choice: Any) -> str:
+def _tried(choice: Any) -> str:
     """The parameters that were chosen among others."""
-    from compute.filters import default_parameters
+    from compute.comparison.choice import CANDIDATES
 
-    texts = []
-    for name in default_parameters(choice.filter):
-        if name in _TRIED:
-            text, unit = _TRIED[name]
-            value = choice.parameters[name]
-            texts.append(f"{text} {'none' if value is None else value}{unit if value is not None else ''}")
-    return ", ".join(texts) or "-"
-
-
-_TRIED = {
-    "minimum_bandwidth_hz": ("bandwidth from", " Hz"),
-    "sigma_s": ("sigma", " s"),
-    "window_s": ("window", " s"),
-    "polynomial_order": ("order", ""),
-    "minimum_cutoff_hz": ("cutoff", " Hz"),
-    "beta_per_px": ("beta", " /px"),
-}
-"""Parameters that differ between the candidates, and how they are shown."""
+    tried = {parameter for name, parameters in CANDIDATES if name == choice.filter for parameter in parameters}
+    return ", ".join(f"{name} {value}" for name, value in choice.parameters.items() if name in tried)
 
 
 def _number(value: float | None, digits: int) -> str:

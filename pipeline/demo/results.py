@@ -14,14 +14,12 @@ from compute.simulated_mouse.anatomy import CAMERAS, NODES
 from pipeline import query
 from pipeline.demo.simulated_lab import SimulatedLab
 from pipeline.figures.report import Truth, write_report, write_text
+from pipeline.figures.traces import SHOWN_METHODS
 from pipeline.query.distances_by_filter import GROUPS, distance_comparison
 from pipeline.query.models import describe_models
 from schemas.track import FilterMethod
 
 Summary = dict[str, Any]
-
-SHOWN_FILTERS = ("raw", "gaussian", "kalman", "median")
-"""Filters in the terminal's tables; `orofacial compare` and the report show all."""
 
 GROUPS_SHORT = "mice in training (train) and held out (held)"
 
@@ -120,7 +118,7 @@ def print_comparison(summary: Summary) -> None:
         rows = []
         for pair, entry in result["distances"].items():
             for method, groups in entry["filters"].items():
-                if method not in SHOWN_FILTERS:
+                if method not in SHOWN_METHODS:
                     continue
                 cells = [_short(pair) if method == "raw" else "", method]
                 for quantity in ("variance_px2", "mean_px"):
@@ -135,7 +133,7 @@ def print_comparison(summary: Summary) -> None:
         [camera, method, *(cell for group in GROUPS for cell in _error_cells(groups.get(group, {})))]
         for camera, result in summary["cameras"].items()
         for method, groups in result["node_error_px"].items()
-        if method in SHOWN_FILTERS
+        if method in SHOWN_METHODS
     ]
     heads = ["camera", "filter"]
     for group in ("train", "held"):

@@ -237,7 +237,7 @@ def _by_filter(key: dict[str, Any]) -> dict[str, Tracks]:
     from schemas.track import FilteredTrack, fetch_tracks
 
     there = set((FilteredTrack & key).to_arrays("filter_method"))
-    methods = [method for method in plots.FILTER_COLORS if method in there]  # more lines could not be told apart
+    methods = [method for method in plots.SHOWN_METHODS if method in there]
     return {str(method): fetch_tracks({**key, "filter_method": method}) for method in methods}
 
 

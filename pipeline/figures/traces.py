@@ -9,16 +9,26 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from compute.filters import registered
 from compute.measures.distances import distance_px
 from compute.tracks import Tracks
 from pipeline.query.distances_by_filter import GROUPS
 
-# Okabe and Ito's colours, which colour-blind people can tell apart. One filter has one colour everywhere.
-FILTER_COLORS = {"raw": "#999999", "gaussian": "#E69F00", "median": "#009E73", "kalman": "#0072B2"}
+# Okabe and Ito's colours, which colour-blind people can tell apart; a filter's own stands in its registration.
 NODE_COLORS = ("#56B4E9", "#E69F00", "#F0E442", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#FFFFFF")
-OTHER_COLOR = "#CC79A7"
+OTHER_COLOR = "#000000"
+SHOWN_METHODS = ("raw", "gaussian", "median", "kalman")
+"""Filter methods in pictures of tracks and in the demo's tables: more lines could not be told apart."""
 WRONG_PLACEMENT_PX = 5.0
 """A raw point so far from the filtered track is marked as a wrong placement, where no filter rejected it itself."""
+
+
+def method_color(method: str) -> str:
+    """Colour of a filter method; one that a lab added has black."""
+    for one in registered().values():
+        if method in one.colors:
+            return one.colors[method]
+    return OTHER_COLOR
 
 
 def wrong_placements(raw: Tracks, filtered: Tracks) -> NDArray[np.bool_]:
@@ -72,7 +82,7 @@ def plot_traces(
             ax.plot(raw.time[span], truth[span, axis], color="black", linewidth=0.8, label="truth")
         for method, one in tracks.items():
             style = {"marker": ".", "linestyle": "none", "markersize": 4} if method == "raw" else {"linewidth": 1.3}
-            color = FILTER_COLORS.get(method, OTHER_COLOR)
+            color = method_color(method)
             ax.plot(one.time[span], one.position[span, index, axis], color=color, label=method, **style)
         shown = np.flatnonzero(wrong[span]) + span.start
         ax.plot(raw.time[shown], raw.position[shown, index, axis], "x", color="#D55E00", label="wrong placement")
@@ -135,7 +145,7 @@ def plot_distances(
     figure = Figure(figsize=(10, 2.6), dpi=110, layout="constrained")
     ax = figure.subplots()
     for method, one in tracks.items():
-        color = FILTER_COLORS.get(method, OTHER_COLOR)
+        color = method_color(method)
         ax.plot(one.time, distance_px(one, node_a, node_b), color=color, linewidth=0.8, label=method)
     if truth is not None:
         ax.plot(next(iter(tracks.values())).time, truth, color="black", linewidth=1, label="truth")
@@ -170,7 +180,7 @@ def plot_distance_variance(rows: Sequence[dict[str, Any]], truth: Mapping[str, f
                     if (row["pair"], row["filter_method"], row["group"]) == (pair, method, group)
                     and row["variance_px2"]
                 ]
-                color = FILTER_COLORS.get(method, OTHER_COLOR)
+                color = method_color(method)
                 ax.plot([x + offset] * len(values), values, "o", color=color, fillstyle=fill, markersize=5)
         if truth is not None and truth.get(pair):
             ax.axhline(truth[pair], color="black", linewidth=0.8, linestyle="--")

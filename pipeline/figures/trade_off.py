@@ -11,17 +11,9 @@ from matplotlib.figure import Figure
 from compute.comparison.bootstrap import Interval
 from compute.files import whole_file
 from compute.formats.portable import ExportError
-from pipeline.figures.traces import FILTER_COLORS
+from pipeline.figures.traces import method_color
 from pipeline.query.filter_comparison import FilterSummary, ModelComparison
 
-# The rest of Okabe and Ito's colours, and black, for filters that have none of their own elsewhere.
-_COLORS = {
-    **FILTER_COLORS,
-    "gaussian_gated": "#D55E00",
-    "interpolate": "#56B4E9",
-    "one_euro": "#F0C800",
-    "savitzky_golay": "#CC79A7",
-}
 _MARKERS = {"raw": "X", "kalman": "*"}
 
 
@@ -69,7 +61,7 @@ def _trade_off(ax: Any, comparison: ModelComparison) -> None:
             yerr=_bars(y),
             fmt=_MARKERS.get(one.filter_method, "o"),
             markersize=13 if one.filter_method == "kalman" else 8,
-            color=_color(one.filter_method),
+            color=method_color(one.filter_method),
             elinewidth=1,
             label=one.filter_method,
         )
@@ -88,7 +80,9 @@ def _trade_off(ax: Any, comparison: ModelComparison) -> None:
 def _intervals(ax: Any, values: list[tuple[FilterSummary, Interval | None]], label: str, otherwise: str) -> None:
     known = [(one, interval) for one, interval in values if interval is not None and interval.value is not None]
     for place, (one, interval) in enumerate(reversed(known)):
-        ax.errorbar(interval.value, place, xerr=_bars(interval), fmt="o", color=_color(one.filter_method), elinewidth=1)
+        ax.errorbar(
+            interval.value, place, xerr=_bars(interval), fmt="o", color=method_color(one.filter_method), elinewidth=1
+        )
     ax.set_yticks(range(len(known)), [one.filter_method for one, _ in reversed(known)], fontsize=8)
     if not known:
         ax.text(0.5, 0.5, otherwise, transform=ax.transAxes, ha="center", fontsize=9)
@@ -101,10 +95,6 @@ def _bars(interval: Interval) -> Any:
     if interval.value is None or interval.low is None or interval.high is None:
         return None
     return np.array([[max(interval.value - interval.low, 0)], [max(interval.high - interval.value, 0)]])
-
-
-def _color(method: str) -> str:
-    return _COLORS.get(method, "#000000")
 
 
 def write_figure(figure: Figure, output: Path) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 
 from compute.comparison.choice import NodeChoice, choose, filters_of
 from compute.tracks import Tracks
+from ingest.filters import add_filter_method
 from pipeline.query.filter_comparison import ComparisonError
 from schemas.pose import PoseEstimation
-from schemas.track import FilterMethod, estimated_tracks
+from schemas.track import estimated_tracks
 
 MOST_VIDEOS = 40
 """Videos that have a say, spread evenly over all of them: more would not change a choice."""
@@ -50,11 +51,8 @@ def choose_filters(*, camera: str | None = None, model: str | None = None) -> tu
     choices = choose(_tracks(keys))
     parameters = {"filters": filters_of(choices)}
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
-    row = {"filter_method": f"chosen_{digest[:8]}", "filter_name": "per_node", "filter_parameters": parameters}
-    is_new = not FilterMethod & {"filter_method": row["filter_method"]}
-    if is_new:
-        FilterMethod.insert1(row)
-    return str(row["filter_method"]), is_new, choices
+    method = f"chosen_{digest[:8]}"
+    return method, add_filter_method(method, "per_node", parameters), choices
 
 
 def _tracks(keys: list[dict[str, Any]]) -> Iterator[Tracks]:

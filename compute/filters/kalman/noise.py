@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from compute.filters.kalman.kernels import LONGEST_SEGMENT, PRIOR, PRIOR_ACCELERATION
+from compute.filters.kalman.kernels import LONGEST_SEGMENT
 
 Array = NDArray[Any]
 
@@ -36,7 +36,7 @@ _PRIOR_POINTS = 4.0
 """Well measured points that the prior of a window's process noise is worth."""
 
 _LARGEST_FACTOR = 20.0
-"""A step changes no noise by more than this: a fixed point that is far away is reached from both sides otherwise."""
+"""A step changes no noise by more than this factor, which prevents oscillation far from the optimum."""
 
 _DIFFERENCES = 4096
 _FEWEST_DIFFERENCES = 8
@@ -49,8 +49,7 @@ class Noise:
     Parameters
     ----------
     q : array, shape (segment, channel)
-        Density of the process noise (px²/s³; px²/s⁵ for constant acceleration) in each window of the video; one row:
-        the same in the whole video.
+        Density of the process noise (px²/s³) in each window of the video; one row: the same in the whole video.
     r : array, shape (channel,)
         Variance of a point of weight 1 (px²).
     """
@@ -75,8 +74,6 @@ class NoiseFit:
         Whether each window has a process noise of its own.
     interval_s : float
         Seconds between frames.
-    of_acceleration : bool
-        Whether the model is constant acceleration, not constant velocity.
     """
 
     process_noise_px2_per_s3: float | None
@@ -85,12 +82,6 @@ class NoiseFit:
     segment_frames: int
     windowed: bool
     interval_s: float
-    of_acceleration: bool = False
-
-    @property
-    def prior(self) -> Array:
-        """What the kernel starts with, which also tells it the model."""
-        return PRIOR_ACCELERATION if self.of_acceleration else PRIOR
 
     @property
     def is_given(self) -> bool:
@@ -121,8 +112,6 @@ class NoiseFit:
         movement = (
             (squares - _NOISE_MARGIN * r * shares) / np.maximum(counts, 1) / ((2 / 3) * (lag * self.interval_s) ** 3)
         )
-        if self.of_acceleration:  # the same bandwidth, see `_noise_of_bandwidth`
-            movement = np.maximum(movement, 0) ** 1.5 / np.sqrt(r * self.interval_s)
         return self._limited(movement, r)
 
     def better(self, noise: Noise, sums: Array, slopes: Array) -> Noise:
@@ -143,11 +132,9 @@ class NoiseFit:
     def _noise_of_bandwidth(self, bandwidth_hz: float, r: Array) -> Array:
         """Process noise with which the smoother halves the amplitude of a movement of this frequency.
 
-        The smoother's gain at the angular frequency w is 1 / (1 + w⁴ r dt / q), as the Wiener filter has it; w⁶ for
-        constant acceleration.
+        The smoother's gain at the angular frequency w is 1 / (1 + w⁴ r dt / q), as the Wiener filter has it.
         """
-        power = 6 if self.of_acceleration else 4
-        return np.asarray(r * self.interval_s * (2 * np.pi * bandwidth_hz) ** power)
+        return np.asarray(r * self.interval_s * (2 * np.pi * bandwidth_hz) ** 4)
 
     def _limited(self, q: Array, r: Array) -> Noise:
         """Noise within the limits, or as it was given."""

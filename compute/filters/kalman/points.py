@@ -1,4 +1,8 @@
-"""The points of a video as the Kalman smoother sees them, and what is thought of each so far."""
+"""The points of a video as the Kalman smoother sees them: how much each counts, and which are used.
+
+Each point has a state, which changes as the smoother learns more. What changes it before anything is smoothed stands in
+`compute.filters.kalman.far_points`; here a point is judged by what the smoother says.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
-from compute.filters.kalman import judgement as kalman_gate
-from compute.filters.kalman.judgement import BARRED, DOUBTED, MISSING, PERSON, REJECTED, USED
-from compute.filters.kalman.kernels import smooth
-from compute.filters.kalman.noise import Noise
 from compute.filters.score_noise import PERSON_LEVEL, level_weight, score_level
 from compute.tracks import Tracks
 
-WIDE_WINDOW_S = 0.5
-"""Window of the running median that wrong placements are far from."""
-
-_FAR_SD = 6.0
-"""Standard deviations from it, in x and y each, that are certainly wrong."""
-
-_RIGID_SD = 6.0
-"""Standard deviations from the rest of a rigid group, in x and y each, that are certainly wrong."""
-
-_LEVELS_TOGETHER = 9
-"""Levels of score that are looked at as one when it is learned what wrong placements look like: 28 bins."""
-
-_PRIOR_POINTS = 50
-"""Points that a bin of scores must have to say as much as all points together."""
-
-_SHAPE_FRAMES = 4096
-
 Array = NDArray[Any]
+
+MISSING, REJECTED, BARRED, DOUBTED, USED, TAKEN_BACK, PERSON = range(7)
+"""State of a point; from `DOUBTED` on it is used. A rejected one may be taken back once, a barred one never. A doubted
+one is as unlikely as a rejected one, but too near to be a wrong placement: it hardly counts."""
+
+DOUBTED_SHARE = 0.05
+"""How much a doubted point counts, of what its score says."""
+
+_TIME_TOLERANCE_S = 1e-6
 
 
 @dataclass
@@ -46,7 +38,7 @@ class Points:
     position : array, shape (frame, channel), float32
         x and y of each node side by side (px).
     level, state : array, shape (frame, node), uint8
-        Level of the score (see `score_noise`), and what is thought of the point (see `kalman_gate`).
+        Level of the score (see `compute.filters.score_noise`), and the state, one of those above.
     time : array, shape (frame,), float64
         In seconds.
     weight, threshold : array, shape (level,), float32
@@ -67,20 +59,12 @@ class Points:
     gate_minimum_px: float
 
     @classmethod
-    def of(
-        cls,
-        tracks: Tracks,
-        *,
-        max_gap_s: float | None,
-        score_exponent: float,
-        gate_probability: float | None,
-        gate_minimum_px: float,
-    ) -> Points:
-        """The points of tracks; with a gate those far from a wide running median are already rejected."""
+    def of(cls, tracks: Tracks, *, max_gap_s: float | None, score_exponent: float, gate_minimum_px: float) -> Points:
+        """The points of tracks, all of which are used. Without a threshold no point is judged wrong."""
         level = score_level(tracks.score)
         state = np.where(level == PERSON_LEVEL, np.uint8(PERSON), np.uint8(USED))
         state[~tracks.found] = MISSING
-        points = cls(
+        return cls(
             position=np.ascontiguousarray(tracks.position).reshape(tracks.n_frames, 2 * len(tracks.nodes)),
             level=level,
             state=state,
@@ -90,9 +74,6 @@ class Points:
             max_gap_s=math.inf if max_gap_s is None else max_gap_s,
             gate_minimum_px=gate_minimum_px,
         )
-        if gate_probability is not None and points.used.any():
-            points._reject_far(-2 * math.log(gate_probability))
-        return points
 
     @property
     def n_frames(self) -> int:
@@ -115,74 +96,103 @@ class Points:
         return (self.state == REJECTED) | (self.state == BARRED)
 
     def effective_weight(self) -> Array:
-        """Weights as `kalman_kernels.smooth` takes them."""
+        """Weights as `compute.filters.kalman.kernels.smooth` takes them."""
         effective = np.empty(self.state.shape, np.float32)
-        kalman_gate.effective_weight(self.state, self.level, self.weight, self.time, self.max_gap_s, effective)
+        _effective_weight(self.state, self.level, self.weight, self.time, self.max_gap_s, effective)
         return effective
 
-    def smooth(
-        self, noise: Noise, prior: Array, segment_frames: int, mean: Array, variance: Array
-    ) -> tuple[Array, Array]:
-        """Fill in smoothed position (px) and its variance, shape (frame, channel); return the kernel's sums."""
-        weight = self.effective_weight()
-        result: tuple[Array, Array] = smooth(
-            self.position, weight, self.dt, noise.q, noise.r, prior, segment_frames, mean, variance
-        )
-        return result
-
     def judge(self, r: Array, mean: Array, variance: Array) -> int:
-        """Hold each point against a smoothing with the measurement variances r; how many changed sides."""
+        """Compare each point with a smoothing that took the measurement variances r; how many changed state."""
         arrays = (self.position, self.level, self.weight, self.threshold, r, mean, variance)
-        return int(kalman_gate.judge(*arrays, self.gate_minimum_px, self.state))
+        return int(_judge(*arrays, self.gate_minimum_px, self.state))
 
-    def bar_misplaced(self, group: Array) -> None:
-        """Never use points that are far from where the others of their rigid group say they should be."""
-        position = self.position.reshape(self.n_frames, -1, 2)[:, group]
-        found = self.state[:, group] != MISSING
-        whole = np.flatnonzero(found.all(axis=1))
-        whole = whole[:: max(1, whole.size // _SHAPE_FRAMES)]
-        if not whole.size:
-            return
-        sample = position[whole]
-        shape = np.median(sample - np.median(sample, axis=1, keepdims=True), axis=0).astype(np.float64)
-        deviation = np.empty(position.shape, np.float32)
-        kalman_gate.rigid_deviation(position, found, shape, deviation)
-        variance = np.median(deviation[whole], axis=0) / 0.4549  # median of chi-square, 1 degree
-        variance = np.maximum(variance, max(self.gate_minimum_px / _RIGID_SD, 1e-2) ** 2)
-        with np.errstate(invalid="ignore"):
-            far = (deviation / variance).sum(axis=-1) > 2 * _RIGID_SD**2
-        self.state[:, group] = np.where(far & (self.state[:, group] != PERSON), np.uint8(BARRED), self.state[:, group])
 
-    def _reject_far(self, middle: float) -> None:
-        """Reject what is far from a wide running median, and learn from its scores what wrong placements look like.
+@njit(cache=True)
+def _effective_weight(
+    state: Array, level: Array, weight: Array, time: Array, max_gap_s: float, effective: Array
+) -> None:
+    """Weight of each point as the smoother takes it: 0 where not used, negative where the filter starts afresh.
 
-        The gate's threshold is chi-square's (`middle`) for a score that says nothing about wrong placements, and moves
-        with the odds as Bayes' rule wants it. A score at which most points are wrong is rejected wherever it lies:
-        the gate takes back those that fit.
-        """
-        interval = float(np.median(self.dt[1:])) if self.n_frames > 1 else 1.0
-        deviation = np.empty(self.state.shape, np.float32)
-        half = max(2, round(WIDE_WINDOW_S / interval / 2))
-        kalman_gate.wide_deviation(self.position, self.state, half, self.gate_minimum_px / _FAR_SD, deviation)
-        far_limit = 2 * _FAR_SD**2
-        odds, needed = self._odds_of_wrong(deviation > far_limit)
-        self.threshold = np.clip(middle - 2 * odds, 0.3 * middle, 1.5 * middle).astype(np.float32)
-        limit = (far_limit * np.clip(1 - odds / needed, 0, 1)).astype(np.float32)
-        self.state[(self.state == USED) & (deviation >= limit[self.level])] = REJECTED
+    It starts at a node's first used point, and at the first after a gap longer than `max_gap_s` (may be infinite).
+    """
+    n_frames, n_nodes = state.shape
+    last_s = np.full(n_nodes, -np.inf)
+    for frame in range(n_frames):
+        for node in range(n_nodes):
+            if state[frame, node] >= DOUBTED:
+                first = last_s[node] == -np.inf or time[frame] - last_s[node] > max_gap_s + _TIME_TOLERANCE_S
+                here = weight[level[frame, node]]
+                if state[frame, node] == DOUBTED:
+                    here *= DOUBTED_SHARE
+                effective[frame, node] = -here if first else here
+                last_s[node] = time[frame]
+            else:
+                effective[frame, node] = 0
 
-    def _odds_of_wrong(self, far: Array) -> tuple[Array, float]:
-        """Log odds of a wrong placement at each level of score less those of all points, and how far they are from 0.
 
-        They fall with the score (isotonic regression).
-        """
-        used = self.state == USED
-        bins = np.arange(PERSON_LEVEL + 1) // _LEVELS_TOGETHER
-        n_bins = bins[-1] + 1
-        n_all = np.bincount(self.level[used], minlength=bins.size)
-        n_far = np.bincount(self.level[used & far], minlength=bins.size)
-        n_all, n_far = (np.bincount(bins, counts, n_bins) for counts in (n_all, n_far))
-        share = (n_far.sum() + 0.5) / (n_all.sum() + 1.0)
-        fraction = (n_far + _PRIOR_POINTS * share) / (n_all + _PRIOR_POINTS)
-        fraction = isotonic_regression(fraction, weights=n_all + 1e-3, increasing=False).x
-        odds = np.log(fraction / (1 - fraction)) - math.log(share / (1 - share))
-        return odds[bins], max(-math.log(share / (1 - share)), 1.0)
+@njit(cache=True)
+def _judge(
+    position: Array,
+    level: Array,
+    weight: Array,
+    threshold: Array,
+    r: Array,
+    mean: Array,
+    variance: Array,
+    minimum_px: float,
+    state: Array,
+) -> int:
+    """Compare each point with what the smoother says without it, x and y together, and change its state.
+
+    The squared distance of a good point to its prediction, in units of its variance, is chi-square with two degrees
+    of freedom. A used point's leave-one-out prediction follows from the smoother's result (de Jong 1989,
+    doi:10.2307/2290087): its residual e and posterior variance v give e²/(r - v). A rejected one had no part in the
+    prediction: e²/(r + v).
+
+    Parameters
+    ----------
+    position, mean, variance : array, shape (frame, channel)
+        Points, and the smoother's result for them.
+    level, state : array, shape (frame, node)
+        Level of the score, and state, which is changed.
+    weight, threshold : array, shape (level,)
+        Of a point of each level: its weight (r divided by it is its variance), and the largest distance to be kept.
+    r : array, shape (channel,)
+        Variance of a point of weight 1 (px²).
+    minimum_px : float
+        A point that is nearer to its prediction is doubted at the most.
+
+    Returns
+    -------
+    int
+        Points that were rejected or taken back.
+    """
+    n_changed = 0
+    for frame in range(state.shape[0]):
+        for node in range(state.shape[1]):
+            kind = state[frame, node]
+            if kind in (MISSING, BARRED, PERSON):
+                continue
+            out = kind in (REJECTED, DOUBTED)
+            sign = 1.0 if out else -1.0
+            share = 1.0 / weight[level[frame, node]]
+            x, y = 2 * node, 2 * node + 1
+            own_x, own_y = r[x] * share, r[y] * share
+            variance_x = max(own_x + sign * variance[frame, x], 1e-6 * own_x)
+            variance_y = max(own_y + sign * variance[frame, y], 1e-6 * own_y)
+            residual_x, residual_y = position[frame, x] - mean[frame, x], position[frame, y] - mean[frame, y]
+            # Both distances over their variances, multiplied out: divisions would take half the time.
+            distance = residual_x * residual_x * variance_y + residual_y * residual_y * variance_x
+            far = distance > threshold[level[frame, node]] * variance_x * variance_y
+            near = residual_x * residual_x + residual_y * residual_y <= minimum_px * minimum_px
+            if far and near:
+                n_changed += kind == REJECTED
+                state[frame, node] = DOUBTED
+            elif far and kind != REJECTED:
+                # A second time is for good: two that disturb each other would go in and out for ever.
+                state[frame, node] = BARRED if kind == TAKEN_BACK else REJECTED
+                n_changed += 1
+            elif out and not far:
+                n_changed += kind == REJECTED
+                state[frame, node] = TAKEN_BACK if kind == REJECTED else USED
+    return n_changed

@@ -1,4 +1,12 @@
-"""Robust Kalman smoother: constant velocity, real time steps, fitted noise, wrong placements left out."""
+"""Robust Kalman smoother: constant velocity, real time steps, fitted noise, wrong placements left out.
+
+Read on from here downwards; no module calls one above it:
+
+`far_points`  wrong placements that are told before anything is smoothed
+`points`      how much each point counts, which are used, and what the smoother says of them
+`noise`       the noise of the points and of the movement
+`kernels`     the Kalman filter and smoother, compiled
+"""
 
 from __future__ import annotations
 
@@ -9,9 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import FilterError
+from compute.filters.kalman.far_points import bar_misplaced, reject_far
+from compute.filters.kalman.kernels import PRIOR, smooth
 from compute.filters.kalman.noise import Noise, NoiseFit, segment_frames_of
 from compute.filters.kalman.points import Points
-from compute.filters.result import filtered, frame_interval_s, require_positive, within_gap_limit
+from compute.filters.parameters import NotNegative, Positive, Probability, RigidGroups
+from compute.filters.registry import register
+from compute.filters.result import filtered, frame_interval_s, within_gap_limit
 from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
 from compute.tracks import Tracks
 
@@ -22,25 +34,34 @@ _MAXIMAL_ROUNDS = 4
 _STABLE_FRACTION = 1e-4
 """A gate has come to rest when fewer than this fraction of all points change their state."""
 
-MOTIONS = ("constant_velocity", "constant_acceleration")
-
 Array = NDArray[Any]
 
 
+@register(
+    version=1,
+    lag="symmetric",
+    color="#0072B2",
+    in_every_lab=True,
+    candidates=(
+        {"minimum_bandwidth_hz": 0.5},
+        {"minimum_bandwidth_hz": 2.5},
+        {"minimum_bandwidth_hz": 5.0},
+        {"minimum_bandwidth_hz": 10.0},
+    ),
+)
 def kalman(
     tracks: Tracks,
     *,
-    process_noise_px2_per_s3: float | None = None,
-    measurement_sd_px: float | None = None,
-    noise_window_s: float | None = 0.3,
-    minimum_bandwidth_hz: float = 2.5,
-    maximum_bandwidth_hz: float = 25.0,
-    max_gap_s: float | None = 0.1,
-    score_exponent: float | None = None,
-    gate_probability: float | None = 1e-3,
-    gate_minimum_px: float = 2.0,
-    rigid_groups: Sequence[Sequence[str]] | None = None,
-    motion: str = "constant_velocity",
+    process_noise_px2_per_s3: Positive | None = None,
+    measurement_sd_px: Positive | None = None,
+    noise_window_s: Positive | None = 0.3,
+    minimum_bandwidth_hz: Positive = 2.5,
+    maximum_bandwidth_hz: Positive = 25.0,
+    max_gap_s: Positive | None = 0.1,
+    score_exponent: NotNegative | None = None,
+    gate_probability: Probability | None = 1e-3,
+    gate_minimum_px: Positive = 2.0,
+    rigid_groups: RigidGroups | None = None,
 ) -> Tracks:
     """Posterior mean of each node's path, given all points that are no wrong placements.
 
@@ -48,9 +69,9 @@ def kalman(
     smoother of Rauch, Tung and Striebel (1965, doi:10.2514/3.3166) backward, for x and y of each node by itself.
     Missing points are skipped; the variance of a point is ``measurement_sd_px**2 / score_weight(score)``.
 
-    Wrong placements are found in two steps: points far from a wide running median, the nearer the less their score
-    looks like that of such points; then every point against what the smoother says without it, again and again until
-    none changes sides. A person's point is always used.
+    Wrong placements are found in two steps. First points far from a wide running median are rejected; the allowed
+    distance shrinks for scores typical of wrong points. Then every point is compared with what the smoother says
+    without it, again until (almost) no point changes state. A person's point is always used.
 
     Parameters
     ----------
@@ -65,10 +86,9 @@ def kalman(
         Length in seconds of the windows that have a process noise each, so that bouts of movement are followed and
         rest is smoothed. None: one process noise for the whole video.
     minimum_bandwidth_hz, maximum_bandwidth_hz : float
-        Limits of the fitted process noise. Movement up to the first frequency is kept however small it is: without it
-        the likelihood takes a rhythm that stays below the noise, such as breathing, for noise. Movement above the
-        second (or above a quarter of the frame rate) is never followed, which would make a wrong placement look like
-        one.
+        Limits of the fitted process noise. Movement up to the first frequency is kept however small it is; otherwise
+        the fit treats small rhythms (breathing) as noise. Movement above the second, or above a quarter of the frame
+        rate, is not followed, so that wrong placements are not taken for movement.
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any. After a longer one the filter
         starts afresh. The two ends are never extrapolated.
@@ -84,16 +104,13 @@ def kalman(
     rigid_groups : sequence of sequence of str, or None
         Groups of three or more nodes that keep their distances. A node far from where the others of its group say it
         should be is a wrong placement however long it stays there.
-    motion : {"constant_velocity", "constant_acceleration"}
-        What a node does when nothing drives it. Constant acceleration, driven by white jerk, turns more smoothly; its
-        process noise has another unit (px²/s⁵), is always fitted, and takes half as much time again.
 
     Returns
     -------
     Tracks
-        With ``sd`` (px) of the posterior, ``rejected`` where there was a wrong placement, ``filled`` where no point
-        was used, and in ``attributes["filter"]["fitted"]`` of each node, x and y, the measurement noise, the process
-        noise (quantiles over the windows), and the log likelihood.
+        With ``sd`` (px) of the posterior, ``rejected`` where there was a wrong placement, ``filled`` where a position
+        stands although no point was used, and in ``attributes["filter"]["fitted"]`` of each node, x and y, the
+        measurement noise, the process noise (quantiles over the windows), and the log likelihood.
         NaN before the first used point, after the last, and in gaps longer than `max_gap_s`.
 
     Raises
@@ -101,33 +118,13 @@ def kalman(
     FilterError
         If a parameter is outside its range, or a group names an unknown node or fewer than three.
     """
-    given: dict[str, Any] = {
-        "process_noise_px2_per_s3": process_noise_px2_per_s3,
-        "measurement_sd_px": measurement_sd_px,
-        "noise_window_s": noise_window_s,
-        "minimum_bandwidth_hz": minimum_bandwidth_hz,
-        "maximum_bandwidth_hz": maximum_bandwidth_hz,
-        "max_gap_s": max_gap_s,
-        "gate_probability": gate_probability,
-        "gate_minimum_px": gate_minimum_px,
-    }
-    require_positive("kalman", **given)
-    if motion not in MOTIONS:
-        raise FilterError(f"kalman: motion is {motion!r}, expected {' or '.join(MOTIONS)}")
-    if process_noise_px2_per_s3 is not None and motion != MOTIONS[0]:
-        raise FilterError(f"kalman: process_noise_px2_per_s3 goes with {MOTIONS[0]}, that of {motion} is always fitted")
     exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
     groups = [list(group) for group in rigid_groups or ()]
-    given |= {"score_exponent": exponent, "rigid_groups": groups or None, "motion": motion}
-    points = Points.of(
-        tracks,
-        max_gap_s=max_gap_s,
-        score_exponent=exponent,
-        gate_probability=gate_probability,
-        gate_minimum_px=gate_minimum_px,
-    )
+    points = Points.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_minimum_px=gate_minimum_px)
+    if gate_probability is not None and points.used.any():
+        reject_far(points, gate_probability)
     for group in groups:
-        points.bar_misplaced(_indices(tracks, group))
+        bar_misplaced(points, _indices(tracks, group))
     interval_s = frame_interval_s(tracks)
     fit = NoiseFit(
         process_noise_px2_per_s3=process_noise_px2_per_s3,
@@ -136,7 +133,6 @@ def kalman(
         segment_frames=segment_frames_of(noise_window_s or 1.0, interval_s),
         windowed=noise_window_s is not None,
         interval_s=interval_s,
-        of_acceleration=motion == "constant_acceleration",
     )
     mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
     used = points.used
@@ -147,8 +143,19 @@ def kalman(
     return filtered(
         tracks,
         "kalman",
-        given,
-        _describe(points, tracks.nodes, noise, log_likelihood, fit.of_acceleration),
+        {
+            "process_noise_px2_per_s3": process_noise_px2_per_s3,
+            "measurement_sd_px": measurement_sd_px,
+            "noise_window_s": noise_window_s,
+            "minimum_bandwidth_hz": minimum_bandwidth_hz,
+            "maximum_bandwidth_hz": maximum_bandwidth_hz,
+            "max_gap_s": max_gap_s,
+            "gate_probability": gate_probability,
+            "gate_minimum_px": gate_minimum_px,
+            "score_exponent": exponent,
+            "rigid_groups": groups or None,
+        },
+        _describe(points, tracks.nodes, noise, log_likelihood),
         position=mean.reshape(tracks.position.shape),
         sd=np.sqrt(variance, out=variance).reshape(tracks.position.shape),
         rejected=points.rejected,
@@ -178,7 +185,10 @@ def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, A
     n_fits = 0 if fit.is_given else _FITS if fit.windowed else _FITS_OF_ONE_NOISE
     mean, variance = np.empty_like(points.position), np.empty_like(points.position)
     for step in range(n_fits + _MAXIMAL_ROUNDS):
-        sums, slopes = points.smooth(noise, fit.prior, fit.segment_frames, mean, variance)
+        weight = points.effective_weight()
+        sums, slopes = smooth(
+            points.position, weight, points.dt, noise.q, noise.r, PRIOR, fit.segment_frames, mean, variance
+        )
         judged_before = points.state.copy()
         n_changed = points.judge(noise.r, mean, variance)
         if step >= n_fits and n_changed <= _STABLE_FRACTION * points.state.size:
@@ -189,12 +199,9 @@ def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, A
     return mean, variance, sums[0], noise
 
 
-def _describe(
-    points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array, of_acceleration: bool
-) -> dict[str, Any]:
+def _describe(points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array) -> dict[str, Any]:
     """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
     found = np.asarray(points.used.any(axis=0))
-    process_noise = f"process_noise_px2_per_s{5 if of_acceleration else 3}"
     fitted: dict[str, Any] = {}
     for index, node in enumerate(nodes):
         channels = slice(2 * index, 2 * index + 2)
@@ -202,7 +209,7 @@ def _describe(
         fitted[node] = None
         if found[index]:
             fitted[node] = {
-                process_noise: dict(zip(("p10", "p50", "p90"), quantiles.tolist(), strict=True)),
+                "process_noise_px2_per_s3": dict(zip(("p10", "p50", "p90"), quantiles.tolist(), strict=True)),
                 "measurement_sd_px": np.sqrt(noise.r[channels]).tolist(),
                 "log_likelihood": float(log_likelihood[channels].sum()),
             }

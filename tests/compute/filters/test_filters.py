@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import scipy.signal
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compute.errors import FilterError
-from compute.filters import FILTERS, apply_filter, default_parameters
+from compute.filters import apply_filter, default_parameters, registered
 from compute.filters.gate import gated, without
 from compute.filters.gaussian import gaussian
 from compute.filters.interpolate import interpolate
@@ -24,6 +24,7 @@ from compute.tracks import Tracks
 
 NAN = np.nan
 FPS = 100
+GATED = [name for name in registered() if "gated" in default_parameters(name)]
 
 
 def tracks_of(x, score=None, time=None):
@@ -34,7 +35,7 @@ def tracks_of(x, score=None, time=None):
     return Tracks(position, score, np.arange(x.size) / FPS if time is None else time, ["jaw_tip"], attributes={"a": 1})
 
 
-@pytest.fixture(params=sorted(FILTERS))
+@pytest.fixture(params=list(registered()))
 def name(request):
     return request.param
 
@@ -79,36 +80,62 @@ def test_nothing_outside_the_points_is_made_up_and_long_gaps_stay(name):
     np.testing.assert_array_equal(found, ~np.isnan(x))
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(FILTERS) if "max_gap_s" in default_parameters(name)])
+@pytest.mark.parametrize("name", [name for name in list(registered()) if "max_gap_s" in default_parameters(name)])
 def test_short_gap_is_filled_and_says_so(name):
     x = np.linspace(0, 10, 101)
     x[50:52] = NAN
     result = apply_filter(tracks_of(x), name, {"max_gap_s": 0.03})
     assert result.found.all()
     np.testing.assert_array_equal(np.flatnonzero(result.filled[:, 0]), [50, 51])
-    late = 0.25 if name == "one_euro" else 0.0  # it knows only the past: a ramp of 10 px/s comes 25 ms late
+    late = 0.25 if registered()[name].lag == "causal" else 0.0  # a ramp of 10 px/s comes 25 ms late
     np.testing.assert_allclose(result.position[50:52, 0, 0] + late, [5.0, 5.1], atol=0.11)
     shorter = apply_filter(tracks_of(x), name, {"max_gap_s": 0.02})
     np.testing.assert_array_equal(shorter.found[:, 0], ~np.isnan(x))
     assert not shorter.filled.any()
 
 
-@settings(max_examples=30, deadline=None)
-@given(x=st.lists(st.one_of(st.just(NAN), st.floats(0, 640, width=32)), max_size=40), data=st.data())
-def test_positions_are_finite_and_inside_the_gap_rule(x, data):
-    name = data.draw(st.sampled_from(sorted(FILTERS)))
+@st.composite
+def filters_with_parameters(draw):
+    """A filter's name and parameters: the defaults, gated where it can be, or another filter for the one node."""
+    name = draw(st.sampled_from(list(registered())))
+    parameters = {"gated": draw(st.booleans())} if name in GATED else {}
+    if name == "per_node" and draw(st.booleans()):
+        other = draw(st.sampled_from(GATED))
+        parameters = {"filters": {"jaw_tip": {"filter": other, "parameters": {"gated": draw(st.booleans())}}}}
+    return name, parameters
+
+
+@given(x=st.lists(st.one_of(st.just(NAN), st.floats(0, 640, width=32)), max_size=40), chosen=filters_with_parameters())
+@example([0.0, 0.0, NAN, 12.0], ("kalman", {}))
+@example([0.0, 0.0, NAN, 12.0], ("per_node", {}))
+@example([0.0, 0.0, 12.0, NAN, 0.0, 0.0], ("gaussian", {"gated": True}))
+def test_filled_is_where_there_is_a_position_and_no_used_point(x, chosen):
+    name, parameters = chosen
     tracks = tracks_of(x)
-    result = apply_filter(tracks, name, {})
+    result = apply_filter(tracks, name, parameters)
     assert not np.isinf(result.position).any()
-    allowed = within_gap_limit(tracks.found, tracks.time, default_parameters(name).get("max_gap_s"))
+    rejected = np.zeros_like(tracks.found) if result.rejected is None else result.rejected
+    used = tracks.found & ~rejected
+    assert not (rejected & ~tracks.found).any()
+    assert not (used & ~result.found).any()
+    allowed = within_gap_limit(used, tracks.time, default_parameters(name).get("max_gap_s", 0.1))
     assert not (result.found & ~allowed).any()
-    if result.filled is not None:
-        np.testing.assert_array_equal(result.filled, result.found & ~tracks.found)
+    np.testing.assert_array_equal(np.zeros_like(used) if result.filled is None else result.filled, result.found & ~used)
+
+
+def test_a_rejected_point_with_a_position_is_filled_in_every_filter_that_rejects():
+    tracks, _, spikes = noisy_with_spikes(n_frames=400)
+    inside = np.flatnonzero(spikes)[1:-1]
+    entry = {"filter": "median", "parameters": {"gated": True}}
+    chosen = [(name, {"gated": True}) for name in GATED]
+    for name, parameters in (*chosen, ("kalman", {}), ("per_node", {"filters": {"jaw_tip": entry}})):
+        result = apply_filter(tracks, name, parameters)
+        assert result.rejected[inside].all() and result.filled[inside].all(), name
 
 
 def test_unknown_filter_and_parameter_say_what_exists():
     tracks = tracks_of([1.0, 2.0])
-    with pytest.raises(FilterError, match="no filter 'kalmann'; there are raw, interpolate"):
+    with pytest.raises(FilterError, match="no filter 'kalmann'; there are gaussian, interpolate"):
         apply_filter(tracks, "kalmann", {})
     with pytest.raises(FilterError, match="no parameter 'sigma'; it has sigma_s, max_gap_s, gated"):
         apply_filter(tracks, "gaussian", {"sigma": 1})
@@ -153,7 +180,6 @@ def test_gaussian_does_not_fill_beyond_its_reach():
     np.testing.assert_array_equal(np.flatnonzero(found), [*range(5), *range(36, 41)])
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     x=st.lists(st.one_of(st.just(NAN), st.floats(-50, 50, width=32)), min_size=1, max_size=60), half=st.integers(0, 8)
 )
@@ -262,9 +288,6 @@ def noisy_with_spikes(seed=0, n_frames=2000):
     return Tracks(position, np.full((n_frames, 1), 0.9), np.arange(n_frames) / FPS, ["jaw_tip"]), wave, spikes
 
 
-GATED = [name for name in FILTERS if "gated" in default_parameters(name)]
-
-
 @pytest.mark.parametrize("gated_name", GATED)
 def test_a_gated_filter_is_the_filter_on_gated_tracks_and_says_what_was_left_out(gated_name):
     tracks, wave, spikes = noisy_with_spikes()
@@ -330,10 +353,12 @@ def test_nodes_that_share_a_filter_are_filtered_together():
     ("entry", "said"),
     [
         ("kalman", "expected its filter and parameters"),
+        ({"filter": "kalman", "parameters": [1]}, "expected its filter and parameters"),
         ({"filter": "kalman"}, "expected its filter and parameters"),
         ({"filter": "per_node", "parameters": {}}, "names per_node itself"),
         ({"filter": "kalmann", "parameters": {}}, "no filter 'kalmann'"),
         ({"filter": "median", "parameters": {"sigma_s": 1}}, "no parameter 'sigma_s'"),
+        ({"filter": "median", "parameters": {"window_s": -1}}, "node jaw_tip: median: window_s is -1, expected"),
     ],
 )
 def test_an_entry_of_per_node_that_cannot_be_is_named(entry, said):

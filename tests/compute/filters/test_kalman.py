@@ -6,7 +6,7 @@ from filterpy.kalman import KalmanFilter
 
 from compute.errors import FilterError
 from compute.filters.kalman import kalman
-from compute.filters.kalman.kernels import PRIOR, PRIOR_ACCELERATION, smooth
+from compute.filters.kalman.kernels import PRIOR, smooth
 from compute.filters.score_noise import score_weight
 from compute.tracks import Tracks
 
@@ -143,54 +143,21 @@ def test_a_parameter_outside_its_range_is_named():
         kalman(hard_tracks(0), measurement_sd_px=-1)
 
 
-def test_constant_acceleration_agrees_with_filterpy_and_its_gradient_with_differences():
-    rng = np.random.default_rng(0)
-    n, q, r = 300, 1e7, 1.3
-    dt = np.concatenate([[0], rng.uniform(0.002, 0.03, n - 1)])
-    x = 100 + np.cumsum(rng.normal(0, 2, n))
-    missing = (rng.random(n) < 0.1) & (np.arange(n) > 0)
-    model = KalmanFilter(dim_x=3, dim_z=1)
-    model.H = np.array([[1.0, 0, 0]])
-    model.x = np.array([[x[0]], [0], [0]])
-    model.P = np.diag(PRIOR_ACCELERATION)
-    states, covariances, transitions, noises = [], [], [], []
-    for i, t in enumerate(dt):
-        transitions.append(np.array([[1, t, t**2 / 2], [0, 1, t], [0, 0, 1]]))
-        jerk = [[t**5 / 20, t**4 / 8, t**3 / 6], [t**4 / 8, t**3 / 3, t**2 / 2], [t**3 / 6, t**2 / 2, t]]
-        noises.append(q * np.array(jerk))
-        model.predict(F=transitions[-1], Q=noises[-1])
-        model.update(None if missing[i] else x[i], R=r)
-        states.append(model.x.copy())
-        covariances.append(model.P.copy())
-    expected, covariance, _, _ = model.rts_smoother(np.array(states), np.array(covariances), transitions, noises)
-
-    position, mean, variance = np.repeat(x[:, None], 2, axis=1), np.empty((n, 2)), np.empty((n, 2))
-    weight = np.where(missing, 0, 1)[:, None] * np.where(np.arange(n) == 0, -1, 1)[:, None]
+def test_the_gradient_that_the_fit_uses_is_that_of_the_likelihood():
+    tracks = hard_tracks(6, n_frames=300, n_nodes=1)
+    weight = np.where(tracks.found, score_weight(tracks.score), 0)
+    weight[tracks.found[:, 0].argmax()] *= -1
+    position, dt = tracks.position.reshape(-1, 2), np.diff(tracks.time, prepend=tracks.time[0])
+    mean, variance = np.empty(position.shape), np.empty(position.shape)
 
     def run(log_q, log_r):
         noise = np.full((1, 2), np.exp(log_q)), np.full(2, np.exp(log_r))
-        return smooth(position, weight.astype(np.float32), dt, *noise, PRIOR_ACCELERATION, 64, mean, variance)
+        return smooth(position, weight, dt, *noise, PRIOR, 64, mean, variance)
 
+    q, r = 3e4, 1.3
     at = np.log([q, r])
     sums, slopes = run(*at)
-    np.testing.assert_allclose(mean[:, 0], expected[:, 0, 0], rtol=0, atol=1e-9)
-    np.testing.assert_allclose(variance[:, 0], covariance[:, 0, 0], rtol=0, atol=1e-9)
     exact = q * (slopes[0] - slopes[1])[:, 0].sum() / 2, (sums[1] - sums[2])[0] / 2
     for step, slope in zip(np.eye(2) * 1e-4, exact, strict=True):
         difference = (run(*(at + step))[0][0, 0] - run(*(at - step))[0][0, 0]) / 2e-4
         assert slope == pytest.approx(difference, rel=1e-6)
-
-
-def test_constant_acceleration_follows_a_movement_that_turns():
-    rng = np.random.default_rng(0)
-    time = np.arange(4000) / 100
-    truth = np.stack([20 * np.sin(2 * np.pi * 3 * time), 20 * np.cos(2 * np.pi * 3 * time)], axis=-1)[:, None]
-    tracks = Tracks(truth + rng.normal(0, 1, truth.shape), np.ones((4000, 1)), time, ["jaw_tip"])
-    errors = [
-        np.sqrt(np.mean((kalman(tracks, motion=motion).position - truth)[50:-50] ** 2))
-        for motion in ("constant_velocity", "constant_acceleration")
-    ]
-    assert errors[1] < 0.9 * errors[0]
-    for wrong in ({"motion": "rest"}, {"motion": "constant_acceleration", "process_noise_px2_per_s3": 1.0}):
-        with pytest.raises(FilterError, match=r"motion is 'rest'|goes with constant_velocity"):
-            kalman(tracks, **wrong)

@@ -79,7 +79,10 @@ def assert_same(found: PortableTrack, expected: PortableTrack, *, filter_columns
 
 @pytest.mark.parametrize("format_name", list(FORMATS))
 @given(track=portable_tracks())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=settings.default.max_examples // 4,  # files are slow
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_a_file_gives_back_what_was_written(format_name: str, track: PortableTrack, tmp_path: Path) -> None:
     path = tmp_path / f"file{FORMATS[format_name].ending}"
     if format_name == "dlc-h5" and not track.tracks.n_frames:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import sleap_io as sio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.errors import LabelsError
@@ -251,7 +251,6 @@ def test_arrays_that_disagree_are_refused(tmp_path, what):
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     frame_indices=st.lists(st.integers(0, 6), min_size=2, max_size=20).filter(lambda values: len(set(values)) > 1),
     fraction=st.floats(0.01, 0.99),

@@ -1,4 +1,4 @@
-"""Compiled: which points a smoother uses. Each works on the state of every point, shape (frame, node), uint8."""
+"""Wrong placements that are told before anything is smoothed: far from a wide running median, or from a rigid group."""
 
 from __future__ import annotations
 
@@ -8,113 +8,108 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from compute.filters.kalman.points import BARRED, MISSING, PERSON, REJECTED, USED, Points
+from compute.filters.score_noise import PERSON_LEVEL
 
 Array = NDArray[Any]
 
-MISSING, REJECTED, BARRED, DOUBTED, USED, TAKEN_BACK, PERSON = range(7)
-"""State of a point; from `DOUBTED` on it is used. A rejected one may be taken back once, a barred one never. A doubted
-one is as unlikely as a rejected one, but too near to be a wrong placement: it hardly counts."""
+WIDE_WINDOW_S = 0.5
+"""Window of the running median that wrong placements are far from."""
 
-DOUBTED_SHARE = 0.05
-"""How much a doubted point counts, of what its score says."""
+_FAR_SD = 6.0
+"""Standard deviations from it, in x and y each, that are certainly wrong."""
+
+_RIGID_SD = 6.0
+"""Standard deviations from the rest of a rigid group, in x and y each, that are certainly wrong."""
+
+_LEVELS_TOGETHER = 9
+"""Levels of score that are looked at as one when it is learned what wrong placements look like: 28 bins."""
+
+_PRIOR_POINTS = 50
+"""Prior weight, in points, of the overall rate of wrong placements."""
+
+_SHAPE_FRAMES = 4096
 
 _MEDIAN_SAMPLES = 15
 """Points that a wide median looks at; of more in the window, evenly spaced ones."""
 
 _SD_SAMPLES = 2048
-_TIME_TOLERANCE_S = 1e-6
 _MAD_TO_SD = 1.4826
 
 
-@njit(cache=True)
-def effective_weight(
-    state: Array, level: Array, weight: Array, time: Array, max_gap_s: float, effective: Array
-) -> None:
-    """Weight of each point as the smoother takes it: 0 where not used, negative where the filter starts afresh.
+def reject_far(points: Points, gate_probability: float) -> None:
+    """Reject what is far from a wide running median, and learn from its scores what wrong placements look like.
 
-    It starts at a node's first used point, and at the first after a gap longer than `max_gap_s` (may be infinite).
-    """
-    n_frames, n_nodes = state.shape
-    last_s = np.full(n_nodes, -np.inf)
-    for frame in range(n_frames):
-        for node in range(n_nodes):
-            if state[frame, node] >= DOUBTED:
-                first = last_s[node] == -np.inf or time[frame] - last_s[node] > max_gap_s + _TIME_TOLERANCE_S
-                here = weight[level[frame, node]]
-                if state[frame, node] == DOUBTED:
-                    here *= DOUBTED_SHARE
-                effective[frame, node] = -here if first else here
-                last_s[node] = time[frame]
-            else:
-                effective[frame, node] = 0
-
-
-@njit(cache=True)
-def judge(
-    position: Array,
-    level: Array,
-    weight: Array,
-    threshold: Array,
-    r: Array,
-    mean: Array,
-    variance: Array,
-    minimum_px: float,
-    state: Array,
-) -> int:
-    """Hold each point against what the smoother says without it, x and y together, and change its state.
-
-    The squared distance of a good point to its prediction, in units of its variance, is chi-square with two degrees
-    of freedom. A used point's leave-one-out prediction follows from the smoother's result (de Jong 1989,
-    doi:10.2307/2290087): its residual e and posterior variance v give e²/(r - v). A rejected one had no part in the
-    prediction: e²/(r + v).
+    The threshold of the later judgement is chi-square's (`middle`) for a score that says nothing about wrong
+    placements, and moves with the odds as Bayes' rule wants it. A score at which most points are wrong is rejected
+    wherever it lies: the judgement takes back those that fit.
 
     Parameters
     ----------
-    position, mean, variance : array, shape (frame, channel)
-        Points, and the smoother's result for them.
-    level, state : array, shape (frame, node)
-        Level of the score, and state, which is changed.
-    weight, threshold : array, shape (level,)
-        Of a point of each level: its weight (r divided by it is its variance), and the largest distance to be kept.
-    r : array, shape (channel,)
-        Variance of a point of weight 1 (px²).
-    minimum_px : float
-        A point that is nearer to its prediction is doubted at the most.
-
-    Returns
-    -------
-    int
-        Points that were rejected or taken back.
+    points : Points
+        Their `state` and `threshold` are changed.
+    gate_probability : float
+        Probability that a good point of average score is rejected.
     """
-    n_changed = 0
-    for frame in range(state.shape[0]):
-        for node in range(state.shape[1]):
-            kind = state[frame, node]
-            if kind in (MISSING, BARRED, PERSON):
-                continue
-            out = kind in (REJECTED, DOUBTED)
-            sign = 1.0 if out else -1.0
-            share = 1.0 / weight[level[frame, node]]
-            x, y = 2 * node, 2 * node + 1
-            own_x, own_y = r[x] * share, r[y] * share
-            variance_x = max(own_x + sign * variance[frame, x], 1e-6 * own_x)
-            variance_y = max(own_y + sign * variance[frame, y], 1e-6 * own_y)
-            residual_x, residual_y = position[frame, x] - mean[frame, x], position[frame, y] - mean[frame, y]
-            # Both distances over their variances, multiplied out: divisions would take half the time.
-            distance = residual_x * residual_x * variance_y + residual_y * residual_y * variance_x
-            far = distance > threshold[level[frame, node]] * variance_x * variance_y
-            near = residual_x * residual_x + residual_y * residual_y <= minimum_px * minimum_px
-            if far and near:
-                n_changed += kind == REJECTED
-                state[frame, node] = DOUBTED
-            elif far and kind != REJECTED:
-                # A second time is for good: two that disturb each other would go in and out for ever.
-                state[frame, node] = BARRED if kind == TAKEN_BACK else REJECTED
-                n_changed += 1
-            elif out and not far:
-                n_changed += kind == REJECTED
-                state[frame, node] = TAKEN_BACK if kind == REJECTED else USED
-    return n_changed
+    middle = -2 * math.log(gate_probability)
+    interval = float(np.median(points.dt[1:])) if points.n_frames > 1 else 1.0
+    deviation = np.empty(points.state.shape, np.float32)
+    half = max(2, round(WIDE_WINDOW_S / interval / 2))
+    _wide_deviation(points.position, points.state, half, points.gate_minimum_px / _FAR_SD, deviation)
+    far_limit = 2 * _FAR_SD**2
+    odds, needed = _odds_of_wrong(points, deviation > far_limit)
+    points.threshold = np.clip(middle - 2 * odds, 0.3 * middle, 1.5 * middle).astype(np.float32)
+    limit = (far_limit * np.clip(1 - odds / needed, 0, 1)).astype(np.float32)
+    points.state[(points.state == USED) & (deviation >= limit[points.level])] = REJECTED
+
+
+def _odds_of_wrong(points: Points, far: Array) -> tuple[Array, float]:
+    """Log odds of a wrong placement at each level of score less those of all points, and how far they are from 0.
+
+    They fall with the score (isotonic regression).
+    """
+    used = points.state == USED
+    bins = np.arange(PERSON_LEVEL + 1) // _LEVELS_TOGETHER
+    n_bins = bins[-1] + 1
+    n_all = np.bincount(points.level[used], minlength=bins.size)
+    n_far = np.bincount(points.level[used & far], minlength=bins.size)
+    n_all, n_far = (np.bincount(bins, counts, n_bins) for counts in (n_all, n_far))
+    share = (n_far.sum() + 0.5) / (n_all.sum() + 1.0)
+    fraction = (n_far + _PRIOR_POINTS * share) / (n_all + _PRIOR_POINTS)
+    fraction = isotonic_regression(fraction, weights=n_all + 1e-3, increasing=False).x
+    odds = np.log(fraction / (1 - fraction)) - math.log(share / (1 - share))
+    return odds[bins], max(-math.log(share / (1 - share)), 1.0)
+
+
+def bar_misplaced(points: Points, group: Array) -> None:
+    """Never use points that are far from where the others of their rigid group say they should be.
+
+    Parameters
+    ----------
+    points : Points
+        Their `state` is changed.
+    group : array of int
+        Nodes of the group.
+    """
+    position = points.position.reshape(points.n_frames, -1, 2)[:, group]
+    found = points.state[:, group] != MISSING
+    whole = np.flatnonzero(found.all(axis=1))
+    whole = whole[:: max(1, whole.size // _SHAPE_FRAMES)]
+    if not whole.size:
+        return
+    sample = position[whole]
+    shape = np.median(sample - np.median(sample, axis=1, keepdims=True), axis=0).astype(np.float64)
+    deviation = np.empty(position.shape, np.float32)
+    _rigid_deviation(position, found, shape, deviation)
+    variance = np.median(deviation[whole], axis=0) / 0.4549  # median of chi-square, 1 degree
+    variance = np.maximum(variance, max(points.gate_minimum_px / _RIGID_SD, 1e-2) ** 2)
+    with np.errstate(invalid="ignore"):
+        far = (deviation / variance).sum(axis=-1) > 2 * _RIGID_SD**2
+    points.state[:, group] = np.where(
+        far & (points.state[:, group] != PERSON), np.uint8(BARRED), points.state[:, group]
+    )
 
 
 @njit(cache=True)
@@ -188,7 +183,7 @@ def _robust_sd(position: Array, state: Array, anchors: Array, half: int, minimum
 
 
 @njit(cache=True)
-def wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: float, deviation: Array) -> None:
+def _wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: float, deviation: Array) -> None:
     """Squared distance of each point from a wide running median, in robust variances, x and y summed.
 
     The median is taken every `half` frames, of up to `_MEDIAN_SAMPLES` used points within `half` frames, and
@@ -219,7 +214,7 @@ def wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: floa
 
 
 @njit(cache=True)
-def rigid_deviation(position: Array, found: Array, shape: Array, deviation: Array) -> None:
+def _rigid_deviation(position: Array, found: Array, shape: Array, deviation: Array) -> None:
     """Squared distance (px²) of each point from where the others of its rigid group say it should be.
 
     In each frame the group's shift is the median, over its found nodes, of the point minus the node's place in the

@@ -1,0 +1,263 @@
+"""Filters register themselves: `register` stands above a filter's function, in the filter's own module.
+
+What stands in the parentheses of `register` is read from the source text (`registered`), so that names, versions and
+colours are known without importing SciPy and Numba: a worker that waits and `orofacial --help` need none of them. So
+its values are plain ones: numbers, strings, dicts.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from compute.errors import FilterError
+from compute.filters.parameters import check_values
+from compute.tracks import Tracks
+
+SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
+"""Attribute of tracks under which a pipeline says what the model's labeled frames say of its scores."""
+
+GATE = "kalman"
+"""The filter whose wrong placements ``gated=True`` leaves out, see `compute.filters.gate`."""
+
+Filter = TypeVar("Filter", bound=Callable[..., Tracks])
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a filter says of itself.
+
+    Parameters
+    ----------
+    name, module : str
+        Name of the function, and of the module that holds it.
+    version : int
+        Version of the algorithm, from 1. Raise it when the same parameters give another result: rows of
+        `FilterMethod` pin it (see `version_of`), and those of an older version make no new tracks.
+    lag : {"symmetric", "causal"}
+        Whether a position depends on points before and after it, or only on the past (what moves comes late).
+    color : str
+        Its colour in figures, such as ``"#0072B2"``.
+    in_every_lab : bool
+        Whether every database gets a row of `FilterMethod` of this name, with the default parameters. Else a lab adds
+        rows itself (`orofacial filter add`), so that an update does not make it filter all its videos.
+    variants : mapping
+        More rows of every database: for each name its colour, and the parameters that are not the defaults.
+    uses : tuple of str
+        Other filters that it uses whatever its parameters are.
+    candidates : tuple of mapping
+        Parameters that `compute.comparison.choice` tries when it chooses a filter for a node, on gated points.
+    """
+
+    name: str
+    module: str
+    version: int
+    lag: Literal["symmetric", "causal"]
+    color: str
+    in_every_lab: bool = False
+    variants: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    uses: tuple[str, ...] = ()
+    candidates: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def methods(self) -> dict[str, dict[str, Any]]:
+        """Rows of `FilterMethod` in every database: their names, and the parameters that are not the defaults."""
+        own: dict[str, dict[str, Any]] = {self.name: {}} if self.in_every_lab else {}
+        return own | {method: dict(changed) for method, (_, changed) in self.variants.items()}
+
+    @property
+    def colors(self) -> dict[str, str]:
+        """Colour of each row, and of the filter itself."""
+        return {self.name: self.color} | {method: color for method, (color, _) in self.variants.items()}
+
+
+def register(
+    *,
+    version: int,
+    lag: Literal["symmetric", "causal"],
+    color: str,
+    in_every_lab: bool = False,
+    variants: Mapping[str, tuple[str, Mapping[str, Any]]] | None = None,
+    uses: tuple[str, ...] = (),
+    candidates: tuple[Mapping[str, Any], ...] = (),
+) -> Callable[[Filter], Filter]:
+    """Make a function ``name(tracks, *, parameter_with_unit=default)`` a filter, whose parameters are checked.
+
+    Parameters
+    ----------
+    version, lag, color, in_every_lab, variants, uses, candidates
+        See `Registration`. They are read from the source text: write plain values.
+    """
+
+    def wrap(function: Filter) -> Filter:
+        @functools.wraps(function)
+        def checked(tracks: Tracks, **parameters: Any) -> Tracks:
+            check_values(function.__name__, function, parameters)
+            return function(tracks, **parameters)
+
+        return checked  # type: ignore[return-value]
+
+    return wrap
+
+
+@functools.cache
+def registered() -> Mapping[str, Registration]:
+    """Every filter by its name, in the order of the names."""
+    return read_registrations(Path(__file__).parent, __package__)
+
+
+def read_registrations(folder: Path, package: str) -> dict[str, Registration]:
+    """The filters in the modules of a folder, from their source text.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a package.
+    package : str
+        Its dotted name.
+
+    Raises
+    ------
+    FilterError
+        If two filters have one name, or a registration is no plain value or misses one.
+    """
+    found: dict[str, Registration] = {}
+    for path in sorted(folder.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if "\n@register(" not in source:
+            continue
+        module = ".".join((package, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
+        for name, call in _decorated(ast.parse(source)):
+            try:
+                said = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+                one = Registration(name=name, module=module, **said)
+            except (ValueError, TypeError) as error:
+                raise FilterError(f"{path}, line {call.lineno}: registration of filter {name}: {error}") from error
+            if name in found:
+                raise FilterError(f"{path}: filter {name} is already registered in {found[name].module}")
+            found[name] = one
+    return dict(sorted(found.items()))
+
+
+def _decorated(tree: ast.Module) -> list[tuple[str, ast.Call]]:
+    """Name of each function that `register` decorates, and the call."""
+    return [
+        (statement.name, decorator)
+        for statement in tree.body
+        if isinstance(statement, ast.FunctionDef)
+        for decorator in statement.decorator_list
+        if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "register"
+    ]
+
+
+def registration(name: str) -> Registration:
+    """What a filter says of itself.
+
+    Raises
+    ------
+    FilterError
+        If there is no such filter.
+    """
+    if name not in registered():
+        raise FilterError(f"no filter {name!r}; there are {', '.join(registered())}")
+    return registered()[name]
+
+
+def version_of(name: str, parameters: Mapping[str, Any]) -> int:
+    """Version of a filter with these parameters: 1, and 1 more for each newer version of what it uses.
+
+    A filter uses itself, with ``gated=True`` the gate (the Kalman smoother), and the filters that its parameters name
+    for nodes. No filter is imported.
+
+    Parameters
+    ----------
+    name, parameters
+        Such as a row of `FilterMethod` holds them. A filter that there is not (any more) counts as version 1.
+    """
+    known = registered()
+    return 1 + sum(known[used].version - 1 for used in _used(name, parameters) if used in known)
+
+
+def _used(name: str, parameters: Mapping[str, Any]) -> set[str]:
+    used = {name, *(registered()[name].uses if name in registered() else ())}
+    if parameters.get("gated"):
+        used.add(GATE)
+    for value in parameters.values():
+        for entry in value.values() if isinstance(value, Mapping) else ():
+            if isinstance(entry, Mapping) and isinstance(entry.get("parameters"), Mapping):
+                used |= _used(str(entry.get("filter")), entry["parameters"])
+    return used
+
+
+def default_parameters(name: str) -> dict[str, Any]:
+    """All parameters of a filter with their defaults, from the function's own signature.
+
+    Raises
+    ------
+    FilterError
+        If there is no such filter.
+    """
+    signature = inspect.signature(_function(name))
+    return {
+        parameter.name: parameter.default
+        for parameter in signature.parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse what a filter would refuse, without tracks.
+
+    Raises
+    ------
+    FilterError
+        If there is no such filter or parameter, or a parameter is outside its range. Only whether a skeleton has the
+        nodes that a parameter names is left to the filter.
+    """
+    known = default_parameters(name)
+    for parameter in parameters:
+        if parameter not in known:
+            raise FilterError(
+                f"filter {name} has no parameter {parameter!r}; it has {', '.join(known) if known else 'none'}"
+            )
+    check_values(name, inspect.unwrap(_function(name)), parameters)
+
+
+def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tracks:
+    """Filter tracks by the name of the filter.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        What is filtered. Their attribute ``score_exponent``, where there is one, is that of a filter and of a gate to
+        which the parameters give none.
+    name : str
+        One of `registered`.
+    parameters : mapping
+        The filter's keywords; those not named keep their defaults.
+
+    Raises
+    ------
+    FilterError
+        If there is no such filter or parameter, or a parameter is outside its range.
+    """
+    check_parameters(name, parameters)
+    known_exponent = tracks.attributes.get(SCORE_EXPONENT_ATTRIBUTE)
+    if (
+        "score_exponent" in default_parameters(name)
+        and parameters.get("score_exponent") is None
+        and known_exponent is not None
+    ):
+        parameters = {**parameters, "score_exponent": known_exponent}
+    return _function(name)(tracks, **parameters)
+
+
+def _function(name: str) -> Callable[..., Tracks]:
+    function: Callable[..., Tracks] = getattr(importlib.import_module(registration(name).module), name)
+    return function
