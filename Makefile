@@ -39,8 +39,8 @@ test: install s3-server ## Run the tests
 test-core: ## Install the core alone in .venv-core, measure it, and run tests there that need no SLEAP
 	rm -rf .venv-core
 	$(PYTHON) benchmarks/install_size.py --folder .venv-core --at-most 1200
-	.venv-core/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt hypothesis pytest
-	.venv-core/bin/python -m pytest $(CORE_TESTS)
+	.venv-core/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt hypothesis pytest pytest-xdist
+	.venv-core/bin/python -m pytest -n 2 --dist loadfile $(CORE_TESTS)
 
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP

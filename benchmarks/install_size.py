@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,7 @@ def measure(folder: Path, extras: list[str], *, compile_all: bool) -> dict[str, 
     """Install into a new environment and say what it takes."""
     if folder.exists():
         sys.exit(f"{folder} is there already; the environment has to be new")
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools packs what an earlier build left there
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     what = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
