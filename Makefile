@@ -5,20 +5,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
+CORE_TESTS := tests/pipeline/test_core.py tests/compute/formats tests/compute/tracks/test_tracks.py tests/ingest
 
-.PHONY: help install s3-server demo test fuzz test-real test-slow test-slurm peers lint types clean
+.PHONY: help install s3-server demo test fuzz test-core test-real test-slow test-slurm peers lint types clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-install: $(VENV)/.installed ## Make .venv and install everything
+install: $(VENV)/.installed ## Make .venv and install everything: the core, SLEAP, what the tests need
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 		|| { echo "orofacial needs Python 3.11 to 3.13, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@echo "installing (a few minutes, about 7 GB: torch brings its own CUDA libraries)"
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "installing (a few minutes, about 7 GB: torch, for SLEAP, brings its own CUDA libraries)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sleap,dev]'
 	@touch $@
 
 s3-server: .venv-s3/.installed ## Make the environment of the local S3 server that tests and benchmarks start
@@ -37,6 +38,12 @@ test: install s3-server ## Run the tests
 
 fuzz: install ## Try thousands of new examples in the property tests; those that failed before come first
 	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests/compute
+
+test-core: ## Install the core alone in .venv-core, measure it, and run tests there that need no SLEAP
+	rm -rf .venv-core
+	$(PYTHON) benchmarks/install_size.py --folder .venv-core --at-most 1200
+	.venv-core/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt hypothesis pytest pytest-xdist
+	.venv-core/bin/python -m pytest -n 2 --dist loadfile $(CORE_TESTS)
 
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m real -rP
@@ -61,5 +68,5 @@ lint: install ## Check format and style
 types: install ## Check types
 	$(BIN)/mypy
 
-clean: ## Remove .venv and the demo
-	rm -rf $(VENV) .venv-peers .venv-s3 demo
+clean: ## Remove the environments and the demo
+	rm -rf $(VENV) .venv-core .venv-peers .venv-s3 demo

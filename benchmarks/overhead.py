@@ -66,7 +66,7 @@ def main() -> None:
         disconnect()
         shutil.rmtree(data_folder, ignore_errors=True)
     if options.json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result))
     else:
         print("\n".join(f"{name} {value:.3g}" for name, value in result.items()))
 

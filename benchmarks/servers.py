@@ -62,6 +62,11 @@ class MariaDB:
     name = "mariadb"
     user = "lab"
 
+    @staticmethod
+    def is_installed() -> bool:
+        """Whether the system's package is there."""
+        return shutil.which("mariadbd", path=_path()) is not None
+
     def __init__(self, password: str = "lab") -> None:
         # Under /tmp, which everybody can enter, and short enough for a socket's path.
         self.folder = Path(tempfile.mkdtemp(prefix="orofacial-mariadb-", dir="/tmp"))
@@ -119,7 +124,7 @@ class MariaDB:
                 *(f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"),
                 *(f"--pid-file={self.folder / 'pid'}", f"--log-error={self.folder / 'error.log'}"),
             ],
-            env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
+            env={**os.environ, "PATH": _path()},
             start_new_session=True,
         )
         deadline = time.monotonic() + 120
@@ -131,6 +136,11 @@ class MariaDB:
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise
                 time.sleep(0.05)
+
+
+def _path() -> str:
+    """Where programs are looked for: Debian puts servers where only root looks."""
+    return f"{os.environ.get('PATH', '')}:/usr/sbin"
 
 
 def _as_user() -> list[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import av
 import av.error
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +27,7 @@ _EIGHT_BIT_LUMA = frozenset(
 _FULL_RANGE = 2
 """FFmpeg's AVCOL_RANGE_JPEG: luma from 0 to 255, otherwise from 16 (black) to 235 (white)."""
 
-_EXPAND_RANGE = np.clip(np.round((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+_EXPAND_RANGE = np.clip(np.round((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8).tobytes()
 """Gray level of each limited-range luma value (ITU-R BT.601), as FFmpeg and OpenCV show it."""
 
 
@@ -283,7 +282,8 @@ def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
     values = padded[: frame.height, : frame.width]
     if frame.color_range == _FULL_RANGE or frame.format.name.startswith(("yuvj", "gray")):
         return values.copy()
-    return np.asarray(cv2.LUT(values, _EXPAND_RANGE), np.uint8)
+    # bytearray.translate is a table look-up as fast as OpenCV's, two to three times as fast as NumPy's.
+    return np.frombuffer(bytearray(values.tobytes()).translate(_EXPAND_RANGE), np.uint8).reshape(values.shape)
 
 
 def _encode(temporary: Path, path: Path, frames: Iterator[NDArray[np.uint8]], fps: Fraction, crf: int) -> None:

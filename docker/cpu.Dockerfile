@@ -1,6 +1,7 @@
-# Worker without a GPU: filters, distances, quality, ingesting; poses too, slowly.
+# Worker without a GPU: filters, distances, quality, ingesting. With --build-arg EXTRAS=sleap poses too, slowly.
 FROM python:3.12.11-slim-bookworm AS build
-# Builds of torch without CUDA; empty: those from PyPI, 5 GB more.
+ARG EXTRAS=
+# For EXTRAS=sleap: builds of torch without CUDA; empty: those from PyPI, 5 GB more.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1
 WORKDIR /src
@@ -10,7 +11,7 @@ COPY compute compute
 COPY schemas schemas
 COPY ingest ingest
 COPY pipeline pipeline
-RUN TORCH_INDEX_URL="$TORCH_INDEX_URL" docker/install.sh python /opt/orofacial
+RUN TORCH_INDEX_URL="$TORCH_INDEX_URL" docker/install.sh python /opt/orofacial "$EXTRAS"
 
 FROM python:3.12.11-slim-bookworm
 COPY docker/install.sh /tmp/docker/

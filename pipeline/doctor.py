@@ -16,10 +16,10 @@ _ENOUGH_FREE_BYTES = 5 * 1024**3
 
 @dataclass(frozen=True)
 class Check:
-    """One finding."""
+    """One finding; ``ok`` is None for what is not installed here and not needed by the rest."""
 
     name: str
-    ok: bool
+    ok: bool | None
     found: str
     advice: str = ""
 
@@ -119,8 +119,12 @@ def _check_video(settings: Settings) -> Check:
 def _check_estimator(settings: Settings) -> Check:
     from importlib.metadata import version
 
+    from compute.estimators import not_installed
     from compute.estimators.sleap.runtime import choose_device
 
+    absent = not_installed().get("sleap")
+    if absent:
+        return Check("estimator", None, absent, "only where models are trained, and poses estimated; all else works")
     device = choose_device()
     versions = f"sleap-nn {version('sleap-nn')}, torch {version('torch')}"
     advice = "" if device.startswith(("cuda", "mps")) else "works without a GPU; with one, estimation is much faster"

@@ -168,7 +168,7 @@ def load_model(model_id: str) -> estimators.Estimator:
 class Training(dj.Computed):
     """A finished training and the model that came out of it."""
 
-    resources = Resources(device="gpu", memory_gb=6)
+    resources = Resources(device="gpu", memory_gb=6, estimator=True)
 
     definition = """
     -> TrainingTask
@@ -247,7 +247,7 @@ def _mice_of(key: dict[str, Any], sources: set[Source]) -> set[str]:
 class ModelEvaluation(dj.Computed):
     """Error of a trained model on the labeled frames that were held out from its training."""
 
-    resources = Resources(device="gpu", memory_gb=4)
+    resources = Resources(device="gpu", memory_gb=4, estimator=True)
 
     definition = """
     -> Training

@@ -22,7 +22,7 @@ schema = dj.Schema()
 class PoseEstimation(dj.Computed):
     """Every node in every frame of a video, as one model sees it."""
 
-    resources = Resources(device="gpu", memory_gb=4)
+    resources = Resources(device="gpu", memory_gb=4, estimator=True)
 
     definition = """
     -> Video

@@ -8,6 +8,7 @@ Importing these modules is cheap; the heavy libraries are imported by the functi
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +17,15 @@ from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
-from compute.errors import ModelError
+from compute.errors import ModelError, NotInstalledError
 from compute.tracks import Tracks
 
 Progress = Callable[[int, int], None]
 """Called with what is done and the total: epochs while training, frames while estimating (total 0: not known)."""
+
+PACKAGES = {"sleap": "sleap_nn"}
+"""The package that an estimator needs beside the core's; the extra of this project that brings it is named like the
+estimator."""
 
 MINIMUM_SCORE = 0.2
 """Score below which a node counts as not found, for a model that says nothing else; SLEAP's own default."""
@@ -143,3 +148,25 @@ def by_name(name: str) -> Any:
     if name not in names:
         raise ModelError(f"no estimator {name!r}; there are {', '.join(names)}")
     return importlib.import_module(f"compute.estimators.{name}")
+
+
+def not_installed() -> dict[str, str]:
+    """Estimators whose package is not installed here, each with the sentence that says which extra brings it."""
+    return {
+        name: f"{name.upper()} is not installed here: pip install 'orofacial[{name}]'"
+        for name, package in PACKAGES.items()
+        if importlib.util.find_spec(package) is None
+    }
+
+
+def check_installed(name: str) -> None:
+    """Check that an estimator can run here.
+
+    Raises
+    ------
+    NotInstalledError
+        If its package is not installed; the message says which extra brings it.
+    """
+    absent = not_installed()
+    if name in absent:
+        raise NotInstalledError(absent[name])

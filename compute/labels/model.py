@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import sleap_io as sio
 from numpy.typing import NDArray
@@ -14,6 +13,9 @@ from compute.video import read_luma
 
 SOURCES_KEY = "orofacial_sources"
 """Key of SLEAP's provenance under which a package lists the source of each of its images, by frame index."""
+
+_GRAY_WEIGHTS = np.array([9798, 19235, 3735], np.uint32)
+"""Weights of red, green and blue in a gray level (ITU-R BT.601), in 2**-15: OpenCV's own integers."""
 
 
 class Source(NamedTuple):
@@ -134,6 +136,9 @@ def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
             wanted = set(indices)
             read = {i: gray for i, gray in enumerate(read_luma(name, stop=max(indices) + 1)) if i in wanted}
             return [read[index] for index in indices]
+        if hasattr(video.backend, "plugin"):
+            # Labels are known by the hash of their images, which must not depend on whether OpenCV is installed.
+            video.backend.plugin = "imageio"
         images = [np.asarray(video[index]) for index in indices]
     except (VideoError, OSError, KeyError, IndexError, ValueError) as error:
         raise LabelsError(f"a labeled image of {name} cannot be read: {error}") from error
@@ -146,4 +151,4 @@ def _gray(image: NDArray[Any], name: str) -> NDArray[np.uint8]:
         raise LabelsError(f"the images of {name} are {image.dtype}, expected 8 bit (uint8)")
     if image.shape[-1] == 1:
         return np.ascontiguousarray(image[..., 0])
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY), np.uint8)
+    return ((image[..., :3] @ _GRAY_WEIGHTS + (1 << 14)) >> 15).astype(np.uint8)

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 import sleap_io as sio
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from compute.errors import LabelsError
 from compute.labels.model import SOURCES_KEY, Source, images_of, positions_of, sources_of
@@ -136,8 +136,7 @@ def _embed(
     """Let sleap-io write the package from PNG files beside it."""
     names = [str(path.parent / f"{index:06d}.png") for index in range(len(images))]
     for name, image in zip(names, images, strict=True):
-        # imencode and a file of our own: imwrite returns False on a full disk instead of raising.
-        Path(name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        Image.fromarray(image).save(name)
     video = sio.Video.from_filename(names, grayscale=True)
     frames = [
         sio.LabeledFrame(

@@ -139,6 +139,11 @@ def _pair(center: tuple[float, float, float], radii: tuple[float, float, float],
 
 
 @lru_cache(maxsize=32)
+def pivot_mm(mouse: SimulatedMouse) -> NDArray[np.float64]:
+    """Point of the head about which it turns, where it is fixed, (3,) mm."""
+    return np.array([-18.0, 0.0, 3.0]) * mouse.size
+
+
 def head_solids(mouse: SimulatedMouse) -> NDArray[np.float64]:
     """The furry head without jaw, eyes and teeth, as rows for `trace`, shape (solid, 17), in mm."""
     width, height, cheek = mouse.snout_width, mouse.snout_height, mouse.cheek

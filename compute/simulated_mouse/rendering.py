@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.simulated_mouse import anatomy
-from compute.simulated_mouse.anatomy import SimulatedMouse, View
+from compute.simulated_mouse.anatomy import SimulatedMouse, View, pivot_mm
 from compute.simulated_mouse.face import KEY_SPACING_MM, Face, follicles_mm
 from compute.simulated_mouse.session import SimulatedSession
 
@@ -138,11 +138,6 @@ class Whiskers:
             image = cv2.resize(image, (self.view.width, self.view.height), interpolation=cv2.INTER_AREA)
             images.append(image.astype(np.float32) / 255)
         return images[0] * 0.6, images[1]
-
-
-def pivot_mm(mouse: SimulatedMouse) -> Array:
-    """Point of the head about which it turns, where it is fixed, (3,) mm."""
-    return np.array([-18.0, 0.0, 3.0]) * mouse.size
 
 
 def _moved_face(face: Face, opening_mm: float, licking: bool, rotation: Array, translation: Array) -> Image:

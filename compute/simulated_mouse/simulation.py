@@ -15,6 +15,7 @@ Examples
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from compute.errors import OrofacialError
+from compute.errors import NotInstalledError, OrofacialError
 from compute.simulated_mouse.anatomy import (
     CAMERAS,
     EDGES,
@@ -33,10 +34,10 @@ from compute.simulated_mouse.anatomy import (
     SimulatedMouse,
     View,
     jaw_angle_rad,
+    pivot_mm,
     rest_nodes_mm,
     rotation_y,
 )
-from compute.simulated_mouse.rendering import draw_frames, face_before, pivot_mm
 from compute.simulated_mouse.session import SimulatedSession
 
 __all__ = [
@@ -214,9 +215,15 @@ def render(
     ------
     SimulationError
         If there is no such camera.
+    NotInstalledError
+        If OpenCV, which draws, is not installed.
     """
     if camera not in session.views:
         raise SimulationError(f"no camera {camera!r}; there are {', '.join(session.views)}")
+    if importlib.util.find_spec("cv2") is None:
+        raise NotInstalledError("OpenCV, which draws the mouse, is not installed here: pip install 'orofacial[sleap]'")
+    from compute.simulated_mouse.rendering import draw_frames, face_before
+
     stop = session.n_frames if stop is None else min(stop, session.n_frames)
     return draw_frames(session, camera, start, stop, face_before(session.mouse, session.views[camera]))
 

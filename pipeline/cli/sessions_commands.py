@@ -68,6 +68,7 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
     connect(context)
     from pipeline.cli.progress import ProgressDisplay
     from pipeline.work import populate as work
+    from pipeline.work.installed import describe_left
     from pipeline.work.jobs import describe
 
     if retry_failed:
@@ -78,14 +79,17 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
         print_json(summary)
     else:
         done = ", ".join(f"{n} {table}" for table, n in summary.computed.items() if n)
-        console.print(f"computed: {done}" if done else "nothing to compute: everything is up to date")
+        if done or not summary.left:
+            console.print(f"computed: {done}" if done else "nothing to compute: everything is up to date")
+        if summary.left:
+            errors.print(describe_left(summary.left), markup=False)
         for failure in summary.failed:
             errors.print(f"failed: {failure['table']} {describe(failure['key'])}: {failure['message']}", markup=False)
         if summary.failed:
             next_step("mend the cause, then: orofacial retry")
         elif done:
             next_step("orofacial status, orofacial report -o report.html")
-    sys.exit(1 if summary.failed else 0)
+    sys.exit(1 if summary.failed or (summary.left and not summary.computed) else 0)
 
 
 @click.command()

@@ -10,6 +10,8 @@ import rich_click as click
 from pipeline.cli.shared import connect, json_option, says_errors
 from pipeline.terminal import console, next_step, print_json, print_table
 
+_MARKS = {True: "[green]works[/]", False: "[bold red]does not work[/]", None: "[dim]not here[/]"}
+
 
 @click.command()
 @json_option
@@ -45,16 +47,17 @@ def doctor(context: click.Context, as_json: bool) -> None:
     from pipeline.settings import load_settings
 
     checks = check_all(load_settings(context.find_root().obj))
+    works = all(check.ok is not False for check in checks)
     if as_json:
-        print_json({"checks": checks, "ok": all(check.ok for check in checks)})
+        print_json({"checks": checks, "ok": works})
     else:
         for check in checks:
-            mark = "[green]works[/]" if check.ok else "[bold red]does not work[/]"
+            mark = _MARKS[check.ok]
             console.print(f"{mark}  [bold]{check.name}[/]  ", end="")
             console.print(check.found, markup=False)
             if check.advice:
                 console.print(f"       do: {check.advice}", markup=False)
-    sys.exit(0 if all(check.ok for check in checks) else 1)
+    sys.exit(0 if works else 1)
 
 
 @click.group()

@@ -34,9 +34,14 @@ def work(context: click.Context, device: str | None, until_empty: bool, as_json:
     stopped goes back into the queue; one that fails is set aside until `orofacial retry`. Each job done is one line.
     """
     connect(context)
+    from compute.estimators import not_installed
+    from pipeline.work.installed import check_device
     from pipeline.work.worker import Worker
 
+    check_device(device)  # type: ignore[arg-type]
     _log_lines()
+    for absent in not_installed().values() if device is None else ():
+        logging.getLogger("orofacial").info("%s. Jobs that need it are left to other workers", absent)
     summary = Worker(device, until_empty=until_empty).run()  # type: ignore[arg-type]
     if as_json:
         print_json(summary)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from compute.errors import ModelError
+from compute.errors import ModelError, NotInstalledError
+from compute.estimators import not_installed
 from pipeline.work.jobs import retry_failed
 from pipeline.work.populate import populate
 from pipeline.work.worker import Listener
-from schemas.model import DeployedModel, Model, ModelEvaluation, Training
+from schemas.model import DeployedModel, Model, ModelEvaluation, Training, TrainingConfig
 
 
 def train_task(task: dict[str, Any], listener: Listener | None = None) -> str:
@@ -18,7 +19,12 @@ def train_task(task: dict[str, Any], listener: Listener | None = None) -> str:
     ------
     ModelError
         If the training failed; the message says why.
+    NotInstalledError
+        If the estimator is not installed here. The training waits for a worker that has it.
     """
+    absent = not_installed().get((TrainingConfig & task).fetch1("estimator"))
+    if absent:
+        raise NotInstalledError(f"{absent}. The training waits in the queue for a worker that has it")
     retry_failed((Training, ModelEvaluation), task)
     summary = populate(listener, tables=(Training, ModelEvaluation), restriction=task)
     for failure in summary.failed:

@@ -23,6 +23,7 @@ from pipeline.database.datajoint_setup import import_datajoint
 from pipeline.settings import Settings, WorkerLimits
 from pipeline.work import jobs, slurm
 from pipeline.work.dead_workers import release_dead
+from pipeline.work.installed import describe_left, left_to_others, only_installed
 from pipeline.work.owners import one_at_a_time
 from schemas.making.resources import Device
 
@@ -72,7 +73,7 @@ class ClusterPass:
         Jobs that were taken back from workers that are gone.
     classes : list of ClassPass
     warnings : list of str
-        Settings that do not go with what the tables say they need.
+        Settings that do not go with what the tables say they need, and jobs that this installation cannot do.
     """
 
     where: Literal["slurm", "here"]
@@ -121,7 +122,9 @@ def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = Non
             jobs.refresh()
         counts = _counts(refreshed=not dry_run)
         classes = [_start_missing(settings, device, *counts[device], dry_run, on_slurm) for device in DEVICES]
-    return ClusterPass("slurm" if on_slurm else "here", n_released, classes, memory_warnings(settings))
+        left = describe_left(left_to_others(jobs.TABLES, {}))
+    warnings = [*memory_warnings(settings), *([left] if left else [])]
+    return ClusterPass("slurm" if on_slurm else "here", n_released, classes, warnings)
 
 
 def memory_warnings(settings: Settings) -> list[str]:
@@ -159,9 +162,9 @@ def _counts(*, refreshed: bool) -> dict[Device, tuple[int, int]]:
 
 
 def _new_keys(table: Any) -> Any:
-    """Keys that a refresh would add to the table's jobs."""
+    """Keys that a refresh would add to the table's jobs, and that this installation can compute."""
     to_do = table().key_source - table().proj()
-    return to_do.restrict(dj.Not(table.jobs), semantic_check=False)
+    return only_installed(to_do.restrict(dj.Not(table.jobs), semantic_check=False), table)
 
 
 def worker_command(settings: Settings, device: Device) -> list[str]:

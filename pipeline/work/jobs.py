@@ -25,6 +25,7 @@ import datajoint as dj
 
 from compute.errors import DatabaseError
 from compute.text import session_name
+from pipeline.work.installed import left_to_others, only_installed
 from pipeline.work.owners import one_at_a_time
 from schemas.making.resources import Device
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError
@@ -81,15 +82,16 @@ def tables_for(device: Device | None) -> tuple[type[dj.Computed], ...]:
 
 
 def pending(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobCount]:
-    """Count the jobs of each class of resources, as the last `refresh` left them."""
+    """Count the jobs of each class of resources that this installation can do, as the last `refresh` left them."""
     counts: dict[Device, JobCount] = {"gpu": JobCount(), "cpu": JobCount()}
     for table in tables:
         progress = table.jobs.progress()
+        n_pending = progress["pending"] - sum(left_to_others((table,), {}).values())
         before = counts[table.resources.device]
         counts[table.resources.device] = JobCount(
-            before.pending + progress["pending"],
+            before.pending + n_pending,
             before.reserved + progress["reserved"],
-            max(before.memory_gb, table.resources.memory_gb if progress["pending"] else 0.0),
+            max(before.memory_gb, table.resources.memory_gb if n_pending else 0.0),
         )
     return counts
 
@@ -134,7 +136,7 @@ def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, An
 
 
 class Waiting:
-    """The jobs of a table that wait to be taken.
+    """The jobs of a table that wait to be taken, as far as their estimator is installed here.
 
     Parameters
     ----------
@@ -149,6 +151,7 @@ class Waiting:
         self._jobs = table.jobs
         self._key_names = tuple(self._jobs.primary_key)
         waiting = self._jobs.pending & restriction & "scheduled_time <= CURRENT_TIMESTAMP(3)"
+        waiting = only_installed(waiting, table)
         first = dj.Top(limit=_N_TRIES, order_by=["priority", "scheduled_time"])
         self._query = (waiting.proj("priority") & first).make_sql((*self._key_names, "priority"))
 

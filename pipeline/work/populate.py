@@ -8,6 +8,7 @@ from typing import Any
 
 import datajoint as dj
 
+from pipeline.work.installed import left_to_others
 from pipeline.work.jobs import TABLES, retry_failed
 from pipeline.work.worker import Listener, Summary, Worker
 
@@ -22,6 +23,7 @@ def populate(
 ) -> Summary:
     """Compute all rows that are missing, in this process, beside others that may do the same.
 
+    Jobs whose estimator is not installed here are left to other workers; ``Summary.left`` counts them.
     A job that fails is set aside with its reason, and the others go on. Stopped by Ctrl-C or SIGTERM, the running job
     is put back and everything finished stays.
 
@@ -45,4 +47,5 @@ def populate(
         raise KeyboardInterrupt
     if summary.stopped_by is not None:
         sys.exit(128 + summary.stopped_by)
+    summary.left = left_to_others(tables, restriction or {})
     return summary

@@ -69,6 +69,8 @@ class Summary:
     """Number of new rows by table."""
     failed: list[dict[str, Any]] = field(default_factory=list)
     """Table, key and message of each job that failed."""
+    left: dict[str, int] = field(default_factory=dict)
+    """Number of jobs by table that were left to other workers, since their estimator is not installed here."""
     stopped_by: int | None = None
     """The signal that stopped it, if one did."""
 

@@ -18,7 +18,10 @@ class Resources:
         Which workers take it. A GPU's jobs also run on a CPU, slowly, for a worker that takes everything.
     memory_gb : float
         (GB) main memory of the process at its largest.
+    estimator : bool
+        Whether it runs the estimator of its model or training configuration, whose package not every machine has.
     """
 
     device: Device = "cpu"
     memory_gb: float = 1.0
+    estimator: bool = False

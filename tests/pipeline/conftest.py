@@ -94,7 +94,7 @@ def start_postgresql(
 @contextlib.contextmanager
 def new_mariadb() -> Iterator[MariaDB]:
     """A MariaDB with a folder of its own, to be started."""
-    if shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+    if not MariaDB.is_installed():
         pytest.fail("these tests need MariaDB's server: apt-get install mariadb-server")
     server = MariaDB(ADMINISTRATOR_PASSWORD)
     try:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from compute.estimators import check_installed
+
 _LOUD_LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
 
@@ -22,7 +24,13 @@ def sleap_nn_runtime(n_threads: int) -> Iterator[None]:
     ----------
     n_threads : int
         Threads that torch may use for one operation.
+
+    Raises
+    ------
+    NotInstalledError
+        If sleap-nn is not installed.
     """
+    check_installed("sleap")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Both set up their loggers when they are imported, which would undo what is set below.
@@ -54,7 +62,13 @@ def choose_device(device: str = "auto") -> str:
     ----------
     device : str
         ``auto`` takes the first of ``cuda``, ``mps`` and ``cpu`` that this machine has; any other name is kept.
+
+    Raises
+    ------
+    NotInstalledError
+        If sleap-nn is not installed.
     """
+    check_installed("sleap")
     if device != "auto":
         return device
     import torch

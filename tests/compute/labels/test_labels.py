@@ -111,11 +111,12 @@ def test_a_missing_image_is_named(tmp_path):
         read_labels(path)
 
 
-def test_color_images_become_gray(tmp_path):
+@pytest.mark.parametrize("n_channels", [3, 4], ids=["RGB", "RGB and alpha"])
+def test_color_images_become_gray(tmp_path, n_channels):
     _, position, _ = make_arrays()
-    color = np.random.default_rng(1).integers(0, 256, (5, 40, 60, 3), np.uint8)
+    color = np.random.default_rng(1).integers(0, 256, (5, 40, 60, n_channels), np.uint8)
     labels = read_labels(write_csv(tmp_path, color, position))
-    expected = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in color]
+    expected = [cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY) for image in color]
     np.testing.assert_array_equal(images_of(labels), expected)
 
 

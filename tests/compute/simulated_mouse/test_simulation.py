@@ -9,9 +9,9 @@ import pytest
 from scipy.signal import periodogram
 
 from compute.simulated_mouse import simulation
-from compute.simulated_mouse.anatomy import CAMERAS, EDGES, JAW_HINGE_MM, JAW_NODE, NODES, rest_nodes_mm
+from compute.simulated_mouse.anatomy import CAMERAS, EDGES, JAW_HINGE_MM, JAW_NODE, NODES, pivot_mm, rest_nodes_mm
 from compute.simulated_mouse.face import Face
-from compute.simulated_mouse.rendering import blur_kernel, draw_frames, pivot_mm
+from compute.simulated_mouse.rendering import blur_kernel, draw_frames, face_before
 from compute.simulated_mouse.simulation import SimulationError, render, simulate_mouse, simulate_session
 
 RIGID = [node for node in NODES if node != "jaw_tip"]
@@ -162,7 +162,7 @@ def test_the_picture_shows_each_node_where_it_truly_is(camera):
     session = simulate_session(bald, seed=9, n_frames=400)
     truth = session.position_px[camera]
     nodes_mm = rest_nodes_mm(bald)
-    plain = simulation.face_before(bald, session.views[camera])
+    plain = face_before(bald, session.views[camera])
     marked = Face(bald, session.views[camera], np.delete(nodes_mm, JAW_NODE, axis=0), nodes_mm[[JAW_NODE]])
     for frame in (int(np.argmax(session.jaw_opening_mm)), int(np.argmax(truth[:, 0, 1]))):
         pair = [next(draw_frames(session, camera, frame, frame + 1, face)).astype(float) for face in (plain, marked)]

@@ -1,0 +1,66 @@
+"""Which jobs this installation can do: those of an estimator that is not installed here are left to other workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datajoint as dj
+
+from compute import estimators
+from compute.errors import NotInstalledError
+from schemas.making.resources import Device
+from schemas.model import Model, TrainingConfig
+
+
+def only_installed(jobs: Any, table: dj.Computed | type[dj.Computed]) -> Any:
+    """Jobs, or keys, of a table without those whose estimator is not installed here."""
+    absent = _absent(table)
+    return jobs.restrict((_owner(table) - absent).proj(), semantic_check=False) if absent else jobs
+
+
+def left_to_others(tables: tuple[type[dj.Computed], ...], restriction: dict[str, Any]) -> dict[str, int]:
+    """Number of pending jobs whose estimator is not installed here, by table; tables without any are left out."""
+    counts = {}
+    for table in tables:
+        absent = _absent(table)
+        if absent:
+            pending = (table.jobs.pending & restriction).restrict((_owner(table) & absent).proj(), semantic_check=False)
+            counts[table.__name__] = len(pending)
+    return {name: count for name, count in counts.items() if count}
+
+
+def describe_left(counts: dict[str, int]) -> str:
+    """What `left_to_others` counted, for people; empty where nothing is left.
+
+    Examples
+    --------
+    >>> describe_left({})
+    ''
+    """
+    if not counts:
+        return ""
+    jobs = ", ".join(f"{count} {table}" for table, count in counts.items())
+    return f"left to other workers: {jobs}. {'. '.join(estimators.not_installed().values())}"
+
+
+def check_device(device: Device | None) -> None:
+    """Refuse a worker for a GPU where an estimator is missing: only an estimator's jobs want a GPU.
+
+    Raises
+    ------
+    NotInstalledError
+        If one is missing.
+    """
+    absent = estimators.not_installed()
+    if device == "gpu" and absent:
+        raise NotInstalledError(". ".join(absent.values()))
+
+
+def _absent(table: dj.Computed | type[dj.Computed]) -> list[dict[str, str]]:
+    """Restriction to the estimators that a table's jobs may want and that are not installed; empty: all can be done."""
+    return [{"estimator": name} for name in estimators.not_installed()] if table.resources.estimator else []
+
+
+def _owner(table: dj.Computed | type[dj.Computed]) -> type[dj.Manual]:
+    """The table that names the estimator of each of a table's jobs."""
+    return Model if "model_id" in table.primary_key else TrainingConfig
