@@ -103,17 +103,25 @@ def connect(settings: Settings, *, read_only: bool = False) -> Any:
     dj = import_datajoint()
     check_configuration_file(dj)
     name = _name(settings)
+    server = None if server_is_configured() else EmbeddedServer(settings.data_folder / DATABASE_FOLDER_NAME)
+    if read_only and server is not None:
+        _check_database_exists(server)
     if _session is not None:
         old = _session.connection
         is_same = _session.settings == settings and (old.name, old.read_only) == (name, read_only)
         if is_same and _is_alive(old):
             return old
-        disconnect("its connection was lost" if is_same else f"{name}{read_only * ', read-only,'} was opened after it")
+        turned_to = f"this process turned to {name}{' read-only' if read_only else ''}"
+        disconnect("its connection was lost" if is_same else turned_to)
+    _session = _begin(dj, settings, server, name, read_only)
+    atexit.register(disconnect)
+    return _session.connection
+
+
+def _begin(dj: Any, settings: Settings, server: EmbeddedServer | None, name: str, read_only: bool) -> _Session:
+    """Start the server, configure DataJoint and connect; if something fails all is as it was before."""
     previous = Previous.of(dj)
-    server = None if server_is_configured() else EmbeddedServer(settings.data_folder / DATABASE_FOLDER_NAME)
     try:
-        if read_only and server is not None:
-            _check_database_exists(server)
         configure_stores(dj, settings, create=not read_only)
         if server is not None:
             server.enter()
@@ -126,9 +134,7 @@ def connect(settings: Settings, *, read_only: bool = False) -> Any:
         if server is not None:
             server.leave()
         raise
-    _session = _Session(settings, connection, server, previous)
-    atexit.register(disconnect)
-    return connection
+    return _Session(settings, connection, server, previous)
 
 
 def disconnect(reason: str = "it was closed") -> None:
