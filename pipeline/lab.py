@@ -84,11 +84,9 @@ def connect(data_folder: str | Path | None = None, *, settings: Settings | None 
 def _activate(settings: Settings, connection: Any) -> None:
     """Bind the tables, creating what is missing unless the lab is read-only."""
     import schemas
-    from pipeline.database.datajoint_setup import quiet_about_job_tables
 
     try:
-        with quiet_about_job_tables():
-            schemas.activate(settings.schema_prefix, connection)
+        schemas.activate(settings.schema_prefix, connection)
     except DatabaseError as error:
         if not connection.read_only:
             raise

@@ -7,6 +7,7 @@ and commands that only ask the database start sooner.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -66,7 +67,8 @@ def activate(prefix: str, connection: Any) -> None:
             _activate(module.schema, name, connection, creates)
         columns = _columns(connection)
         if creates:
-            _declare_jobs(columns)
+            with _without_type_warnings():
+                _declare_jobs(columns)
     _check_columns(columns)
 
 
@@ -125,6 +127,21 @@ def _columns(connection: Any) -> dict[tuple[str, str], set[str]]:
     ):
         found.setdefault((schema, table), set()).add(column)
     return found
+
+
+@contextmanager
+def _without_type_warnings() -> Iterator[None]:
+    """Hold back DataJoint's warnings about the types of columns in its own job tables, which nobody here declares."""
+    logger = logging.getLogger("datajoint")
+    logger.addFilter(_is_no_type_warning)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_type_warning)
+
+
+def _is_no_type_warning(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Native type ")
 
 
 def _declare_jobs(columns: dict[tuple[str, str], set[str]]) -> None:

@@ -139,21 +139,6 @@ def tls_option(dj: Any, settings: Settings) -> Any:
 
 
 @contextmanager
-def quiet_about_job_tables() -> Iterator[None]:
-    """Hold back DataJoint's warnings about the types of columns in its own job tables, which nobody here declares."""
-    logger = logging.getLogger("datajoint")
-    logger.addFilter(_is_no_type_warning)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_is_no_type_warning)
-
-
-def _is_no_type_warning(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("Native type ")
-
-
-@contextmanager
 def quiet() -> Iterator[None]:
     """Hold back DataJoint's lines on its configuration, TLS and MariaDB: what fails is raised anyway."""
     logger = logging.getLogger("datajoint")

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from compute.errors import DatabaseError
 from pipeline.database import connection as database
-from pipeline.database.datajoint_setup import import_datajoint, quiet_about_job_tables, tls_is_required
+from pipeline.database.datajoint_setup import import_datajoint, tls_is_required
 from pipeline.database.passwords import hidden, read_password, secrets_folder, write_new_password
 from pipeline.settings import Settings
 
@@ -202,8 +202,7 @@ def _declare(settings: Settings, connection: Any) -> list[tuple[str, str]]:
     """Create what is missing, job tables too; return the schema and name of every table."""
     import schemas
 
-    with quiet_about_job_tables():
-        schemas.activate(settings.schema_prefix, connection)
+    schemas.activate(settings.schema_prefix, connection)
     names = schemas.names(settings.schema_prefix)
     listed = ", ".join("%s" for _ in names)
     query = "SELECT table_schema, table_name FROM information_schema.tables"
