@@ -289,7 +289,6 @@ import datajoint as dj
 dj.config.safemode, dj.config.loglevel = {safemode}, {loglevel!r}
 stream, filters = dj.logger.handlers[0].stream, list(dj.logger.filters)
 before = repr(dj.config.model_dump())
-import sys
 import orofacial
 with orofacial.connect({folder!r}) as lab:
     assert dj.config.safemode is {safemode} and dj.config.loglevel == {loglevel!r}
