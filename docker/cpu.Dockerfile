@@ -11,6 +11,7 @@ COPY compute compute
 COPY schemas schemas
 COPY ingest ingest
 COPY pipeline pipeline
+COPY orofacial orofacial
 RUN TORCH_INDEX_URL="$TORCH_INDEX_URL" docker/install.sh python /opt/orofacial "$EXTRAS"
 
 FROM python:3.12.11-slim-bookworm

@@ -9,6 +9,7 @@ COPY compute compute
 COPY schemas schemas
 COPY ingest ingest
 COPY pipeline pipeline
+COPY orofacial orofacial
 RUN docker/install.sh python /opt/orofacial sleap
 
 FROM python:3.12.11-slim-bookworm

@@ -7,8 +7,10 @@ and commands that only ask the database start sooner.
 
 from __future__ import annotations
 
+import logging
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from datajoint import Computed
@@ -27,7 +29,21 @@ _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
 
 _MODULES = (subject, session, labels, model, pose, track, metric, worker)
 
-__all__ = ["activate", "codecs", "labels", "metric", "model", "names", "pose", "session", "subject", "track", "worker"]
+__all__ = [
+    "activate",
+    "codecs",
+    "is_active",
+    "labels",
+    "metric",
+    "model",
+    "names",
+    "pose",
+    "session",
+    "subject",
+    "tables",
+    "track",
+    "worker",
+]
 
 
 def activate(prefix: str, connection: Any) -> None:
@@ -61,7 +77,8 @@ def activate(prefix: str, connection: Any) -> None:
             _activate(schema, name, connection, creates)
         if creates and not _all_declared(columns):
             columns = read_columns(connection, names(prefix))
-            _declare_jobs(columns)
+            with _without_type_warnings():
+                _declare_jobs(columns)
     _check_columns(columns)
 
 
@@ -70,13 +87,40 @@ def _activate(schema: Any, name: str, connection: Any, creates: bool) -> None:
         return
     schema.database = None
     try:
-        schema.activate(name, connection=connection, create_schema=creates, create_tables=creates)
+        with nullcontext() if creates else _without_first_rows(schema):
+            schema.activate(name, connection=connection, create_schema=creates, create_tables=creates)
     except (AccessError, DataJointError) as error:
         raise _incomplete(name, " ".join(str(part) for part in error.args)) from error
     missing = [] if creates else [cls.__name__ for cls, _ in schema.declare_list if not cls().is_declared]
     if missing:
         schema.database = None
         raise _incomplete(name, f"no table {', '.join(missing)}")
+
+
+@contextmanager
+def _without_first_rows(schema: Any) -> Iterator[None]:
+    """Keep DataJoint from inserting the rows that lookup tables start with: they are the administrator's to make."""
+    contents = {cls: vars(cls)["contents"] for cls, _ in schema.declare_list if "contents" in vars(cls)}
+    try:
+        for cls in contents:
+            cls.contents = ()
+        yield
+    finally:
+        for cls, rows in contents.items():
+            cls.contents = rows
+
+
+def is_active(prefix: str, connection: Any) -> bool:
+    """Whether the tables are bound to the schemas of this prefix on this connection."""
+    return all(
+        module.schema.database == name and module.schema.connection is connection
+        for module, name in zip(_MODULES, names(prefix), strict=True)
+    )
+
+
+def tables() -> list[Any]:
+    """The classes of all tables, without their parts."""
+    return [cls for module in _MODULES for cls, _ in module.schema.declare_list]
 
 
 def names(prefix: str) -> list[str]:
@@ -101,6 +145,21 @@ def _all_declared(columns: Columns) -> bool:
 
 def _jobs_names(cls: Any) -> list[str]:
     return [jobs_name(cls.table_name)] if issubclass(cls, Computed) else []
+
+
+@contextmanager
+def _without_type_warnings() -> Iterator[None]:
+    """Hold back DataJoint's warnings about the types of columns in its own job tables, which nobody here declares."""
+    logger = logging.getLogger("datajoint")
+    logger.addFilter(_is_no_type_warning)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_type_warning)
+
+
+def _is_no_type_warning(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Native type ")
 
 
 def _declare_jobs(columns: Columns) -> None:

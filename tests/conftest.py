@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from compute.tracks import Tracks
 from compute.video import write_video
-from pipeline.database.connection import connect, disconnect
+from pipeline.database.connection import disconnect
+from pipeline.lab import connect
 from pipeline.settings import Settings
 from schemas.making.provenance import recording
 
@@ -62,10 +63,7 @@ def settings(data_folder: Path) -> Settings:
 @pytest.fixture(scope="module")
 def database(settings: Settings) -> Settings:
     """Connected and activated."""
-    import schemas
-
-    schemas.activate(settings.schema_prefix, connect(settings))
-    return settings
+    return connect(settings=settings).settings
 
 
 def blob_frames(n_frames: int, seed: int = 0, width: int = 64, height: int = 48) -> Iterator[NDArray[np.uint8]]:

@@ -11,10 +11,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for folder in ("compute", "schemas", "ingest", "pipeline")
+    for folder in ("compute", "schemas", "ingest", "pipeline", "orofacial")
     for path in (ROOT / folder).rglob("*.py")
-    # Those of pipeline/query need a database: tests/pipeline/test_query.py runs them on one.
-    if ">>> " in path.read_text(encoding="utf-8") and path.parent != ROOT / "pipeline" / "query"
+    # These need a database: tests/pipeline/query/test_query.py and tests/pipeline/test_why.py run them on one.
+    if ">>> " in path.read_text(encoding="utf-8")
+    and path.parent != ROOT / "pipeline" / "query"
+    and path != ROOT / "pipeline" / "lab.py"
 )
 
 

@@ -148,7 +148,7 @@ def times_of(path: Path, n_frames: int, fps: float | None) -> NDArray[np.float64
         If no frame rate was given.
     """
     if fps is None:
-        raise ExportError(f"{path} holds no times of its frames; give the frame rate with --fps")
+        raise ExportError(f"{path} holds no times of its frames; give the frame rate: fps=..., or --fps in a shell")
     return np.arange(n_frames) / fps
 
 

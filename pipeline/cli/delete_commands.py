@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors, session_key
+from pipeline.cli.shared import connect, json_option, says_errors
 from pipeline.terminal import console, errors, print_json, print_table
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
@@ -30,6 +30,7 @@ def delete() -> None:
 def delete_session(context: click.Context, session: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete SESSION, such as mouse01/2026-03-02_1, from the database, and all that was computed from it."""
     settings = connect(context)
+    from pipeline.query.sessions import session_key
     from pipeline.stores.deletion import plan_session
 
     _carry_out(plan_session(session_key(session, settings)), dry_run, yes, as_json)

@@ -65,8 +65,8 @@ def export(
     """
     settings = connect(context)
     from pipeline import query
-    from pipeline.cli.shared import session_key
     from pipeline.query.export import export_rows
+    from pipeline.query.sessions import session_key
     from schemas.track import FilterMethod
 
     restriction: list[object] = [] if where is None else [where]

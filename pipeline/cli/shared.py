@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -22,6 +24,7 @@ def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        quiet_datajoint()
         # SIGTERM would skip every clean-up, the embedded database's too.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
@@ -41,6 +44,20 @@ def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def quiet_datajoint() -> None:
+    """Let DataJoint log warnings only, and on stderr: stdout belongs to a command's result.
+
+    A ``loglevel`` in DataJoint's own configuration wins. Call it before DataJoint is imported.
+    """
+    os.environ["DJ_LOG_STREAM"] = "stderr"
+    logging.getLogger("datajoint").addFilter(_is_for_users)
+
+
+def _is_for_users(record: logging.LogRecord) -> bool:
+    config = getattr(sys.modules.get("datajoint"), "config", None)
+    return record.levelno >= logging.WARNING or (config is not None and "loglevel" in config.model_fields_set)
+
+
 def connect(context: click.Context) -> Any:
     """Connect to the database and activate the tables; return the settings.
 
@@ -49,40 +66,15 @@ def connect(context: click.Context) -> Any:
     OrofacialError
         If the settings, the database or a store cannot be used.
     """
-    from pipeline.database.connection import connect as connect_database
-    from pipeline.settings import load_settings
-
-    settings = load_settings(context.find_root().obj)
-    connection = connect_database(settings)
-    import schemas
+    from pipeline.lab import connect as connect_lab
 
     try:
-        schemas.activate(settings.schema_prefix, connection)
+        return connect_lab(context.find_root().obj).settings
     except OldDatabaseError as error:
         if context.params.get("as_json"):
             raise
         from pipeline.cli.upgrading import offer_upgrade
+        from pipeline.settings import load_settings
 
-        offer_upgrade(settings, error)
-    return settings
-
-
-def session_key(text: str, settings: Any) -> dict[str, Any]:
-    """Key of the session that a person named: `mouse01/2026-03-02_1`, or the path of its folder.
-
-    Raises
-    ------
-    SessionError
-        If the text names no session, or there is no such session.
-    """
-    from compute.errors import SessionError
-    from ingest.layout import parse_name
-    from schemas.session import Session
-
-    path = text.rstrip("/")
-    name = parse_name(path) or parse_name(path, settings.session_pattern)
-    if name is None:
-        raise SessionError(f"{text!r} names no session; expected <mouse>/<date>_<number>, such as mouse01/2026-03-02_1")
-    if not Session & name.key:
-        raise SessionError(f"no session {name} in the database; 'orofacial status' lists those there are")
-    return name.key
+        offer_upgrade(load_settings(context.find_root().obj), error)
+        return connect_lab(context.find_root().obj).settings

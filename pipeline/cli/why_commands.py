@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors, session_key
+from pipeline.cli.shared import connect, json_option, says_errors
 from pipeline.terminal import console, print_json
 
 
@@ -35,16 +35,10 @@ def why(
     Video, labels, model, estimation and filter: with hashes, parameters, versions, machines and times.
     """
     settings = connect(context)
-    from pipeline import query
+    from pipeline.query.sessions import tracks_of_session
     from pipeline.why import chain
 
-    key = session_key(session, settings)
-    mouse, day = str(key["mouse_id"]), {name: key[name] for name in ("session_date", "session_number")}
-    selection = query.tracks(mouse=mouse, camera=camera, node=node, filter=filter_method, model=model, restriction=day)
-    if not selection.rows:
-        raise query.QueryError(
-            f"no tracks of {session} with filter {filter_method} have been computed; see 'orofacial status'"
-        )
+    selection = tracks_of_session(session, settings, camera=camera, node=node, filter=filter_method, model=model)
     chains = [chain(row, node) for row in selection.rows]
     if as_json:
         print_json({"chains": chains})

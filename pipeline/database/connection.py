@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from compute.errors import DatabaseError
 from pipeline.database.datajoint_setup import (
+    Previous,
     check_configuration_file,
     configure_stores,
     import_datajoint,
@@ -66,20 +67,19 @@ class DatabaseStatus:
 
 @dataclass
 class _Session:
-    """What this process is connected to, and DataJoint's configuration from before."""
+    """What this process is connected to, and what DataJoint had before."""
 
     settings: Settings
     connection: Any
     server: EmbeddedServer | None
-    previous_database: Any
-    previous_stores: dict[str, Any]
+    previous: Previous
 
 
 _session: _Session | None = None
 
 
-def connect(settings: Settings) -> Any:
-    """Connect DataJoint to the database, and configure its stores.
+def connect(settings: Settings, *, read_only: bool = False) -> Any:
+    """Connect DataJoint to the database, and configure its stores. People use `pipeline.lab.connect`.
 
     With the same settings and a connection that is alive, the same connection is returned; with others
     the old one is closed first. At the end of the process the connection is closed by itself.
@@ -88,10 +88,12 @@ def connect(settings: Settings) -> Any:
     ----------
     settings : Settings
         See `pipeline.settings.load_settings`.
+    read_only : bool
+        Make no folder and no database, and let the server refuse every change.
 
     Returns
     -------
-    datajoint.Connection
+    pipeline.database.lab_connection.LabConnection
         Also what ``datajoint.conn()`` returns from now on.
 
     Raises
@@ -100,49 +102,69 @@ def connect(settings: Settings) -> Any:
         If the database or a store cannot be used: what was tried, what was found, what to do.
     """
     global _session
-    if _session is not None:
-        if _session.settings == settings and _is_alive(_session.connection):
-            return _session.connection
-        disconnect()
     dj = import_datajoint()
     check_configuration_file(dj)
-    previous_database, previous_stores = dj.config.database, dict(dj.config.stores)
+    name = _name(settings)
     server = None if server_is_configured() else EmbeddedServer(settings.data_folder / DATABASE_FOLDER_NAME)
+    if read_only and server is not None:
+        _check_database_exists(server)
+    if _session is not None:
+        old = _session.connection
+        is_same = _session.settings == settings and (old.name, old.read_only) == (name, read_only)
+        if is_same and _is_alive(old):
+            return old
+        turned_to = f"this process turned to {name}{' read-only' if read_only else ''}"
+        disconnect("its connection was lost" if is_same else turned_to)
+    _session = _begin(dj, settings, server, name, read_only)
+    atexit.register(disconnect)
+    return _session.connection
+
+
+def _begin(dj: Any, settings: Settings, server: EmbeddedServer | None, name: str, read_only: bool) -> _Session:
+    """Start the server, configure DataJoint and connect; if something fails all is as it was before."""
+    previous = Previous.of(dj)
     try:
-        configure_stores(dj, settings)
+        configure_stores(dj, settings, create=not read_only)
         if server is not None:
             server.enter()
-            dj.config.database = _embedded_configuration(previous_database, server)
-        connection = _open(dj, settings)
-        _give_room(connection)
+            dj.config.database = _embedded_configuration(previous.database, server)
+        if read_only:
+            dj.config.database = dj.config.database.model_copy(update={"create_tables": False})
+        connection = dj.instance._singleton_connection = _open(dj, settings, name, read_only)
     except BaseException:
-        dj.config.database, dj.config.stores = previous_database, previous_stores
+        previous.restore(dj)
         if server is not None:
             server.leave()
         raise
-    _session = _Session(settings, connection, server, previous_database, previous_stores)
-    atexit.register(disconnect)
-    return connection
+    return _Session(settings, connection, server, previous)
 
 
-def disconnect() -> None:
+def disconnect(reason: str = "it was closed") -> None:
     """Close the connection, and stop the embedded server if nobody else uses it.
 
     DataJoint's configuration becomes what it was before `connect`. Without a connection nothing happens.
+
+    Parameters
+    ----------
+    reason : str
+        Why; told to whoever still uses the connection.
     """
     global _session
     if _session is None:
         return
     session, _session = _session, None
     atexit.unregister(disconnect)
-    dj = import_datajoint()
-    dj.config.database, dj.config.stores = session.previous_database, session.previous_stores
+    session.previous.restore(import_datajoint())
     try:
-        if session.connection.is_connected:
-            session.connection.close()
+        session.connection.end(reason)
     finally:
         if session.server is not None:
             session.server.leave()
+
+
+def is_current(connection: Any) -> bool:
+    """Whether this is the connection that this process has now."""
+    return _session is not None and _session.connection is connection
 
 
 def reconnect() -> None:
@@ -162,13 +184,20 @@ def reconnect() -> None:
     with quiet():
         connection.connect()
     connection._in_transaction = False
-    _give_room(connection)
 
 
-def _give_room(connection: Any) -> None:
-    """Let PostgreSQL hold a lab's keys in memory: DataJoint's "not in" takes hours when they do not fit."""
-    if connection.adapter.backend == "postgresql":
-        connection.query("SET work_mem = '256MB'")
+def _check_database_exists(server: EmbeddedServer) -> None:
+    if not server.cluster.exists():
+        raise DatabaseError(
+            f"{server.folder}: there is no database here, and none is made for a lab that is opened read-only. Check"
+            " the data folder (its name, or OROFACIAL_DATA_FOLDER), or open it once without read_only=True"
+        )
+
+
+def _name(settings: Settings) -> str:
+    """A lab for people: its data folder, or the server that is configured, and the prefix of its schemas."""
+    where = _address() if server_is_configured() else settings.data_folder
+    return f"{where} ({settings.schema_prefix})"
 
 
 @contextlib.contextmanager
@@ -246,7 +275,7 @@ def server_is_configured() -> bool:
     Secrets can only hold user and password, so that either of them counts as well.
     """
     own = _session is not None and _session.server is not None  # then the host in it is ours
-    database = _session.previous_database if own and _session else import_datajoint().config.database
+    database = _session.previous.database if own and _session else import_datajoint().config.database
     return bool({"host", "user", "password"} & database.model_fields_set)
 
 
@@ -264,7 +293,9 @@ def _embedded_configuration(database: Any, server: EmbeddedServer) -> Any:
     )
 
 
-def _open(dj: Any, settings: Settings) -> Any:
+def _open(dj: Any, settings: Settings, name: str, read_only: bool) -> Any:
+    from pipeline.database.lab_connection import LabConnection
+
     database = dj.config.database
     if database.user is None:
         raise DatabaseError(
@@ -274,7 +305,8 @@ def _open(dj: Any, settings: Settings) -> Any:
     password = dj.config["database.password"] or ""
     try:
         with quiet():
-            return dj.conn(user=database.user, password=password, reset=True, use_tls=tls_option(dj, settings))
+            where = (database.host, database.user, password, database.port, tls_option(dj, settings))
+            return LabConnection(*where, name=name, read_only=read_only)
     except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
         first_line = str(error).strip().partition("\n")[0]  # psycopg2 goes on with a question
         found = hidden(first_line.rstrip("."))

@@ -6,6 +6,8 @@ or ``datajoint.config`` in a running Python. Stores named there win over the fol
 `pipeline.settings.Settings`.
 """
 
+from __future__ import annotations
+
 import importlib
 import logging
 import os
@@ -13,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,12 @@ from pipeline.settings import Settings
 
 DEFAULT_STORE = "tracks"
 
+_CERTIFICATE_AUTHORITY = "PGSSLROOTCERT"
+"""Where libpq looks for the certificate that a server's is checked with."""
+
 
 def import_datajoint() -> Any:
-    """Import DataJoint quietly: without its notes on configuration, and with its log on stderr.
-
-    Warnings and errors are still logged; a ``loglevel`` in DataJoint's configuration wins.
+    """Import DataJoint quietly, without its notes on configuration; what the user configured stays as it is.
 
     Raises
     ------
@@ -38,19 +42,36 @@ def import_datajoint() -> Any:
                 importlib.import_module("datajoint")
         except ValueError as error:
             raise DatabaseError(f"DataJoint's environment variables (DJ_*) cannot be used: {error}") from error
-    dj = sys.modules["datajoint"]
-    for handler in dj.logger.handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
-            handler.setStream(sys.stderr)  # stdout belongs to a command's result
-    dj.logger.addFilter(_is_for_users)
-    dj.config.loglevel = dj.config.loglevel if "loglevel" in dj.config.model_fields_set else "WARNING"
-    dj.config.safemode = False  # it would ask on the terminal before each deletion
-    return dj
+    return sys.modules["datajoint"]
 
 
-def _is_for_users(record: logging.LogRecord) -> bool:
-    """Leave out DataJoint's warning about the types in its own job tables, which nobody here declares."""
-    return not record.getMessage().startswith("Native type ")
+@dataclass(frozen=True)
+class Previous:
+    """What DataJoint and the database's client had before a lab was opened, to be restored when it is closed."""
+
+    database: Any
+    stores: dict[str, Any]
+    connection: Any
+    certificate_authority: str | None
+
+    @classmethod
+    def of(cls, dj: Any) -> Previous:
+        """What they have now."""
+        return cls(
+            dj.config.database,
+            dict(dj.config.stores),
+            dj.instance._singleton_connection,
+            os.environ.get(_CERTIFICATE_AUTHORITY),
+        )
+
+    def restore(self, dj: Any) -> None:
+        """Give it back."""
+        dj.config.database, dj.config.stores = self.database, self.stores
+        dj.instance._singleton_connection = self.connection
+        if self.certificate_authority is None:
+            os.environ.pop(_CERTIFICATE_AUTHORITY, None)
+        else:
+            os.environ[_CERTIFICATE_AUTHORITY] = self.certificate_authority
 
 
 def check_configuration_file(dj: Any) -> None:
@@ -68,11 +89,11 @@ def check_configuration_file(dj: Any) -> None:
         ) from error
 
 
-def configure_stores(dj: Any, settings: Settings) -> None:
-    """Add those of the three file stores that DataJoint's own configuration does not name."""
+def configure_stores(dj: Any, settings: Settings, *, create: bool = True) -> None:
+    """Add those of the three file stores that DataJoint's own configuration does not name; make their folders."""
     folders = {"tracks": settings.tracks_store, "models": settings.models_store, "labels": settings.labels_store}
     missing = {name: folder for name, folder in folders.items() if name not in dj.config.stores}
-    for folder in (settings.data_folder, *missing.values()):
+    for folder in (settings.data_folder, *missing.values()) if create else ():
         _make_private_folder(folder)
     own = {name: {"protocol": "file", "location": str(folder)} for name, folder in missing.items()}
     dj.config.stores = {"default": DEFAULT_STORE, **dj.config.stores, **own}
@@ -110,7 +131,7 @@ def tls_option(dj: Any, settings: Settings) -> Any:
         return dj.config.database.use_tls
     if dj.config.database.backend == "postgresql":
         if settings.database_ca is not None:
-            os.environ["PGSSLROOTCERT"] = str(settings.database_ca)
+            os.environ[_CERTIFICATE_AUTHORITY] = str(settings.database_ca)
         return True
     if settings.database_ca is None:
         return {"check_hostname": False, "verify_mode": "none"}

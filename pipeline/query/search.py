@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datajoint.hash_registry import get_store_backend
+from datajoint.storage import StorageBackend
 
+from compute.errors import DatabaseError
 from pipeline.query.checks import QueryError, refusing, texts, time_span
 from pipeline.query.columns import DETAILS
 from pipeline.query.question import Question
@@ -76,7 +78,7 @@ def tracks(
     for line in found:
         stored = _stored(line)
         store = stored.get("store")
-        backends[store] = backends.get(store) or get_store_backend(store)
+        backends[store] = backends.get(store) or _backend(store)
         row = {name: line[name] for name in FilteredTrack.primary_key}
         rows.append({**row, "held_out": asked.is_held_out(row, trained)})
         fps = line["fps_numerator"] / line["fps_denominator"]
@@ -143,6 +145,16 @@ def _stored(line: dict[str, Any]) -> dict[str, Any]:
     stored = line["filtered_tracks"] if line["filtered_tracks"] is not None else line["raw_tracks"]
     result: dict[str, Any] = json.loads(stored) if isinstance(stored, (str, bytes)) else stored
     return result
+
+
+def _backend(store: str | None) -> StorageBackend:
+    try:
+        return get_store_backend(store)
+    except FileNotFoundError as error:
+        raise DatabaseError(
+            f"the folder of the store {store!r} is missing ({error}). Put it back, such as from a backup, or say where"
+            " it is in settings.toml or DataJoint's configuration"
+        ) from error
 
 
 def _with_nodes(selection: TrackSelection, nodes: tuple[str, ...]) -> TrackSelection:

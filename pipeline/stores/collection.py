@@ -34,6 +34,7 @@ from datajoint.storage import StorageBackend
 
 import schemas
 from compute.errors import OrofacialError
+from schemas.stored.publishing import check_writable
 
 STORES = ("tracks", "models")
 """The stores that are collected. The labels store is not: what people labelled is never removed."""
@@ -127,6 +128,7 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
 
 def remove(files: Sequence[StoredFile]) -> list[StoredFile]:
     """Remove files, unless a row points at them at this moment; return those that were removed."""
+    check_writable()
     removed = []
     for start in range(0, len(files), _BATCH):
         referenced = references()

@@ -10,14 +10,15 @@ from datajoint.table import Table
 from compute.errors import TracksError
 from compute.tracks import FILTER_COLUMNS, FORMAT_VERSION, Tracks
 from compute.tracks.parquet import to_parquet
-from schemas.stored.publishing import publish, remove_empty_parents, written_files
+from schemas.stored.publishing import check_writable, publish, remove_empty_parents, written_files
 from schemas.stored.references import TracksReference
 
 
 class _RecordedCodec(SchemaCodec, register=False):  # type: ignore[call-arg]
-    """A codec that remembers where it wrote, for `published_or_removed`."""
+    """A codec that remembers where it wrote, for `published_or_removed`; a read-only lab refuses before it writes."""
 
     def _build_path(self, *args: Any, **kwargs: Any) -> tuple[str, str]:
+        check_writable()
         path, token = super()._build_path(*args, **kwargs)
         written = written_files.get()
         if written is not None:

@@ -12,12 +12,26 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+import datajoint as dj
 from datajoint.storage import StorageBackend
 
 from compute.errors import DatabaseError, StoreError
 from compute.tracks.parquet import read_footer
 
 written_files: ContextVar[list[tuple[StorageBackend, str]] | None] = ContextVar("written", default=None)
+
+
+def check_writable() -> None:
+    """Refuse to change a store's files while the lab is opened read-only: rows would be refused too late.
+
+    Raises
+    ------
+    DatabaseError
+        If it is.
+    """
+    check = getattr(dj.conn(), "check_writable", None)
+    if check is not None:
+        check()
 
 
 @contextmanager

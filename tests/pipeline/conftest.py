@@ -211,7 +211,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def _run_python(
-    program: str, folder: Path, *arguments: object, expect: int | None = 0, **environment: str
+    program: str, folder: Path, *arguments: object, expect: int | None = 0, said: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "OROFACIAL_"))}
     done = subprocess.run(
@@ -222,6 +222,7 @@ def _run_python(
         ],
         cwd=folder,
         env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
+        input=said,
         capture_output=True,
         text=True,
         check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from compute.video import content_hash
+from pipeline import lab
 from schemas.making.provenance import PACKAGES, code_version, environment, recording
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -165,3 +167,11 @@ def test_versions_are_the_installed_ones(package: str) -> None:
     from importlib.metadata import version
 
     assert environment()["packages"][package] == version(package)
+
+
+def test_the_examples_of_a_lab_run(small_lab: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OROFACIAL_DATA_FOLDER", str(small_lab.settings.data_folder))  # type: ignore[attr-defined]
+    monkeypatch.setenv("OROFACIAL_SCHEMA_PREFIX", small_lab.settings.schema_prefix)  # type: ignore[attr-defined]
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    assert doctest.testmod(lab, optionflags=options).failed == 0
+    lab.connect()  # the examples closed it

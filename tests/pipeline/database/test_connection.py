@@ -204,7 +204,7 @@ def test_server_and_store_in_datajoint_files(run, lab_server, tmp_path):
 Recording.insert1((1, np.arange(3.0)))
 print(connection.query("SHOW port").fetchone()[0], dj.config.stores["default"])
 print(dj.config.stores["models"]["location"])
-schema.drop()
+schema.drop(prompt=False)
 """
     )
     assert shown.split() == [lab_server["DJ_PORT"], "models", str(tmp_path / "data/store/models")]

@@ -167,7 +167,7 @@ refused(lambda: Mouse.update1({"mouse_id": "mouse01", "genotype": "other"}))
 refused(lambda: TrackQuality.jobs.refresh() if len(TrackQuality.jobs) else TrackQuality.jobs.ignore({
     **TrackQuality.keys()[0]}))
 refused(lambda: DistanceMetrics.drop_quick())
-refused(lambda: schemas.subject.schema.drop())
+refused(lambda: schemas.subject.schema.drop(prompt=False))
 assert len(Mouse()) == 2
 """,
     )
@@ -202,7 +202,7 @@ def test_a_worker_computes_and_cannot_drop_or_take_away(worked: Lab) -> None:
         "worker",
         f"""
 refused(lambda: FilteredTrack.drop_quick())
-refused(lambda: schemas.track.schema.drop())
+refused(lambda: schemas.track.schema.drop(prompt=False))
 refused(lambda: (DistanceMetrics & Session).delete_quick())
 refused(lambda: Session.insert1({{**Session.keys()[0], "session_number": 7, "session_folder": "nowhere"}}))
 refused(lambda: connection.query("CREATE TABLE lab_subject.mine (a int)"))
