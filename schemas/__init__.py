@@ -24,7 +24,20 @@ _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
 
 _MODULES = (subject, session, labels, model, pose, track, metric, worker)
 
-__all__ = ["activate", "codecs", "labels", "metric", "model", "names", "pose", "session", "subject", "track", "worker"]
+__all__ = [
+    "activate",
+    "codecs",
+    "computed_tables",
+    "labels",
+    "metric",
+    "model",
+    "names",
+    "pose",
+    "session",
+    "subject",
+    "track",
+    "worker",
+]
 
 
 def activate(prefix: str, connection: Any) -> None:
@@ -67,6 +80,11 @@ def _activate(schema: Any, name: str, connection: Any, creates: bool) -> None:
     if missing:
         schema.database = None
         raise _incomplete(name, f"no table {', '.join(missing)}")
+
+
+def computed_tables() -> tuple[type[Computed], ...]:
+    """The tables that workers fill, each after those that it needs: in the order in which they are declared."""
+    return tuple(cls for module in _MODULES for cls, _ in module.schema.declare_list if issubclass(cls, Computed))
 
 
 def names(prefix: str) -> list[str]:
