@@ -69,7 +69,7 @@ def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
     """
     if any(pattern.count("{" + name + "}") != 1 for name in _FIELDS):
         raise SessionError(f"the session pattern is {pattern!r}; it must hold {{mouse}}, {{date}} and {{number}} once")
-    parts = re.split(r"\{(mouse|date|number)\}", pattern)
+    parts = re.split(rf"\{{({'|'.join(_FIELDS)})\}}", pattern)
     expression = "".join(_FIELDS[part] if part in _FIELDS else re.escape(part) for part in parts)
     match = re.search(rf"(?:^|/){expression}$", path)
     if match is None:

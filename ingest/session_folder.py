@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from compute.errors import SessionError
+from schemas.metadata import MetadataColumn
+from schemas.session import Session, Video
+from schemas.subject import Mouse
 
 
-class MouseFile(BaseModel):
-    """`[mouse]` in session.toml."""
+@dataclass(frozen=True)
+class SessionFile:
+    """What session.toml says; everything is optional, and what it does not say is not here.
 
-    model_config = ConfigDict(extra="forbid")
-    sex: Literal["female", "male", "unknown"] | None = None
-    date_of_birth: date | None = None
-    genotype: str | None = Field(default=None, max_length=255)
+    Attributes
+    ----------
+    session, mouse : dict
+        Values by column of `Session` and of `Mouse`.
+    videos : dict of dict
+        Values by column of `Video`, for each camera.
+    """
 
-
-class SessionFile(BaseModel):
-    """What session.toml may say. Everything is optional; an unknown key is refused, since it may be a typo."""
-
-    model_config = ConfigDict(extra="forbid")
-    start: datetime | None = None
-    rig: str = Field(default="", max_length=64)
-    experimenter: str = Field(default="", max_length=64)
-    notes: str = Field(default="", max_length=1000)
-    mouse: MouseFile = MouseFile()
-    px_per_mm: dict[str, PositiveFloat] = {}
+    session: dict[str, Any] = field(default_factory=dict)
+    mouse: dict[str, Any] = field(default_factory=dict)
+    videos: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def read_session_file(folder: Path) -> SessionFile:
@@ -41,13 +42,13 @@ def read_session_file(folder: Path) -> SessionFile:
     Raises
     ------
     SessionError
-        If the file is no TOML, holds an unknown key or a value of the wrong kind.
+        If the file is no TOML, holds an unknown key (it may be a typo) or a value of the wrong kind.
     """
     path = folder / "session.toml"
     if not path.exists():
         return SessionFile()
     try:
-        return SessionFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        said = _MODEL.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).model_dump(exclude_unset=True)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SessionError(
             f'{path} is not valid TOML: {error}. Mend that line: text stands in quotes (rig = "rig 2"), dates and'
@@ -56,8 +57,95 @@ def read_session_file(folder: Path) -> SessionFile:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        known = "start, rig, experimenter, notes, px_per_mm.<camera>, mouse.sex, mouse.date_of_birth, mouse.genotype"
-        raise SessionError(f"{path}: {place}: {first['msg'].lower()}; known are {known}") from error
+        raise SessionError(f"{path}: {place}: {first['msg'].lower()}; known are {', '.join(places())}") from error
+    videos: dict[str, dict[str, Any]] = {}
+    for column in Video.metadata:
+        for camera, value in said.get(column.toml_key, {}).items():
+            videos.setdefault(camera, {})[column.name] = value
+    return SessionFile(_by_column(Session.metadata, said), _by_column(Mouse.metadata, said.get("mouse", {})), videos)
+
+
+def _by_column(metadata: Iterable[MetadataColumn], said: dict[str, Any]) -> dict[str, Any]:
+    return {column.name: said[column.toml_key] for column in metadata if column.toml_key in said}
+
+
+def _type(column: MetadataColumn) -> Any:
+    """Pydantic's type of a value in session.toml."""
+    if column.values:
+        return Literal[column.values]
+    limits: dict[str, Any] = {"max_length": column.max_length, "gt": column.above}
+    if column.python_type is float:
+        limits["allow_inf_nan"] = False
+    if column.n_bits is not None:
+        limits |= {"ge": -(2 ** (column.n_bits - 1)), "lt": 2 ** (column.n_bits - 1)}
+    return Annotated[column.python_type, Field(**{name: limit for name, limit in limits.items() if limit is not None})]
+
+
+def _model(name: str, types: dict[str, Any]) -> type[BaseModel]:
+    """A model whose fields have these types and are all optional; an unknown key is refused."""
+    fields: dict[str, Any] = {key: (one, None) for key, one in types.items()}
+    return create_model(name, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **fields)
+
+
+def _types(metadata: Iterable[MetadataColumn]) -> dict[str, Any]:
+    return {column.toml_key: _type(column) for column in metadata}
+
+
+_MODEL = _model(
+    "session.toml",
+    {
+        **_types(Session.metadata),
+        "mouse": _model("mouse", _types(Mouse.metadata)),
+        **{key: dict.__class_getitem__((str, one)) for key, one in _types(Video.metadata).items()},
+    },
+)
+
+
+def places() -> dict[str, MetadataColumn]:
+    """Everything that session.toml may say: its place in the file, with the section, and its column.
+
+    Examples
+    --------
+    >>> places()["mouse.sex"].values
+    ('female', 'male', 'unknown')
+    """
+    return {
+        **{column.toml_key: column for column in Session.metadata},
+        **{f"{column.toml_key}.<camera>": column for column in Video.metadata},
+        **{f"mouse.{column.toml_key}": column for column in Mouse.metadata},
+    }
+
+
+def places_table() -> str:
+    r"""What session.toml may say, as a table in Markdown.
+
+    Examples
+    --------
+    >>> print("\n".join(line for line in places_table().splitlines() if "mouse.sex" in line or "px_per_mm" in line))
+    | `px_per_mm.<camera>` | number above 0 | scale at the mouse; null: unknown | `px_per_mm` |
+    | `mouse.sex` | `"female"`, `"male"`, `"unknown"` | sex of the mouse | `sex` |
+    """
+    lines = ["| in session.toml | value | meaning | column of the tables and of queries |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{place}` | {_value(column)} | {column.text} | `{column.name}` |" for place, column in places().items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _value(column: MetadataColumn) -> str:
+    """What a value of session.toml looks like, for people."""
+    if column.values:
+        return ", ".join(f'`"{value}"`' for value in column.values)
+    if column.is_text:
+        return f"text in quotes, at most {column.max_length} characters"
+    kinds: dict[type, str] = {
+        date: "day, such as `2026-03-02`",
+        datetime: "day and time, such as `2026-03-02T10:30:00`",
+        float: "number",
+        int: "whole number",
+    }
+    kind = kinds[column.python_type]
+    return kind if column.above is None else f"{kind} above {column.above:g}"
 
 
 def read_timestamps(path: Path, n_frames: int) -> NDArray[np.float64]:

@@ -23,7 +23,8 @@ from ingest.layout import (
     seconds_since_change,
     videos_by_camera,
 )
-from ingest.session_folder import MouseFile, SessionFile, read_session_file, read_timestamps
+from ingest.session_folder import SessionFile, read_session_file, read_timestamps
+from schemas.metadata import complete, known
 from schemas.session import Camera, Session, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -49,7 +50,8 @@ class NewVideo:
     info: VideoInfo
     content_hash: str
     timestamps: NDArray[np.float64] | None
-    px_per_mm: float | None
+    metadata: dict[str, Any]
+    """What session.toml says of it, by column."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def read_session(folder: Path, name: SessionName) -> NewSession:
         raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
     cameras = set(Camera.to_arrays("camera"))
     file = read_session_file(folder)
-    for camera in [*paths, *file.px_per_mm]:
+    for camera in [*paths, *file.videos]:
         if camera not in cameras:
             raise SessionError(
                 f"{folder}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}."
@@ -199,7 +201,7 @@ def _read_video(camera: str, path: Path, file: SessionFile) -> NewVideo:
     info = probe(path)
     timestamps_path = path.with_name(f"{camera}.timestamps.csv")
     timestamps = read_timestamps(timestamps_path, info.n_frames) if timestamps_path.exists() else None
-    return NewVideo(camera, path, info, content_hash(path), timestamps, file.px_per_mm.get(camera))
+    return NewVideo(camera, path, info, content_hash(path), timestamps, file.videos.get(camera, {}))
 
 
 def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
@@ -220,33 +222,26 @@ def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
 def insert_session(session: NewSession) -> None:
     """Insert the mouse if it is new, the session and its videos, in one transaction."""
     key = session.name.key
-    row = {
-        **key,
-        "session_start": session.file.start,
-        "rig": session.file.rig,
-        "experimenter": session.file.experimenter,
-        "session_notes": session.file.notes,
-        "session_folder": str(session.folder),
-    }
+    row = {**key, **complete(Session.metadata, session.file.session), "session_folder": str(session.folder)}
     with Session.connection.transaction, published_or_removed():
         _insert_mouse(session.name.mouse_id, session.file.mouse, session.folder)
         Session.insert1(row)
         Video.insert([{**key, **_video_row(video)} for video in session.videos])
 
 
-def _insert_mouse(mouse_id: str, file: MouseFile, folder: Path) -> None:
+def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
     """Insert a mouse, or add what session.toml says to what is known of it."""
-    said: dict[str, Any] = {name: value for name, value in file.model_dump().items() if value is not None}
     if not Mouse & {"mouse_id": mouse_id}:
         Mouse.insert1({"mouse_id": mouse_id, **said}, skip_duplicates=True)
         return
-    known = (Mouse & {"mouse_id": mouse_id}).fetch1()
+    row = (Mouse & {"mouse_id": mouse_id}).fetch1()
+    known_before = known(Mouse.metadata, row)
     for name, value in said.items():
-        if known[name] in (None, "", "unknown"):
+        if name not in known_before:
             Mouse.update1({"mouse_id": mouse_id, name: value})
-        elif known[name] != value:
+        elif row[name] != value:
             raise SessionError(
-                f"{folder / 'session.toml'}: mouse {mouse_id} has {name} {value!s}, the database says {known[name]!s};"
+                f"{folder / 'session.toml'}: mouse {mouse_id} has {name} {value!s}, the database says {row[name]!s};"
                 " correct the one that is wrong"
             )
 
@@ -263,6 +258,6 @@ def _video_row(video: NewVideo) -> dict[str, Any]:
         "fps_denominator": fps.denominator,
         "width_px": video.info.width_px,
         "height_px": video.info.height_px,
-        "px_per_mm": video.px_per_mm,
+        **complete(Video.metadata, video.metadata),
         "timestamps": video.timestamps,
     }

@@ -35,7 +35,8 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
     Returns
     -------
     dict
-        ``session``, ``camera``, ``nodes``, ``fraction_found`` (of each node), then the steps ``video``, ``labels``
+        ``session``, ``camera``, ``nodes``, ``fraction_found`` (of each node), ``mouse`` and ``recording`` (what
+        session.toml said of them), then the steps ``video``, ``labels``
         (None for a model that was trained elsewhere), ``model``, ``estimation`` and ``filter``. What is not known is
         None: also the provenance of rows that were computed before it was recorded.
 
@@ -54,7 +55,7 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
         "nodes": list(nodes),
         "fraction_found": {name: _fraction_found(tracks, name) for name in nodes},
         "mouse": (Mouse & key).fetch1(),
-        "recording": (Session & key).proj("session_start", "rig", "experimenter", "session_notes").fetch1(),
+        "recording": (Session & key).proj(*(column.name for column in Session.metadata)).fetch1(),
         "video": _video(key),
         **_labels_and_model(key, nodes),
         "estimation": _estimation(key, tracks),
@@ -94,7 +95,7 @@ def _video(key: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: row[name] for name in ("video_file", "content_hash", "file_size_bytes", "n_frames")},
         "fps": f"{row['fps_numerator']}/{row['fps_denominator']}",
-        **{name: row[name] for name in ("width_px", "height_px", "px_per_mm")},
+        **{name: row[name] for name in ("width_px", "height_px", *(column.name for column in Video.metadata))},
         "times": "frame index / fps" if row["timestamps"] is None else "timestamps of the camera",
     }
 

@@ -32,6 +32,7 @@ _MODULES = (subject, session, labels, model, pose, track, metric, worker)
 __all__ = [
     "activate",
     "codecs",
+    "computed_tables",
     "is_active",
     "labels",
     "metric",
@@ -121,6 +122,11 @@ def is_active(prefix: str, connection: Any) -> bool:
 def tables() -> list[Any]:
     """The classes of all tables, without their parts."""
     return [cls for module in _MODULES for cls, _ in module.schema.declare_list]
+
+
+def computed_tables() -> tuple[type[Computed], ...]:
+    """The tables that workers fill, each after those that it needs: in the order in which they are declared."""
+    return tuple(cls for module in _MODULES for cls, _ in module.schema.declare_list if issubclass(cls, Computed))
 
 
 def names(prefix: str) -> list[str]:

@@ -45,6 +45,7 @@ class DistanceMetrics(dj.Computed):
     """Distance of a pair of nodes over a whole video, after a filter."""
 
     resources = Resources(device="cpu", memory_gb=1)
+    is_stage = True
 
     definition = """
     -> FilteredTrack

@@ -23,6 +23,7 @@ class PoseEstimation(dj.Computed):
     """Every node in every frame of a video, as one model sees it."""
 
     resources = Resources(device="gpu", memory_gb=4, estimator=True)
+    is_stage = True
 
     definition = """
     -> Video

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.subject import Mouse  # noqa: F401  (named in the definitions)
+from schemas.metadata import MetadataColumn, definition
+from schemas.subject import Mouse
 
 schema = dj.Schema()
 
@@ -32,15 +33,20 @@ class Camera(dj.Lookup):
 class Session(dj.Manual):
     """One recording of one mouse: the folder `<mouse>/<date>_<number>`."""
 
-    definition = """
+    metadata: ClassVar = (
+        MetadataColumn("session_start", "datetime", "as session.toml says, local time of the rig", key="start"),
+        MetadataColumn("rig", "varchar(64)", meaning="the setup that recorded"),
+        MetadataColumn("experimenter", "varchar(64)", meaning="who recorded"),
+        MetadataColumn("session_notes", "varchar(1000)", meaning="anything else", key="notes"),
+    )
+    """What session.toml may say of a session."""
+
+    definition = f"""
     -> Mouse
     session_date : date
     session_number : int16  # counts the sessions of a day
     ---
-    session_start=null : datetime  # as session.toml says, local time of the rig
-    rig='' : varchar(64)
-    experimenter='' : varchar(64)
-    session_notes='' : varchar(1000)
+    {definition(metadata)}
     session_folder : varchar(1000)  # where the videos lie
     ingested_at=CURRENT_TIMESTAMP : datetime
     """
@@ -50,7 +56,10 @@ class Session(dj.Manual):
 class Video(dj.Manual):
     """A video of a session, as it lies on disk; never altered."""
 
-    definition = """
+    metadata: ClassVar = (MetadataColumn("px_per_mm", "float64", "scale at the mouse; null: unknown", above=0),)
+    """What session.toml may say of a camera's video, each in a section of its own: ``[px_per_mm]``."""
+
+    definition = f"""
     -> Session
     -> Camera
     ---
@@ -62,7 +71,7 @@ class Video(dj.Manual):
     fps_denominator : int32
     width_px : int32
     height_px : int32
-    px_per_mm=null : float64  # scale at the mouse; null: unknown
+    {definition(metadata)}
     timestamps=null : <array@tracks>  # (s) time of each frame by the camera's clock; null: frame_index / fps
     unique index (content_hash)
     """
@@ -81,3 +90,7 @@ class Video(dj.Manual):
         if row["timestamps"] is not None:
             return np.asarray(row["timestamps"], np.float64)
         return np.arange(row["n_frames"]) * row["fps_denominator"] / row["fps_numerator"]
+
+
+METADATA: tuple[MetadataColumn, ...] = (*Mouse.metadata, *Session.metadata, *Video.metadata)
+"""Everything that session.toml may say."""

@@ -1,6 +1,10 @@
 """Animals."""
 
+from typing import ClassVar
+
 import datajoint as dj
+
+from schemas.metadata import MetadataColumn, definition
 
 schema = dj.Schema()
 
@@ -9,10 +13,15 @@ schema = dj.Schema()
 class Mouse(dj.Manual):
     """A mouse, under the name that the lab uses for it."""
 
-    definition = """
+    metadata: ClassVar = (
+        MetadataColumn("sex", "enum('female', 'male', 'unknown')", meaning="sex of the mouse"),
+        MetadataColumn("genotype", "varchar(255)", meaning="as the lab writes it"),
+        MetadataColumn("date_of_birth", "date", meaning="birthday of the mouse"),
+    )
+    """What ``[mouse]`` in session.toml may say."""
+
+    definition = f"""
     mouse_id : varchar(64)
     ---
-    sex='unknown' : enum('female', 'male', 'unknown')
-    date_of_birth=null : date
-    genotype='' : varchar(255)
+    {definition(metadata)}
     """

@@ -92,10 +92,51 @@ def is_current(row: Mapping[str, Any]) -> bool:
 
 
 @schema
+class TrackQuality(dj.Computed):
+    """How good the raw tracks of a video are, node by node."""
+
+    resources = Resources(device="cpu", memory_gb=1)
+    is_stage = True
+
+    definition = """
+    -> PoseEstimation
+    ---
+    quality_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    """
+
+    class Node(dj.Part):
+        """Quality of one node."""
+
+        definition = """
+        -> master
+        node : varchar(64)
+        ---
+        fraction_found : float64  # of all frames
+        n_jumps : int32  # moves between frames too large to be the node's own
+        score_p05=null : float64  # quantiles of the estimator's score; null: no frame has one
+        score_p25=null : float64
+        score_p50=null : float64
+        score_p75=null : float64
+        score_p95=null : float64
+        fraction_outside : float64  # of all frames: position outside the picture
+        """
+
+    def make(self, key: dict[str, Any]) -> None:
+        """Fetch the tracks, measure, insert."""
+        with provenance.recording() as record:
+            tracks = (PoseEstimation & key).fetch1("tracks").tracks()
+            width_px, height_px = (Video & key).fetch1("width_px", "height_px")
+            qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
+        self.insert1({**key, "quality_provenance": record})
+        self.Node.insert([{**key, **asdict(quality)} for quality in qualities])
+
+
+@schema
 class FilteredTrack(dj.Computed):
     """A video's tracks after a filter."""
 
     resources = Resources(device="cpu", memory_gb=2)
+    is_stage = True
 
     definition = """
     -> PoseEstimation
@@ -180,42 +221,3 @@ def fetch_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tra
     if reference is None:
         reference = (PoseEstimation & key).fetch1("tracks")
     return reference.tracks(nodes)
-
-
-@schema
-class TrackQuality(dj.Computed):
-    """How good the raw tracks of a video are, node by node."""
-
-    resources = Resources(device="cpu", memory_gb=1)
-
-    definition = """
-    -> PoseEstimation
-    ---
-    quality_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
-    """
-
-    class Node(dj.Part):
-        """Quality of one node."""
-
-        definition = """
-        -> master
-        node : varchar(64)
-        ---
-        fraction_found : float64  # of all frames
-        n_jumps : int32  # moves between frames too large to be the node's own
-        score_p05=null : float64  # quantiles of the estimator's score; null: no frame has one
-        score_p25=null : float64
-        score_p50=null : float64
-        score_p75=null : float64
-        score_p95=null : float64
-        fraction_outside : float64  # of all frames: position outside the picture
-        """
-
-    def make(self, key: dict[str, Any]) -> None:
-        """Fetch the tracks, measure, insert."""
-        with provenance.recording() as record:
-            tracks = (PoseEstimation & key).fetch1("tracks").tracks()
-            width_px, height_px = (Video & key).fetch1("width_px", "height_px")
-            qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
-        self.insert1({**key, "quality_provenance": record})
-        self.Node.insert([{**key, **asdict(quality)} for quality in qualities])

@@ -1,6 +1,7 @@
 """Tracks as files that other tools of the field read, and back.
 
-`write` writes one track, `read` reads one file of tracks, whoever wrote it. No database is needed.
+`write` writes one track, `read` reads one file of tracks, whoever wrote it. No database is needed. A format is a module
+of this package that registers itself, see `compute.formats.registry`.
 
 Examples
 --------
@@ -17,16 +18,13 @@ Examples
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
-
 from compute.files import whole_file
 from compute.formats.portable import ExportError, PortableTrack, sidecar_path
+from compute.formats.registry import Format, all_formats
 
 __all__ = [
     "FORMATS",
@@ -40,32 +38,7 @@ __all__ = [
     "write_whole",
 ]
 
-
-@dataclass(frozen=True)
-class Format:
-    """A file format: its ending, what it is for, and the functions that write and read it."""
-
-    ending: str
-    text: str
-    module: str
-    writer: str = "write"
-    reader: str = "read"
-
-    def function(self, name: str) -> Callable[..., Any]:
-        """A function of the format's module, which is imported now."""
-        function: Callable[..., Any] = getattr(importlib.import_module(f"compute.formats.{self.module}"), name)
-        return function
-
-
-FORMATS = {
-    "nwb": Format(".nwb", "NWB with ndx-pose, a file a session with all its cameras", "nwb"),
-    "slp": Format(".slp", "SLEAP, to look at and to proofread", "slp"),
-    "analysis": Format(".analysis.h5", "SLEAP's analysis HDF5", "analysis_hdf5"),
-    "dlc-csv": Format(".dlc.csv", "DeepLabCut's CSV", "deeplabcut", "write_csv", "read_csv"),
-    "dlc-h5": Format(".dlc.h5", "DeepLabCut's HDF5", "deeplabcut", "write_hdf5", "read_hdf5"),
-    "parquet": Format(".parquet", "Parquet with a data dictionary, for DuckDB, R and pandas", "parquet_folder"),
-    "csv": Format(".csv", "CSV, a line a frame and node", "csv"),
-}
+FORMATS = all_formats()
 """The formats by the name that the command line has for them."""
 
 
@@ -78,12 +51,8 @@ def write(format_name: str, path: Path, track: PortableTrack, **options: Any) ->
         If the file cannot be written; nothing of it is kept then.
     """
     one = FORMATS[format_name]
-    write_whole(path, lambda temporary: _call_writer(one, temporary, track, options))
-
-
-def _call_writer(one: Format, path: Path, track: PortableTrack, options: dict[str, Any]) -> None:
-    content = [track] if one.module == "nwb" else track
-    one.function(one.writer)(path, content, **options)
+    content = [track] if one.a_session else track
+    write_whole(path, lambda temporary: one.write(temporary, content, **options))
 
 
 def write_whole(path: Path, write_to: Callable[[Path], None]) -> None:
@@ -128,9 +97,7 @@ def read(path: str | Path, *, fps: float | None = None, name: str | None = None)
     if not path.is_file():
         raise ExportError(f"{path} does not exist or is no file")
     one = FORMATS[format_of(path)]
-    options = {"name": name} if one.module == "nwb" else {}
-    track: PortableTrack = one.function(one.reader)(path, fps=fps, **options)
-    return track
+    return one.read(path, fps=fps, name=name) if one.a_session else one.read(path, fps=fps)
 
 
 def format_of(path: Path) -> str:
@@ -139,22 +106,11 @@ def format_of(path: Path) -> str:
     Raises
     ------
     ExportError
-        If it is none of `FORMATS`.
+        If it is none of `FORMATS`, or cannot be read.
     """
-    suffix = path.suffix.lower()
-    if suffix in (".nwb", ".slp", ".parquet"):
-        return suffix[1:]
-    if suffix == ".csv":
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return "dlc-csv" if file.readline().startswith("scorer,") else "csv"
-    if suffix in (".h5", ".hdf5"):
-        try:
-            with h5py.File(path, "r") as file:
-                for name, member in (("analysis", "track_occupancy"), ("dlc-h5", "df_with_missing")):
-                    if member in file:
-                        return name
-        except OSError as error:
-            raise ExportError(f"{path} cannot be read as HDF5 ({error}); export or copy it again") from error
+    for name, one in FORMATS.items():
+        if one.fits(path):
+            return name
     known = ", ".join(one.ending for one in FORMATS.values())
     raise ExportError(f"{path} is in no format that is known here ({known})")
 

@@ -11,11 +11,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.formats.portable import ExportError, PortableTrack, read_group, write_group
+from compute.formats.portable import (
+    ExportError,
+    PortableTrack,
+    about_in_group,
+    hdf5_has,
+    read_group,
+    write_group,
+)
+from compute.formats.registry import Format, register
 
 _DIMENSIONS = {
     "tracks": ["track", "xy", "node", "frame"],
@@ -32,6 +39,8 @@ def write(path: Path, track: PortableTrack) -> None:
 
     Written with h5py and not with sleap-io, whose way is over one object for every frame and drops empty ones.
     """
+    import h5py  # type: ignore[import-untyped]
+
     tracks = track.tracks
     found: NDArray[np.bool_] = np.any(tracks.found, axis=1)
     total = np.where(found, np.nansum(tracks.score, axis=1), np.nan)
@@ -68,6 +77,8 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     ExportError
         If the file cannot be read, holds several animals, or no times and no `fps` is given.
     """
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             position = _in_order(file["tracks"], ["frame", "track", "node", "xy"])
@@ -93,3 +104,17 @@ def _in_order(dataset: Any, wanted: list[str]) -> NDArray[Any]:
     stored = json.loads(dataset.attrs["dims"]) if "dims" in dataset.attrs else standard
     array: NDArray[Any] = dataset[:]
     return array.transpose([stored.index(name) for name in wanted])
+
+
+register(
+    Format(
+        "analysis",
+        ".analysis.h5",
+        "SLEAP's analysis HDF5, for MATLAB and Python",
+        write,
+        read,
+        about_in_group,
+        suffixes=(".h5", ".hdf5"),
+        is_one=lambda path: hdf5_has(path, "track_occupancy"),
+    )
+)

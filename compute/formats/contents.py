@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from compute.formats import FORMATS
-from compute.formats.nwb import ABOUT
-from compute.formats.portable import GROUP, ExportError, read_sidecar
+from compute.formats.portable import ExportError
+from compute.formats.registry import Format
 
 Contents = dict[tuple[str, str, str], frozenset[str]]
 """Nodes of each track, by camera, model and filter."""
 
 
-def contents(format_name: str, path: Path) -> Contents | None:
+def contents(one: Format, path: Path) -> Contents | None:
     """What a file holds, by what was written into it beside the tracks; the tracks are not read.
 
     Parameters
     ----------
-    format_name : str
-        One of `compute.formats.FORMATS`.
+    one : Format
+        The file's format.
     path : Path
         A file that is there.
 
@@ -33,27 +27,16 @@ def contents(format_name: str, path: Path) -> Contents | None:
     dict or None
         None if the file does not say: another program wrote it, or saved it since.
     """
+    import pyarrow as pa
+
     try:
-        return {_key(said["provenance"]): frozenset(said["nodes"]) for said in _said(FORMATS[format_name].module, path)}
+        return {_key(said["provenance"]): frozenset(said["nodes"]) for said in one.about(path)}
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException, ExportError):
         return None
 
 
 def _key(provenance: dict[str, Any]) -> tuple[str, str, str]:
     return provenance["camera"], provenance["model"]["model_id"], provenance["filter"]["filter_method"]
-
-
-def _said(module: str, path: Path) -> list[dict[str, Any]]:
-    """`PortableTrack.about` of each track."""
-    if module == "parquet_folder":
-        return [json.loads(pq.read_schema(path).metadata[b"orofacial_about"])]
-    sidecar = read_sidecar(path)
-    if sidecar is not None:
-        return [sidecar]
-    with h5py.File(path, "r") as file:
-        if module != "nwb":
-            return [json.loads(file[GROUP]["about"][()])]
-        return [json.loads(one[()]) for name, one in file["scratch"].items() if name.startswith(ABOUT)]
 
 
 def difference(held: Contents, wanted: Contents) -> str:

@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
-from compute.formats.portable import ExportError, PortableTrack, checked, read_sidecar, write_sidecar
+from compute.formats.portable import (
+    ExportError,
+    PortableTrack,
+    about_in_sidecar,
+    checked,
+    first_line,
+    write_sidecar,
+)
+from compute.formats.registry import Format, register
 
 
 def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None) -> None:
@@ -23,6 +29,9 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
     Columns: those of `row`, ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, and
     ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them.
     """
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
     tracks = track.tracks
     n_frames, n_nodes = tracks.score.shape
     columns: dict[str, Any] = {
@@ -53,15 +62,15 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     ExportError
         If it is no such file, or its ``.json`` is missing: only that has the order of the nodes.
     """
-    said = read_sidecar(path)
-    if said is None:
-        raise ExportError(f"{path} has no {path.name}.json beside it, which says what the file holds; copy it too")
+    import pyarrow.csv as pa_csv
+
+    (said,) = about_in_sidecar(path)
     nodes = tuple(said["nodes"])
     try:
         table = pa_csv.read_csv(
             path,
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-            convert_options=pa_csv.ConvertOptions(column_types=_TYPES, strings_can_be_null=False),
+            convert_options=pa_csv.ConvertOptions(column_types=_types(), strings_can_be_null=False),
         )
         n_frames = table.num_rows // len(nodes)
         if table["node"][: len(nodes)].to_pylist() != list(nodes)[: table.num_rows]:
@@ -83,10 +92,32 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     return PortableTrack.with_about(path, checked(path, nodes=nodes, **arrays), json.dumps(said))
 
 
-_TYPES = {
-    **dict.fromkeys(("x_px", "y_px", "score", "x_sd_px", "y_sd_px"), pa.float32()),
-    "time_s": pa.float64(),
-    "node": pa.string(),
-    "rejected": pa.bool_(),
-    "filled": pa.bool_(),
-}
+def _types() -> dict[str, Any]:
+    import pyarrow as pa
+
+    return {
+        **dict.fromkeys(("x_px", "y_px", "score", "x_sd_px", "y_sd_px"), pa.float32()),
+        "time_s": pa.float64(),
+        "node": pa.string(),
+        "rejected": pa.bool_(),
+        "filled": pa.bool_(),
+    }
+
+
+def _is_one(path: Path) -> bool:
+    """Any CSV but DeepLabCut's: `read` says what is missing."""
+    return not first_line(path).startswith("scorer,")
+
+
+register(
+    Format(
+        "csv",
+        ".csv",
+        "CSV, a line a frame and node",
+        write,
+        read,
+        about_in_sidecar,
+        is_one=_is_one,
+        takes_row=True,
+    )
+)

@@ -10,23 +10,29 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from compute.formats.portable import (
     ExportError,
     PortableTrack,
+    about_in_group,
+    about_in_sidecar,
     checked,
+    first_line,
+    hdf5_has,
     read_group,
     read_sidecar,
     times_of,
     write_group,
     write_sidecar,
 )
+from compute.formats.registry import Format, register
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEY = "df_with_missing"
 """DeepLabCut's name of the table in its HDF5 files."""
@@ -36,6 +42,9 @@ _COORDS = ("x", "y", "likelihood")
 
 def write_csv(path: Path, track: PortableTrack) -> None:
     """Write tracks as DeepLabCut's CSV, and what it cannot hold as JSON beside it."""
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
     frame = _frame(track)
     write_sidecar(path, track, time_s=track.tracks.time.tolist())
     with path.open("w", encoding="utf-8", newline="") as header:
@@ -66,6 +75,8 @@ def write_hdf5(path: Path, track: PortableTrack) -> None:
 
 def _frame(track: PortableTrack) -> pd.DataFrame:
     """The table as DeepLabCut has it, one row a frame."""
+    import pandas as pd
+
     tracks = track.tracks
     columns = pd.MultiIndex.from_product(
         [[_scorer(track)], tracks.nodes, _COORDS], names=["scorer", "bodyparts", "coords"]
@@ -112,6 +123,8 @@ def read_hdf5(path: Path, *, fps: float | None = None) -> PortableTrack:
     ExportError
         If it is no such table, or holds no times and no `fps` is given.
     """
+    import pandas as pd
+
     try:
         frame = pd.read_hdf(path, key=KEY)
         bodyparts, coords = (frame.columns.get_level_values(level) for level in ("bodyparts", "coords"))
@@ -131,3 +144,28 @@ def _arrays(
         raise ExportError(f"{path}: expected x, y and likelihood of each body part of one animal, in this order")
     points = values.reshape(len(values), len(nodes), 3)
     return nodes, points[..., :2], points[..., 2]
+
+
+register(
+    Format(
+        "dlc-csv",
+        ".dlc.csv",
+        "DeepLabCut's CSV",
+        write_csv,
+        read_csv,
+        about_in_sidecar,
+        is_one=lambda path: first_line(path).startswith("scorer,"),
+    )
+)
+register(
+    Format(
+        "dlc-h5",
+        ".dlc.h5",
+        "DeepLabCut's HDF5",
+        write_hdf5,
+        read_hdf5,
+        about_in_group,
+        suffixes=(".h5", ".hdf5"),
+        is_one=lambda path: hdf5_has(path, KEY),
+    )
+)

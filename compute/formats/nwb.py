@@ -15,6 +15,7 @@ precision, as NWB's best practices ask; both give back the same times. A person'
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ from numpy.typing import NDArray
 
 from compute.formats.nwb_session import new_file, nwb_name
 from compute.formats.portable import ExportError, PortableTrack, checked
+from compute.formats.registry import Format, register
+from compute.tracks import FILTER_COLUMNS
 
 _REGULAR_WITHIN_S = 1e-9
 _CONFIDENCE = (
@@ -297,7 +300,7 @@ def _read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
     series = [pose[name] for name in _series_names(nodes)]
     arrays: dict[str, Any] = {}
     interfaces = file.processing["behavior"].data_interfaces if "behavior" in file.processing else {}
-    for field in ("sd", "rejected", "filled"):
+    for field in FILTER_COLUMNS:
         if f"{pose.name}_{field}" in interfaces:
             arrays[field] = interfaces[f"{pose.name}_{field}"].data[:]
     tracks = checked(
@@ -336,3 +339,18 @@ def read(path: Path, *, name: str | None = None, fps: float | None = None) -> Po
         found = f"no {name!r}" if name is not None else "several"
         raise ExportError(f"{path} holds {found}; choose one with --name: {', '.join(sorted(tracks))}")
     return tracks[name]
+
+
+def about(path: Path) -> list[dict[str, Any]]:
+    """What the file says of each of its tracks: `PortableTrack.about`, parsed. No track is read."""
+    import h5py  # type: ignore[import-untyped]
+
+    with h5py.File(path, "r") as file:
+        return [json.loads(one[()]) for name, one in file["scratch"].items() if name.startswith(ABOUT)]
+
+
+register(
+    Format(
+        "nwb", ".nwb", "NWB with ndx-pose, a file a session with all its cameras", write, read, about, a_session=True
+    )
+)

@@ -7,13 +7,12 @@ is one table. It keeps everything: times, filter columns, a person's NaN score, 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from compute.formats.portable import ExportError, PortableTrack
+from compute.formats.registry import Format, register
 from compute.tracks import Tracks
 
 KEYS = {
@@ -40,10 +39,17 @@ COLUMNS = {
 """Columns with a value a frame: unit and meaning. ``<node>`` is the node's name."""
 
 
+_ABOUT = b"orofacial_about"
+"""Key of the file's metadata that holds `PortableTrack.about`."""
+
+
 def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None) -> None:
     """Write tracks as Parquet; `row` holds values of `KEYS`, which become columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = track.tracks.to_arrow()
-    metadata = {**(table.schema.metadata or {}), b"orofacial_about": track.about().encode()}
+    metadata = {**(table.schema.metadata or {}), _ABOUT: track.about().encode()}
     for name, value in (row or {}).items():
         table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
     fields = [field.with_metadata(_describe(field.name)) for field in table.schema]
@@ -66,20 +72,41 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     ExportError
         If it is no such file.
     """
+    import pyarrow.parquet as pq
+
     try:
         table = pq.read_table(path)
         tracks = Tracks.from_arrow(table)
     except (OSError, ValueError) as error:
         raise ExportError(f"{path} cannot be read as tracks: {error}") from error
-    return PortableTrack.with_about(path, tracks, table.schema.metadata.get(b"orofacial_about"))
+    return PortableTrack.with_about(path, tracks, table.schema.metadata.get(_ABOUT))
 
 
-def write_dictionary(folder: Path) -> None:
-    """Write ``data_dictionary.json`` and ``README.md``: what is in the files of this folder."""
+def about(path: Path) -> list[dict[str, Any]]:
+    """What the file says of its track: `PortableTrack.about`, parsed. The track is not read."""
+    import pyarrow.parquet as pq
+
+    return [json.loads(pq.read_schema(path).metadata[_ABOUT])]
+
+
+def write_dictionary(folder: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write ``data_dictionary.json`` and ``README.md``: what is in the files of this folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are.
+    metadata : mapping, optional
+        What each column of metadata of mouse, session and video means; their values are in the files' own JSON.
+    """
     columns = [{"column": name, "unit": "", "description": text} for name, text in KEYS.items()]
     columns += [{"column": name, "unit": unit, "description": text} for name, (unit, text) in COLUMNS.items()]
     lines = [f"| `{one['column']}` | {one['unit']} | {one['description']} |" for one in columns]
-    (folder / "data_dictionary.json").write_text(json.dumps({"columns": columns}, indent=1) + "\n", encoding="utf-8")
+    said = [{"name": name, "description": text} for name, text in (metadata or {}).items()]
+    if said:
+        lines += ["", _README_METADATA, *(f"| `{one['name']}` | {one['description']} |" for one in said)]
+    dictionary = {"columns": columns, "metadata": said}
+    (folder / "data_dictionary.json").write_text(json.dumps(dictionary, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_README + "\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -96,3 +123,21 @@ are in the column's own metadata, and here. A missing value is null or NaN.
 | column | unit | meaning |
 | --- | --- | --- |
 """
+
+_README_METADATA = """What is known of mouse, session and video is in that JSON, under `provenance`:
+
+| name | meaning |
+| --- | --- |"""
+
+register(
+    Format(
+        "parquet",
+        ".parquet",
+        "Parquet with a data dictionary, for DuckDB, R and pandas",
+        write,
+        read,
+        about,
+        takes_row=True,
+        finish=write_dictionary,
+    )
+)

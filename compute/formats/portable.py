@@ -8,17 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import OrofacialError, TracksError
-from compute.tracks import Tracks
+from compute.tracks import FILTER_COLUMNS, Tracks
 
 GROUP = "orofacial"
 """HDF5 group, which other tools ignore, for what their format has no place for."""
-
-_OPTIONAL = ("sd", "rejected", "filled")
 
 
 class ExportError(OrofacialError):
@@ -92,11 +89,13 @@ class PortableTrack:
 
 def write_group(path: Path, track: PortableTrack) -> None:
     """Add times, filter columns and provenance to an HDF5 file of another tool, in a group of their own."""
+    import h5py  # type: ignore[import-untyped]
+
     with h5py.File(path, "a") as file:
         group = file.create_group(GROUP)
         group["time_s"] = track.tracks.time
         group["about"] = track.about()
-        for name in _OPTIONAL:
+        for name in FILTER_COLUMNS:
             if getattr(track.tracks, name) is not None:
                 group.create_dataset(name, data=getattr(track.tracks, name), compression="gzip", shuffle=True)
 
@@ -124,19 +123,46 @@ def read_group(
     ExportError
         If there are no times, or for another number of frames.
     """
+    import h5py
+
     with h5py.File(path, "r") as file:
         if GROUP not in file:
             time = times_of(path, len(position), fps)
             return PortableTrack(checked(path, position=position, score=score, time=time, nodes=nodes))
         group = file[GROUP]
         time, about = group["time_s"][:], group["about"][()]
-        optional = {name: group[name][:] for name in _OPTIONAL if name in group}
+        optional = {name: group[name][:] for name in FILTER_COLUMNS if name in group}
     if len(time) != len(position):
         raise ExportError(
             f"{path} holds {len(position)} frames and {len(time)} times; another program altered it. Export it again"
         )
     tracks = checked(path, position=position, score=score, time=time, nodes=nodes, **optional)
     return PortableTrack.with_about(path, tracks, about)
+
+
+def about_in_group(path: Path) -> list[dict[str, Any]]:
+    """What `write_group` wrote: `PortableTrack.about` of the one track, parsed."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return [json.loads(file[GROUP]["about"][()])]
+
+
+def hdf5_has(path: Path, member: str) -> bool:
+    """Whether an HDF5 file has a dataset or group of this name.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be read as HDF5.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return member in file
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read as HDF5 ({error}); export or copy it again") from error
 
 
 def times_of(path: Path, n_frames: int, fps: float | None) -> NDArray[np.float64]:
@@ -181,6 +207,26 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
     except ValueError as error:
         raise ExportError(f"{sidecar} is no valid JSON ({error}); export {path.name} again") from error
     return said
+
+
+def about_in_sidecar(path: Path) -> list[dict[str, Any]]:
+    """What `write_sidecar` wrote: `PortableTrack.about` of the one track, parsed.
+
+    Raises
+    ------
+    ExportError
+        If there is none, or it is no JSON.
+    """
+    said = read_sidecar(path)
+    if said is None:
+        raise ExportError(f"{path} has no {path.name}.json beside it, which says what the file holds; copy it too")
+    return [said]
+
+
+def first_line(path: Path) -> str:
+    """The first line of a text file, whatever its encoding."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline()
 
 
 def write_sidecar(path: Path, track: PortableTrack, **more: Any) -> None:

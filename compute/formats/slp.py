@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from compute.formats.portable import ExportError, PortableTrack, read_group, write_group
+from compute.formats.portable import ExportError, PortableTrack, about_in_group, read_group, write_group
+from compute.formats.registry import Format, register
 
 _UNKNOWN_VIDEO = "unknown.mp4"
 """A .slp must name a video."""
@@ -90,3 +91,6 @@ def _points(path: Path, frame: Any) -> tuple[Any, Any]:
     if frame.user_instances:
         return position, np.where(np.isnan(position[:, 0]), 0, np.nan)
     return position, instances[0].points["score"]
+
+
+register(Format("slp", ".slp", "SLEAP, to look at and to proofread", write, read, about_in_group))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rich_click as click
 
+from compute.formats import FORMATS
 from compute.text import counted
 from pipeline.cli.shared import connect, json_option, says_errors
 from pipeline.terminal import console, errors, next_step, print_json
@@ -18,15 +19,22 @@ if TYPE_CHECKING:
     from pipeline.query import LeftOut, TrackSelection
     from pipeline.query.export import Exported
 
-_FORMATS = ("nwb", "slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv")
+_A_SESSION = ", ".join(name for name, one in FORMATS.items() if one.a_session)
+_EXPORT_HELP = f"""Write tracks as files that other tools read, each with what made it.
+
+FORMAT is one of: {"; ".join(f"{name} ({one.text})" for name, one in FORMATS.items())}.
+"""
 
 
-@click.command()
-@click.argument("format_name", metavar="FORMAT", type=click.Choice(_FORMATS))
+@click.command(help=_EXPORT_HELP)
+@click.argument("format_name", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to fill.")
 @click.option("--node", "nodes", multiple=True, help="Only this node; may be given several times.")
 @click.option(
-    "--filter", "filters", multiple=True, help="The filter; may be given several times.  [default: raw; nwb: all]"
+    "--filter",
+    "filters",
+    multiple=True,
+    help=f"The filter; may be given several times.  [default: raw; {_A_SESSION}: all]",
 )
 @click.option("--mouse", help="Only this mouse.")
 @click.option("--session", help="Only this session, such as mouse01/2026-03-02_1.")
@@ -57,12 +65,7 @@ def export(
     skip_broken: bool,
     as_json: bool,
 ) -> None:
-    """Write tracks as files that other tools read, each with what made it.
-
-    FORMAT is nwb (NWB with ndx-pose, a file a session: both cameras, raw and filtered), slp (SLEAP, to look at and to
-    proofread), analysis (SLEAP's analysis HDF5), dlc-csv or dlc-h5 (DeepLabCut's tables), parquet (for DuckDB, R and
-    pandas, with a data dictionary), or csv (a line a frame and node).
-    """
+    """Write tracks as files that other tools read, each with what made it."""
     settings = connect(context)
     from pipeline import query
     from pipeline.query.export import export_rows
@@ -73,7 +76,7 @@ def export(
     if session is not None:
         restriction.append(session_key(session, settings))
     if not filters:
-        filters = tuple(FilterMethod.to_arrays("filter_method")) if format_name == "nwb" else ("raw",)
+        filters = tuple(FilterMethod.to_arrays("filter_method")) if FORMATS[format_name].a_session else ("raw",)
     selections = [
         query.tracks(
             mouse=mouse,
@@ -149,7 +152,9 @@ def _all(restriction: list[object]) -> object:
 @click.command()
 @click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--to", "format_name", type=click.Choice(_FORMATS), help="Format.  [default: by the ending of TARGET]")
+@click.option(
+    "--to", "format_name", type=click.Choice(list(FORMATS)), help="Format.  [default: by the ending of TARGET]"
+)
 @click.option("--name", help="Which poses of an NWB file with several, such as side_kalman.")
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate, for a file that has no times.")
 @click.option("--overwrite", is_flag=True, help="Write TARGET anew if it is there already.")

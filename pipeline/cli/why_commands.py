@@ -65,14 +65,20 @@ def describe(chain: dict[str, Any]) -> list[str]:
 
 
 def _video(chain: dict[str, Any]) -> list[str]:
+    from schemas.metadata import known
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+
     video, mouse = chain["video"], chain["mouse"]
-    of_mouse = ", ".join(f"{name} {value}" for name, value in mouse.items() if value not in (None, "", "unknown"))
+    of_mouse = {"mouse_id": mouse["mouse_id"], **known(Mouse.metadata, mouse)}
+    of_recording = known(Session.metadata, chain["recording"]) | known(Video.metadata, video)
     return [
         str(video["video_file"]),
         f"sha256 {video['content_hash']}",
         f"{counted(video['n_frames'], 'frame')} of {video['width_px']} x {video['height_px']} px,"
         f" {_fps(video['fps'])} fps; times: {video['times']}",
-        of_mouse,
+        _pairs(of_mouse),
+        *([_pairs(of_recording)] if of_recording else []),
     ]
 
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compute.tracks import Tracks
+from schemas.metadata import arrow_type
+from schemas.session import METADATA
+from schemas.subject import Mouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,26 +24,14 @@ KEY = {
 }
 """A track's key, and whether its mouse was kept from the model's training, with the types of Arrow."""
 
-DETAILS = {
-    "sex": "string",
-    "genotype": "string",
-    "date_of_birth": "date32",
-    "session_start": "timestamp[us]",
-    "rig": "string",
-    "experimenter": "string",
-    "px_per_mm": "double",
-    "model_name": "string",
-}
-"""What is known of a track besides its key."""
+DETAILS = {**{column.name: arrow_type(column.datatype) for column in METADATA}, "model_name": "string"}
+"""What is known of a track besides its key: all metadata of mouse, session and video, and the model's name."""
 
 MANIFEST = {**KEY, **DETAILS, "fps": "double", "n_frames": "int64", "nodes": "list", "file": "string"}
 BOUTS = {**KEY, **dict.fromkeys(("start_s", "end_s", "path_px", "peak_speed_px_per_s"), "double")}
-RESULTS = {"node": "string", "node_a": "string", "node_b": "string", "pair_kind": "string", "n_jumps": "int64"}
-"""Columns of results that are no floating point number."""
-
 _TIDY = {
     **{name: "text" if kind == "string" else kind for name, kind in KEY.items()},
-    **dict.fromkeys(("sex", "genotype"), "text"),
+    **{column.name: "text" for column in Mouse.metadata if column.is_text},
     "frame_index": "int64",
     "time_s": "double",
     "node": "text",

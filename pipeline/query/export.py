@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import OrofacialError
-from compute.formats import FORMATS, ExportError, PortableTrack, nwb, write, write_whole
-from compute.formats import parquet_folder as parquet
+from compute.formats import FORMATS, ExportError, Format, PortableTrack, write, write_whole
 from compute.formats.contents import Contents, contents, difference
+from pipeline.query.columns import KEY
 from pipeline.query.selection import LeftOut, row_name
 from pipeline.why import chain, named_tracks
 from schemas.labels import Skeleton
 from schemas.model import Model
-from schemas.session import Video
+from schemas.session import METADATA, Video
 from schemas.track import FilteredTrack
 
 SESSION = ("mouse_id", "session_date", "session_number")
@@ -54,7 +54,7 @@ def export_rows(
     skip_broken: bool = False,
     on_file: Callable[[Path], None] = lambda path: None,
 ) -> Exported:
-    """Write the tracks of these rows, one file each; for NWB one file a session.
+    """Write the tracks of these rows, one file each, or one file a session where that is the format's way (NWB).
 
     Parameters
     ----------
@@ -82,35 +82,33 @@ def export_rows(
     DatabaseError, TracksError
         If tracks cannot be read from the store, naming the row.
     """
-    done = Exported()
+    one, done = FORMATS[format_name], Exported()
     ordered = sorted(rows, key=_order)
     if not ordered:
         raise ExportError("there is nothing to export: no tracks fit")
-    groups = (
-        [list(group) for _, group in groupby(ordered, key=_session)] if format_name == "nwb" else [[r] for r in ordered]
-    )
+    groups = [list(group) for _, group in groupby(ordered, key=_session)] if one.a_session else [[r] for r in ordered]
     by_path = {folder / file_name(format_name, group[0]): group for group in groups}
     if not overwrite:
         done.kept.extend(path for path in by_path if path.exists())
-        _refuse_others(format_name, {path: by_path[path] for path in done.kept}, nodes)
+        _refuse_others(one, {path: by_path[path] for path in done.kept}, nodes)
     kept = set(done.kept)
     for path, group in by_path.items():
         if path in kept:
             continue
         tracks = _read(group, nodes, done.left_out if skip_broken else None)
         if tracks:
-            _write(format_name, path, tracks, group[0])
+            _write(one, path, tracks, group[0])
             done.written.append(path)
             on_file(path)
-    if format_name == "parquet" and (done.written or done.kept):
-        parquet.write_dictionary(folder)
+    if one.finish is not None and (done.written or done.kept):
+        one.finish(folder, {column.name: column.text for column in METADATA})
     return done
 
 
-def _refuse_others(format_name: str, kept: dict[Path, list[dict[str, Any]]], nodes: Sequence[str] | None) -> None:
+def _refuse_others(one: Format, kept: dict[Path, list[dict[str, Any]]], nodes: Sequence[str] | None) -> None:
     """Refuse to keep files that say they hold something else than these rows."""
     for path, group in kept.items():
-        held = contents(format_name, path)
+        held = contents(one, path)
         differs = difference(held, _wanted(group, nodes)) if held is not None else ""
         if differs:
             raise ExportError(
@@ -152,16 +150,12 @@ def _read(
     return tracks
 
 
-def _write(format_name: str, path: Path, tracks: list[PortableTrack], row: dict[str, Any]) -> None:
-    if format_name == "nwb":
-        write_whole(path, lambda temporary: nwb.write(temporary, tracks))
+def _write(one: Format, path: Path, tracks: list[PortableTrack], row: dict[str, Any]) -> None:
+    if one.a_session:
+        write_whole(path, lambda temporary: one.write(temporary, tracks))
         return
-    options = {"row": _columns(row)} if FORMATS[format_name].module in ("parquet_folder", "csv") else {}
-    write(format_name, path, tracks[0], **options)
-
-
-def _columns(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in parquet.KEYS if name in row}
+    options = {"row": {name: row[name] for name in KEY if name in row}} if one.takes_row else {}
+    write(one.name, path, tracks[0], **options)
 
 
 def portable(row: dict[str, Any], nodes: Sequence[str] | None = None) -> PortableTrack:
@@ -209,7 +203,7 @@ def file_name(format_name: str, row: dict[str, Any]) -> str:
     ('mouse01_2026-03-02_1_side_raw_01234567.slp', 'sub-mouse01_ses-2026-03-02-1.nwb')
     """
     mouse = _safe(row["mouse_id"])
-    if format_name == "nwb":
+    if FORMATS[format_name].a_session:
         stem = f"sub-{mouse}_ses-{row['session_date']}-{row['session_number']}"
     else:
         parts = (row["session_date"], row["session_number"], _safe(row["camera"]), _safe(row["filter_method"]))

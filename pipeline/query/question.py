@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import date as Date
 from typing import Any
 
+from compute.measures.quality import NodeQuality
 from pipeline.query.checks import QueryError, days, restricted, texts
 from schemas.model import Model
 from schemas.pose import PoseEstimation
-from schemas.session import Camera, Session, Video
+from schemas.session import METADATA, Camera, Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, TrackQuality
 
 QUALITIES = {
-    "found": "fraction_found",
-    "jumps": "n_jumps",
-    "outside": "fraction_outside",
-    **{f"score_p{level}": f"score_p{level}" for level in ("05", "25", "50", "75", "95")},
+    one.name.removeprefix("fraction_").removeprefix("n_"): one.name for one in fields(NodeQuality) if one.name != "node"
 }
-"""What a condition on quality may name, and the column of `TrackQuality.Node` that it means."""
+"""What a condition on quality may name (``found`` ...), and the column of `TrackQuality.Node` that it means."""
+
+TEXTS = {column.name: table for table in (Mouse, Session, Video) for column in table.metadata if column.is_text}
+"""Metadata that a question may name by keyword, and the table that has the column."""
 
 _CONDITION = re.compile(r"\s*(?P<node>.+)\.(?P<name>\w+)\s*(?P<sign><=|>=|<|>|=)\s*(?P<value>[-+.\deE]+)\s*")
 
@@ -32,7 +33,7 @@ class Question:
 
     Attributes
     ----------
-    mouse, camera, model, sex, genotype : str or sequence of str, optional
+    mouse, camera, model : str or sequence of str, optional
         Only these; a model by its id.
     filter : str or sequence of str
         Rows of `FilterMethod`, such as ``raw``, ``gaussian``, ``median``, ``kalman``.
@@ -42,6 +43,9 @@ class Question:
         True: only mice kept from the model's training. False: only mice in its training set.
     quality : str or sequence of str, optional
         Conditions on the raw tracks, such as ``"jaw_tip.found > 0.95"``. Names are those of `QUALITIES`.
+    metadata : mapping of str to (str or sequence of str)
+        Only these values of columns of `TEXTS`, such as ``sex``, ``genotype`` or ``rig``; `pipeline.query.tracks` takes
+        each as a keyword. For numbers and dates there is `restriction`.
     restriction : optional
         Anything that DataJoint takes as a restriction on mouse, session, video, model and track, such as
         ``"rig='left' and px_per_mm > 10"``.
@@ -50,18 +54,21 @@ class Question:
     mouse: str | Sequence[str] | None = None
     camera: str | Sequence[str] | None = None
     model: str | Sequence[str] | None = None
-    sex: str | Sequence[str] | None = None
-    genotype: str | Sequence[str] | None = None
     filter: str | Sequence[str] = "raw"
     date: str | Date | Sequence[str | Date] | None = None
     held_out: bool | None = None
     quality: str | Sequence[str] | None = None
+    metadata: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
     restriction: Any = None
 
     def __post_init__(self) -> None:
         """Refuse what is no question."""
         if not (self.held_out is None or isinstance(self.held_out, bool)):
             raise QueryError(f"held_out={self.held_out!r}; expected True or False, or None for both")
+        for column in METADATA:
+            for value in texts(column.name, self.metadata.get(column.name)) if column.values else ():
+                if value not in column.values:  # PostgreSQL refuses to compare it
+                    raise QueryError(f"no {column.name} {value!r}; known are {', '.join(column.values)}")
 
     def expression(self) -> Any:
         """One DataJoint expression: the tracks that fit, with what is known of mouse, session, video and model.
@@ -74,8 +81,8 @@ class Question:
         query = (
             FilteredTrack.proj(filtered_tracks="tracks")
             * PoseEstimation.proj(raw_tracks="tracks")
-            * Video.proj("video_file", "n_frames", "fps_numerator", "fps_denominator", "px_per_mm")
-            * Session.proj("session_start", "rig", "experimenter")
+            * Video.proj("video_file", "n_frames", "fps_numerator", "fps_denominator", *_names(Video))
+            * Session.proj(*_names(Session))
             * Mouse
             * Model.proj("estimator", "model_name", "skeleton_id")
         )
@@ -100,13 +107,12 @@ class Question:
         Raises
         ------
         QueryError
-            If it names a mouse, camera, model, filter, genotype or node that does not exist; the message lists those
-            that do.
+            If it names a mouse, camera, model, filter, genotype ... or node that does not exist; the message lists
+            those that do.
         """
         tables: dict[str, Any] = {"mouse_id": Mouse, "camera": Camera, "model_id": Model, "filter_method": FilterMethod}
         for column, values in self._values().items():
-            table = tables.get(column, Mouse)
-            known = sorted(set(table.to_arrays(column)))
+            known = sorted(set((tables | TEXTS)[column].to_arrays(column)))
             for value in values:
                 if value not in known:
                     listed = ", ".join(known) or "none yet"
@@ -119,9 +125,12 @@ class Question:
 
     def _values(self) -> dict[str, tuple[str, ...]]:
         columns = {"mouse": "mouse_id", "model": "model_id", "filter": "filter_method"}
-        names = ("mouse", "camera", "model", "sex", "genotype", "filter")
-        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return {columns.get(name, name): texts(name, values) for name, values in asked.items()}
+        asked = {name: getattr(self, name) for name in ("mouse", "camera", "model", "filter")} | dict(self.metadata)
+        return {columns.get(name, name): texts(name, values) for name, values in asked.items() if values is not None}
+
+
+def _names(table: Any) -> list[str]:
+    return [column.name for column in table.metadata]
 
 
 def _parsed(condition: str) -> re.Match[str]:

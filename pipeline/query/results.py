@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from compute.measures.bouts import find_bouts
 from pipeline.query.checks import QueryError
-from pipeline.query.columns import BOUTS, DETAILS, KEY, RESULTS, schema
+from pipeline.query.columns import BOUTS, DETAILS, KEY, schema
 from pipeline.query.search import in_training, make_question, run, tracks
+from schemas.metadata import arrow_type
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import FilteredTrack, TrackQuality
 
@@ -35,7 +36,7 @@ def distances(**question: Any) -> pa.Table:
     QueryError
         As `tracks`.
     """
-    columns = ("mean_px", "variance_px2", "mean_mm", "variance_mm2", "fraction_missing")
+    columns = [name for name in DistanceMetrics.heading.secondary_attributes if not name.endswith("_provenance")]
     pairs = NodePair.proj("pair_kind")
     return _results(DistanceMetrics.proj(*columns) * pairs, ("node_a", "node_b", "pair_kind", *columns), question)
 
@@ -128,4 +129,6 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
         lines[-1] |= {name: line[name] for name in (*DETAILS, *columns)}
     order = [*key, *(name for name in ("node", "node_a", "node_b") if name in columns)]
     lines.sort(key=lambda line: tuple(line[name] for name in order))
-    return pa.Table.from_pylist(lines, schema(KEY | DETAILS | {name: RESULTS.get(name, "double") for name in columns}))
+    heading = table.heading.attributes
+    types = {name: arrow_type(heading[name].original_type or heading[name].type) for name in columns}
+    return pa.Table.from_pylist(lines, schema(KEY | DETAILS | types))

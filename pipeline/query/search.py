@@ -12,7 +12,7 @@ from datajoint.storage import StorageBackend
 from compute.errors import DatabaseError
 from pipeline.query.checks import QueryError, refusing, texts, time_span
 from pipeline.query.columns import DETAILS
-from pipeline.query.question import Question
+from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
 from schemas.model import Model
 from schemas.stored.references import TracksReference
@@ -43,8 +43,9 @@ def tracks(
         Leave out tracks whose file is gone or damaged, say which (`TrackSelection.left_out`, and a warning), and go on.
         Otherwise the first of them is an error.
     **question
-        Which tracks: ``mouse``, ``camera``, ``model``, ``sex``, ``genotype``, ``filter`` (default ``raw``), ``date``,
-        ``held_out``, ``quality``, ``restriction``; see `Question`.
+        Which tracks: ``mouse``, ``camera``, ``model``, ``filter`` (default ``raw``), ``date``, ``held_out``,
+        ``quality``, ``restriction``, and the texts that are known of mouse and session, such as ``sex``, ``genotype``
+        or ``rig``; see `Question`.
 
     Returns
     -------
@@ -108,11 +109,13 @@ def make_question(question: Mapping[str, Any], *beside: str) -> Question:
     QueryError
         If a keyword is unknown; the message lists those there are.
     """
-    unknown = [name for name in question if name not in Question.__dataclass_fields__]
+    own = [name for name in Question.__dataclass_fields__ if name != "metadata"]
+    unknown = [name for name in question if name not in own and name not in TEXTS]
     if unknown:
-        known = ", ".join([*beside, *Question.__dataclass_fields__])
+        known = ", ".join([*beside, *own, *TEXTS])
         raise QueryError(f"unknown keyword {unknown[0]!r}; what can be asked for is {known}")
-    return Question(**question)
+    metadata = {name: values for name, values in question.items() if name in TEXTS}
+    return Question(**{name: value for name, value in question.items() if name in own}, metadata=metadata)
 
 
 def run(asked: Question, expression: Any) -> list[dict[str, Any]]:

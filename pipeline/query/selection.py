@@ -179,10 +179,10 @@ class TrackSelection:
     def to_arrow(self) -> Iterator[pa.Table]:
         """One table a track, one line a frame and node.
 
-        Columns: the row's keys, ``held_out``, ``sex``, ``genotype``, ``frame_index``, ``time_s``, ``node``, ``x_px``,
-        ``y_px``, ``score``, NaN where the node was not found; and where a filter of the selection gives them
-        ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled``, null in tracks of the others. With a time span,
-        ``frame_index`` still counts from the video's first frame.
+        Columns: the row's keys, ``held_out``, the texts that are known of the mouse (``sex``, ``genotype``),
+        ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, NaN where the node was not found; and
+        where a filter of the selection gives them ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled``, null in tracks
+        of the others. With a time span, ``frame_index`` still counts from the video's first frame.
         """
         columns = self._columns()
         for row, details, reference in zip(self.rows, self.details, self.references, strict=True):

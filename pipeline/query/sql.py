@@ -24,13 +24,13 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     """Ask in SQL; the table ``tracks`` holds the tracks of all sessions that fit the question.
 
     Columns of ``tracks``: the key (``mouse_id``, ``session_date``, ``session_number``, ``camera``, ``model_id``,
-    ``filter_method``), ``held_out``, ``sex``, ``genotype``, ``date_of_birth``, ``session_start``, ``rig``,
-    ``experimenter``, ``px_per_mm``, ``model_name``, ``fps``, then ``frame_index``, ``time_s`` and for each node
-    ``<node>_x``, ``<node>_y`` (px), ``<node>_score`` (and ``<node>_xsd``, ``<node>_ysd``, ``<node>_rejected``,
-    ``<node>_filled`` where a filter gives them). A name with a space is quoted: ``"left snout_x"``. Each camera has
-    its own coordinates: ask for one, or group by it. A node that was not found is null,
-    so that ``avg`` and ``var_samp`` leave it out. Skeletons with different nodes are one table; what a track lacks is
-    null. ``distances`` and ``qualities`` are tables as well.
+    ``filter_method``), ``held_out``, what is known of mouse, session and video (``sex``, ``genotype``,
+    ``session_start``, ``rig``, ``px_per_mm`` ...), ``model_name``, ``fps``, then ``frame_index``, ``time_s`` and for
+    each node ``<node>_x``, ``<node>_y`` (px), ``<node>_score`` (and ``<node>_xsd``, ``<node>_ysd``,
+    ``<node>_rejected``, ``<node>_filled`` where a filter gives them). A name with a space is quoted:
+    ``"left snout_x"``. Each camera has its own coordinates: ask for one, or group by it. A node that was not found is
+    null, so that ``avg`` and ``var_samp`` leave it out. Skeletons with different nodes are one table; what a track
+    lacks is null. ``distances`` and ``qualities`` are tables as well.
 
     Parameters
     ----------

@@ -180,13 +180,6 @@ def references_of(table: Any) -> Iterator[tuple[str, str]]:
                 yield store or dj.config.stores["default"], path
 
 
-def computed_tables() -> list[type[dj.Computed]]:
-    """The tables that workers fill."""
-    modules = [module for module in vars(schemas).values() if isinstance(getattr(module, "schema", None), dj.Schema)]
-    found = {name: value for module in modules for name, value in vars(module).items()}
-    return [value for value in found.values() if isinstance(value, type) and issubclass(value, dj.Computed)]
-
-
 def active_schemas() -> list[dj.Schema]:
     """The schemas of all of this project's tables, in the connected database."""
     found = [getattr(module, "schema", None) for module in vars(schemas).values()]

@@ -14,9 +14,9 @@ from datajoint.utils import to_camel_case
 
 from compute.errors import OrofacialError
 from compute.text import counted, session_name
-from pipeline.stores.collection import StoredFile, computed_tables, files_of, references_of, remove
+from pipeline.stores.collection import StoredFile, files_of, references_of, remove
 from pipeline.work.owners import is_lock_held, owner_of
-from schemas import labels
+from schemas import computed_tables, labels
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
 from schemas.worker import Worker

@@ -23,27 +23,15 @@ from typing import Any
 
 import datajoint as dj
 
+import schemas
 from compute.errors import DatabaseError
 from compute.text import session_name
 from pipeline.work.installed import left_to_others, only_installed
 from pipeline.work.owners import one_at_a_time
 from schemas.making.resources import Device
-from schemas.metric import DistanceMetrics, FilterComparison, LabelError
-from schemas.model import ModelEvaluation, Training
-from schemas.pose import PoseEstimation
-from schemas.track import FilteredTrack, TrackQuality
 from schemas.worker import Crash, job_hash
 
-TABLES: tuple[type[dj.Computed], ...] = (
-    Training,
-    ModelEvaluation,
-    PoseEstimation,
-    TrackQuality,
-    FilteredTrack,
-    DistanceMetrics,
-    FilterComparison,
-    LabelError,
-)
+TABLES = schemas.computed_tables()
 """Computed tables, each after those that it needs."""
 
 SESSION = {"mouse_id", "session_date", "session_number"}

@@ -16,13 +16,10 @@ import datajoint as dj
 from compute.text import session_name
 from pipeline.work.jobs import TABLES, describe, instance
 from pipeline.work.owners import Owner, is_lock_held, owner_of
-from schemas.metric import DistanceMetrics
-from schemas.pose import PoseEstimation
 from schemas.session import Session, Video
-from schemas.track import FilteredTrack, TrackQuality
 from schemas.worker import Worker
 
-STAGES: tuple[type[dj.Computed], ...] = (PoseEstimation, TrackQuality, FilteredTrack, DistanceMetrics)
+STAGES = tuple(table for table in TABLES if getattr(table, "is_stage", False))
 """The computed tables that every session goes through."""
 
 MAX_SESSIONS = 200

@@ -1,4 +1,8 @@
-"""What a job of a computed table needs of a machine."""
+"""What a job of a computed table needs of a machine.
+
+A computed table has the class attribute `resources`. One that every session goes through has also ``is_stage = True``:
+then it is a column of `orofacial status`.
+"""
 
 from __future__ import annotations
 
