@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,8 +127,10 @@ class Estimator(Protocol):
     ) -> Tracks:
         """Find all nodes in all frames of a video; the tracks have exactly as many frames as the video."""
 
-    def evaluate(self, labels_path: str | Path, *, minimum_score: float | None = None) -> Evaluation:
-        """Compare with points that a person placed."""
+    def evaluate(
+        self, labels_path: str | Path, *, frames: Sequence[int] | None = None, minimum_score: float | None = None
+    ) -> Evaluation:
+        """Compare with points that a person placed, on these labeled frames of the package (all without it)."""
 
 
 def by_name(name: str) -> Any:

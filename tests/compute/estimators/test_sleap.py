@@ -183,6 +183,26 @@ def test_evaluate_measures_a_known_shift_for_each_node(folder, model, tmp_path):
     assert shifted.nodes["snout"].p50_px == pytest.approx(10, abs=0.5)
 
 
+def test_evaluate_takes_the_chosen_frames_only(model, tmp_path):
+    images, position = make_blobs(30, seed=9)
+    position[::2] += (6, 8)
+    write_package(tmp_path / "half.pkg.slp", images, position, NODES, [], [("a", i) for i in range(30)])
+    exact = model.evaluate(tmp_path / "half.pkg.slp", frames=range(1, 30, 2))
+    shifted = model.evaluate(tmp_path / "half.pkg.slp", frames=[28, 0, 2, 4, 6, 8, 10, 12])
+    assert (exact.n_frames, shifted.n_frames) == (15, 8)
+    assert exact.nodes["snout"].p50_px < 0.5
+    assert shifted.nodes["snout"].p50_px == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"), [([0, 3], "index 3; expected 0 to 2"), ([-1], "index -1"), ([], "no labeled")]
+)
+def test_evaluate_refuses_frames_that_are_not_there(model, tmp_path, frames, said):
+    write_blobs(tmp_path / "three.pkg.slp", 3, seed=1)
+    with pytest.raises(LabelsError, match=said):
+        model.evaluate(tmp_path / "three.pkg.slp", frames=frames)
+
+
 def test_evaluate_refuses_labels_with_another_skeleton(model, tmp_path):
     images, position = make_blobs(3, seed=1)
     write_package(tmp_path / "other.pkg.slp", images, position, ["snout", "tail"], [], [("a", i) for i in range(3)])
