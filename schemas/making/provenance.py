@@ -21,8 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("sleap-nn", "sleap-io", "torch", "av", "numpy", "scipy", "numba", "datajoint")
-"""Packages whose version can change a number."""
+from compute.estimators import registered
+
+PACKAGES = ("sleap-io", "av", "numpy", "scipy", "numba", "datajoint")
+"""Packages whose version can change a number, beside those that the estimators name."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _GIT_TIMEOUT_S = 5
@@ -57,9 +59,16 @@ def environment() -> dict[str, Any]:
     return {
         "code_version": code_version(),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
+        "packages": _versions(),
         "host": platform.node(),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what is installed of `PACKAGES` and of the estimators' packages."""
+    of_estimators = [package for kind in registered().values() for package in kind.packages]
+    names = dict.fromkeys([*of_estimators, *PACKAGES])
+    return {name: version for name in names if (version := _version(name)) is not None}
 
 
 @functools.cache

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import LabelsError, ModelError, VideoError
-from compute.estimators import Evaluation, NodeError, Progress
+from compute.estimators.protocol import Progress
+from compute.estimators.results import Evaluation, NodeError
 from compute.estimators.sleap.bundle import read_bundle
 from compute.estimators.sleap.runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
 from compute.filters.score_noise import fit_score_exponent
@@ -78,6 +79,7 @@ class SleapEstimator:
         *,
         time: ArrayLike | None = None,
         minimum_score: float | None = None,
+        input_file: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Tracks:
         """Find all nodes in all frames of a video.
@@ -93,6 +95,8 @@ class SleapEstimator:
         minimum_score : float, optional
             A node with a lower score is not found: its position is NaN and its score 0. 0 keeps every peak. Without
             it, the model's own.
+        input_file : None
+            A network reads only the video.
         progress : callable, optional
             Called with the frames done and the number of frames that the video's header promises.
 
