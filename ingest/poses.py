@@ -49,9 +49,9 @@ def _register(model: dict[str, Any], stable_after_s: float) -> int:
 
 
 def _age_s(path: Path) -> float:
-    """Seconds since a file was written; 0 for one that is gone by now."""
+    """Seconds between the time of a file and now, whatever clock wrote it; 0 for one that is gone by now."""
     try:
-        return time.time() - path.stat().st_mtime
+        return abs(time.time() - path.stat().st_mtime)
     except OSError:
         return 0.0
 

@@ -23,8 +23,10 @@ from typing import Any
 
 from compute.estimators import registered
 
-PACKAGES = ("sleap-io", "av", "numpy", "scipy", "numba", "datajoint")
-"""Packages whose version can change a number, beside those that the estimators name."""
+_OWN_PACKAGES = ("sleap-io", "av", "numpy", "scipy", "numba", "datajoint")
+
+PACKAGES = tuple(dict.fromkeys([*(name for kind in registered().values() for name in kind.packages), *_OWN_PACKAGES]))
+"""Packages whose version can change a number: those that the estimators name, and those that everything stands on."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _GIT_TIMEOUT_S = 5
@@ -59,16 +61,9 @@ def environment() -> dict[str, Any]:
     return {
         "code_version": code_version(),
         "python": platform.python_version(),
-        "packages": _versions(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
         "host": platform.node(),
     }
-
-
-def _versions() -> dict[str, str]:
-    """Versions of what is installed of `PACKAGES` and of the estimators' packages."""
-    of_estimators = [package for kind in registered().values() for package in kind.packages]
-    names = dict.fromkeys([*of_estimators, *PACKAGES])
-    return {name: version for name in names if (version := _version(name)) is not None}
 
 
 @functools.cache
