@@ -18,9 +18,9 @@ from pipeline.terminal import console, next_step
 @says_errors
 def demo(context: click.Context, folder: Path, n_frames: int) -> None:
     """Run the whole pipeline on a simulated lab of six mice, in FOLDER, on an embedded database of its own."""
-    from compute.estimators import check_installed
+    from compute.estimators import that_trains
 
-    check_installed("sleap")
+    that_trains().check_installed()
     started = time.monotonic()
     folder = folder.resolve()
     data_folder = folder / "data"

@@ -44,16 +44,16 @@ def describe_left(counts: dict[str, int]) -> str:
 
 
 def check_device(device: Device | None) -> None:
-    """Refuse a worker for a GPU where an estimator is missing: only an estimator's jobs want a GPU.
+    """Refuse a worker for a GPU where an estimator that wants one is missing: only an estimator's jobs want a GPU.
 
     Raises
     ------
     NotInstalledError
         If one is missing.
     """
-    absent = estimators.not_installed()
-    if device == "gpu" and absent:
-        raise NotInstalledError(". ".join(absent.values()))
+    wanting = [said for name, said in estimators.not_installed().items() if estimators.by_name(name).device == "gpu"]
+    if device == "gpu" and wanting:
+        raise NotInstalledError(". ".join(wanting))
 
 
 def _absent(table: dj.Computed | type[dj.Computed]) -> list[dict[str, str]]:
