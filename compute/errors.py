@@ -24,6 +24,10 @@ class ModelError(OrofacialError):
     """A model bundle that is incomplete, altered, or does not fit the video."""
 
 
+class NotInstalledError(OrofacialError):
+    """A package that is needed here comes with an extra of this project that is not installed."""
+
+
 class FilterError(OrofacialError, ValueError):
     """A filter that does not exist, or a parameter outside its range."""
 

@@ -1,4 +1,4 @@
-"""Write a file that is there whole or not at all."""
+"""Files: which are videos, and how to write one that is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from compute.errors import OrofacialError
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
+"""Endings of the files that are taken for videos."""
 
 
 @contextmanager

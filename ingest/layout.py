@@ -11,8 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from compute.errors import SessionError
+from compute.files import VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
 SESSION_PATTERN = "{mouse}/{date}_{number}"
 
 _FIELDS = {"mouse": r"(?P<mouse>[^/]+)", "date": r"(?P<date>\d{4}-\d{2}-\d{2})", "number": r"(?P<number>\d+)"}

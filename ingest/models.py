@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import tempfile
 import tomllib
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compute import estimators
 from compute.errors import LabelsError, ModelError
 from ingest.labels import insert_skeleton
+from ingest.layout import SESSION_PATTERN, ImpossibleDateError, parse_name
 from schemas.labels import LabeledFrames
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask, insert_model
-from schemas.session import Camera
+from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
-
-ESTIMATOR = "sleap"
 
 
 def add_training_task(
@@ -31,6 +29,7 @@ def add_training_task(
     config_name: str = "default",
     seed: int = 0,
     fraction_held_out: float = 0.2,
+    estimator: str | None = None,
 ) -> dict[str, Any]:
     """Ask for a training, and return its key; asking again for the same changes nothing.
 
@@ -41,25 +40,27 @@ def add_training_task(
     camera : str
         The camera of those labels.
     config : dict, optional
-        Keywords of the estimator's ``TrainingConfig``; what is not named has its default.
+        Settings of the estimator's training; what is not named has its default.
     config_name : str
         For people.
     seed : int
         Of weights, order, augmentation and of the split.
     fraction_held_out : float
         Fraction of the labeled frames that is kept from training.
+    estimator : str, optional
+        The estimator to train, such as ``sleap``; without it, the only one that can train.
 
     Raises
     ------
     LabelsError
         If there are no such labels, or they are of another camera.
     ModelError
-        If the settings cannot be used.
+        If the settings cannot be used, or the estimator cannot train or is not named.
     """
     labels_id = find_labels(labels, camera)
     if not 0 < fraction_held_out < 1:
         raise ModelError(f"the fraction to hold out is {fraction_held_out}, expected a number between 0 and 1")
-    key = {"labels_id": labels_id, "training_config": insert_config(config or {}, config_name), "seed": seed}
+    key = {"labels_id": labels_id, "training_config": insert_config(config or {}, config_name, estimator), "seed": seed}
     known = (TrainingTask & key).to_dicts()
     if known and known[0]["fraction_held_out"] != fraction_held_out:
         raise ModelError(
@@ -112,24 +113,23 @@ def read_config(config_file: Path) -> dict[str, Any]:
         raise ModelError(f"{config_file} is not valid TOML: {error}") from error
 
 
-def insert_config(config: dict[str, Any], name: str) -> str:
+def insert_config(config: dict[str, Any], name: str, estimator: str | None = None) -> str:
     """Insert training settings if they are new, and return their key: the name and a hash of what they say.
 
     Raises
     ------
     ModelError
-        If the estimator does not know a setting.
+        If the estimator does not know a setting, cannot train, or is not named where several can.
     """
-    make = estimators.by_name(ESTIMATOR).TrainingConfig
+    kind = estimators.that_trains(estimator)
     try:
-        parameters = dataclasses.asdict(make(**config))
-    except TypeError as error:
-        known = ", ".join(field.name for field in dataclasses.fields(make))
-        raise ModelError(f"training settings {name}: {error}; known settings are {known}") from error
+        parameters = kind.training_parameters(config)
+    except ModelError as error:
+        raise ModelError(f"training settings {name}: {error}") from error
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
     row = {
         "training_config": f"{name}-{digest}",
-        "estimator": ESTIMATOR,
+        "estimator": kind.name,
         "training_parameters": parameters,
     }
     TrainingConfig.insert1(row, skip_duplicates=True)
@@ -137,48 +137,97 @@ def insert_config(config: dict[str, Any], name: str) -> str:
 
 
 def import_model(
-    folder: Path,
+    source: Path,
     *,
     camera: str,
     mice: Collection[str] = (),
-    minimum_score: float = estimators.MINIMUM_SCORE,
+    minimum_score: float | None = None,
+    name: str = "",
+    pattern: str = SESSION_PATTERN,
 ) -> str:
-    """Import a model that SLEAP trained elsewhere, and return its id; the same model again changes nothing.
+    """Import a model that comes from elsewhere, and return its id; the same model again changes nothing.
+
+    Which estimator's model it is, is seen from the file or folder.
 
     Parameters
     ----------
-    folder : Path
-        What ``sleap-nn train`` wrote: weights and configuration. It is copied, not altered.
+    source : Path
+        What another program wrote, such as the folder that ``sleap-nn train`` made, or one file of DeepLabCut's poses.
+        It is read, not altered.
     camera : str
         The camera that the model is for.
     mice : set of str
-        The mice in its training set.
-    minimum_score : float
-        Score below which the model calls a node not found.
+        The mice in its training set. Without them, the model's own files may say them, or name the videos that its
+        labeled frames came from, whose folders name the mouse.
+    minimum_score : float, optional
+        Score below which the model calls a node not found; without it, the estimator's default.
+    name : str
+        For people; without it, the name of the file or folder. Poses that another program wrote are another model under
+        another name.
+    pattern : str
+        How session folders are named.
 
     Raises
     ------
     ModelError
-        If the folder is no complete model, or the camera is unknown. Nothing is imported then.
+        If it is no complete model, is of another camera, or the camera is unknown. Nothing is imported then.
     """
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
-        raise ModelError(f"{folder}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}")
-    module = estimators.by_name(ESTIMATOR)
+        raise ModelError(f"{source}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}")
+    kind = estimators.recognised(source)
     with tempfile.TemporaryDirectory(prefix="orofacial-") as temporary:
         bundle = Path(temporary) / "bundle"
-        module.import_bundle(folder, bundle, minimum_score=minimum_score)
-        info = module.read_bundle(bundle)
+        info = kind.import_bundle(source, bundle, minimum_score=minimum_score, name=name)
+        _check_camera(kind, info, source, camera)
+        mice = set(mice) or training_mice(info, pattern) or set()
         with Model.connection.transaction, published_or_removed():
             Mouse.insert([{"mouse_id": mouse} for mouse in sorted(mice)], skip_duplicates=True)
             return insert_model(
                 bundle,
-                estimator=ESTIMATOR,
+                estimator=kind.name,
                 camera=camera,
                 skeleton_id=insert_skeleton(info.nodes, info.edges),
-                name=folder.resolve().name,
-                mice=set(mice),
+                name=name or source.resolve().name,
+                mice=mice,
             )
+
+
+def training_mice(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -> set[str] | None:
+    """The mice that a model was trained on, as far as its own files say.
+
+    Returns
+    -------
+    set of str, or None
+        None, not known: the model does not say its mice, and of one of its training frames or more the folder does not
+        name one.
+    """
+    if info.training_mice is not None:
+        return set(info.training_mice)
+    if info.training_frames is None:
+        return None
+    mice = {_mouse_of(frame.path, pattern) for frame in info.training_frames}
+    return None if None in mice else {mouse for mouse in mice if mouse is not None}
+
+
+def _mouse_of(path: str, pattern: str) -> str | None:
+    """The mouse that the folder of a video names, if it does; the path may be of a Windows machine."""
+    try:
+        name = parse_name(PurePosixPath(path.replace("\\", "/")).parent.as_posix(), pattern)
+    except ImpossibleDateError:  # then it is no session of this database
+        return None
+    return None if name is None else name.mouse_id
+
+
+def _check_camera(kind: estimators.EstimatorKind, info: estimators.BundleInfo, source: Path, camera: str) -> None:
+    """Refuse a file that lies beside a known video of another camera."""
+    if not kind.reads_input_file:
+        return
+    for video in Video.proj("video_file").to_dicts():
+        path = Path(video["video_file"])
+        beside = path.parent == source.resolve().parent
+        if beside and video["camera"] != camera and kind.input_file(path, info) == source.resolve():
+            raise ModelError(f"{source} lies beside {path.name} of camera {video['camera']}, not {camera}")
 
 
 def deploy(model_id: str, *, beside: bool = False) -> list[str]:

@@ -31,7 +31,7 @@ def check_all(settings: Settings) -> list[Check]:
         ("tables", _check_tables),
         ("stores", _check_stores),
         ("video", _check_video),
-        ("estimator", _check_estimator),
+        ("estimator", _check_estimators),
         ("disk", _check_disk),
     ]
     return [_run(name, check, settings) for name, check in checks]
@@ -116,15 +116,23 @@ def _check_video(settings: Settings) -> Check:
     return Check("video", info.n_frames == 10, found, "" if info.n_frames == 10 else "install PyAV again")
 
 
-def _check_estimator(settings: Settings) -> Check:
-    from importlib.metadata import version
+def _check_estimators(settings: Settings) -> Check:
+    """Every estimator that is registered: what it runs on, or what to install."""
+    from compute.estimators import registered
 
-    from compute.estimators.sleap.runtime import choose_device
-
-    device = choose_device()
-    versions = f"sleap-nn {version('sleap-nn')}, torch {version('torch')}"
-    advice = "" if device.startswith(("cuda", "mps")) else "works without a GPU; with one, estimation is much faster"
-    return Check("estimator", True, f"{versions} on {device}", advice)
+    found, advice, ok = [], [], True
+    for name, kind in registered().items():
+        missing = kind.missing()
+        if missing is not None:
+            ok = False
+            advice.append(missing)
+            continue
+        device = kind.runs_on()
+        versions = ", ".join(f"{package} {version}" for package, version in kind.versions().items())
+        found.append(f"{name} ({versions}) on {device}")
+        if kind.device == "gpu" and not device.startswith(("cuda", "mps")):
+            advice.append(f"{name} works without a GPU; with one, estimation is much faster")
+    return Check("estimator", ok, "; ".join(found) or "none is installed", ". ".join(advice))
 
 
 def _check_disk(settings: Settings) -> Check:

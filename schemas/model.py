@@ -193,14 +193,13 @@ class Training(dj.Computed):
         folder = tempfile.TemporaryDirectory(prefix="orofacial-")  # removed with the last reference to it
         with provenance.recording() as record:
             started = time.monotonic()
-            module = estimators.by_name(estimator)
             package = Path(folder.name) / "training.pkg.slp"
             with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
                 training, _ = split(load_package(labels_path), fraction_held_out, key["seed"])
                 save_package(training, package)
-            trained = module.train(
+            trained = estimators.by_name(estimator).train(
                 package,
-                module.TrainingConfig(**parameters),
+                parameters,
                 seed=key["seed"],
                 bundle_folder=Path(folder.name) / "bundle",
                 progress=progress.report,

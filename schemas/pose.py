@@ -1,12 +1,16 @@
-"""Where a model found the nodes in a video."""
+"""Where a model found the nodes in a video, and the files that some models read beside it."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import datajoint as dj
+import numpy as np
+from numpy.typing import NDArray
 
+from compute import estimators
 from compute.errors import ModelError, VideoError
 from compute.tracks import Tracks
 from schemas.making import progress, provenance
@@ -16,6 +20,20 @@ from schemas.session import Video
 from schemas.stored.publishing import published_or_removed
 
 schema = dj.Schema()
+
+
+@schema
+class PoseFile(dj.Manual):
+    """The file that a model reads for a video, such as poses that another program wrote. Never altered."""
+
+    definition = """
+    -> Video
+    -> Model
+    ---
+    pose_file : varchar(1000)  # absolute path, the same on every machine of the lab
+    pose_file_hash : char(64)  # sha256 of the file
+    pose_file_found_at=CURRENT_TIMESTAMP : datetime
+    """
 
 
 @schema
@@ -36,15 +54,25 @@ class PoseEstimation(dj.Computed):
 
     @property
     def key_source(self) -> dj.expression.QueryExpression:
-        """Videos with the models that are deployed for their camera; undeploying a model deletes nothing."""
-        return Video.proj() * DeployedModel.proj()
+        """Videos with the models that are deployed for their camera; undeploying a model deletes nothing.
 
-    def make_fetch(self, key: dict[str, Any]) -> tuple[str, int, int, int]:
-        """Fetch where the video lies, and its size."""
-        return (Video & key).fetch1("video_file", "n_frames", "width_px", "height_px")
+        A model that reads a further file for each video has those videos whose file is known.
+        """
+        return (Video.proj() * DeployedModel.proj()) & [dj.Not(reading_models().proj()), PoseFile.proj()]
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[str, int, int, int, dict[str, str]]:
+        """Fetch where the video lies, its size, and the further file that the model reads (empty: none)."""
+        video = (Video & key).fetch1("video_file", "n_frames", "width_px", "height_px")
+        return (*video, next(iter((PoseFile & key).proj("pose_file", "pose_file_hash").to_dicts()), {}))
 
     def make_compute(
-        self, key: dict[str, Any], video_file: str, n_frames: int, width_px: int, height_px: int
+        self,
+        key: dict[str, Any],
+        video_file: str,
+        n_frames: int,
+        width_px: int,
+        height_px: int,
+        pose_file: dict[str, str],
     ) -> tuple[Tracks, str, float, dict[str, Any]]:
         """Run the model over the video."""
         model = (Model & key).fetch1()
@@ -58,7 +86,7 @@ class PoseEstimation(dj.Computed):
         with provenance.recording() as record:
             started = time.monotonic()
             estimator = load_model(key["model_id"])
-            tracks = estimator.estimate(video_file, time=times, progress=progress.report)
+            tracks = _estimate(estimator, video_file, times, pose_file)
             duration_s = time.monotonic() - started
         if tracks.n_frames != n_frames:
             raise VideoError(
@@ -74,3 +102,32 @@ class PoseEstimation(dj.Computed):
         with published_or_removed():
             row = {**key, "tracks": tracks, "device": device, "estimation_duration_s": duration_s}
             self.insert1({**row, "estimation_provenance": record})
+
+
+def reading_models() -> dj.expression.QueryExpression:
+    """Models that need a further file for each video."""
+    kinds = [{"estimator": name} for name, kind in estimators.registered().items() if kind.reads_input_file]
+    return Model & kinds
+
+
+def _estimate(
+    estimator: estimators.Estimator, video_file: str, times: NDArray[np.float64], pose_file: dict[str, str]
+) -> Tracks:
+    """Estimate from the video, and from the further file while it is the one that was found."""
+    if not pose_file:
+        return estimator.estimate(video_file, time=times, progress=progress.report)
+    from compute.video import content_hash
+
+    path, expected = pose_file["pose_file"], pose_file["pose_file_hash"]
+    _check_hash(path, content_hash(path) if Path(path).is_file() else "none, it is gone", expected)
+    tracks = estimator.estimate(video_file, time=times, input_file=path, progress=progress.report)
+    _check_hash(path, tracks.attributes["input_file_hash"], expected)  # what was read, should it have changed meanwhile
+    return tracks
+
+
+def _check_hash(path: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise ModelError(
+            f"{path} has the hash {found}, expected {expected}: it has changed since it was found. Restore it; or, as"
+            f" poses of a changed file are another model: orofacial model import {path} --name NEW"
+        )

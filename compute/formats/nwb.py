@@ -225,7 +225,7 @@ def _pose(name: str, track: PortableTrack, skeleton: Any, device: Any, video: An
         source_video=video,
         device=device,
         scorer=_model(track),
-        source_software=str(estimation.get("estimator", "SLEAP")),
+        source_software=str(estimation.get("estimator", "unknown")),
         source_software_version=str(_version(estimation) or "unknown"),
         skeleton=skeleton,
     )
@@ -234,7 +234,8 @@ def _pose(name: str, track: PortableTrack, skeleton: Any, device: Any, video: An
 
 def _version(estimation: Any) -> str | None:
     packages = (estimation.get("provenance") or {}).get("packages", {})
-    version: str | None = packages.get("sleap-nn", estimation.get("versions", {}).get("sleap-nn"))
+    estimator = estimation.get("estimator", "")
+    version: str | None = packages.get(estimator, estimation.get("versions", {}).get(estimator))
     return version
 
 

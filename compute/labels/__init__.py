@@ -1,11 +1,12 @@
 """Labeled frames: read from SLEAP, DeepLabCut and Lightning Pose files, kept as one self-contained package."""
 
-from compute.labels.model import Source, images_of, positions_of, skeleton_of, sources_of, split
+from compute.labels.model import Source, image_hash, images_of, positions_of, skeleton_of, sources_of, split
 from compute.labels.package import load_package, save_package, write_package
 from compute.labels.read import read_labels
 
 __all__ = [
     "Source",
+    "image_hash",
     "images_of",
     "load_package",
     "positions_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, NamedTuple
 
 import cv2
@@ -70,6 +71,27 @@ def images_of(labels: sio.Labels) -> list[NDArray[np.uint8]]:
         for index, image in zip(indices, _read_images(frames), strict=True):
             images[index] = image
     return [image for image in images if image is not None]
+
+
+def image_hash(image: NDArray[np.uint8]) -> str:
+    """Identity of a labeled frame: the hash of its gray image, as 32 hexadecimal digits.
+
+    The same image in two sets of labels is the same frame, whatever file or index it came from. An image that was
+    encoded again is another one.
+
+    Parameters
+    ----------
+    image : array, shape (height, width), uint8
+        Gray levels.
+
+    Examples
+    --------
+    >>> image_hash(np.zeros((2, 3), np.uint8)) == image_hash(np.zeros((3, 2), np.uint8))
+    False
+    """
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def split(labels: sio.Labels, fraction_held_out: float, seed: int) -> tuple[sio.Labels, sio.Labels]:

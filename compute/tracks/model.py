@@ -186,7 +186,7 @@ class Tracks:
             attrs={
                 "ds_type": "poses",
                 "time_unit": "seconds",
-                "source_software": "SLEAP",
+                "source_software": str(self.attributes.get("estimator", "unknown")),
                 "fps": self.fps,
                 "attributes": json.dumps(dict(self.attributes)),
             },

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from compute.text import counted
 from pipeline.cli.shared import connect, json_option, says_errors
 from pipeline.terminal import console, next_step, print_json, print_table
 
@@ -23,6 +24,7 @@ def model() -> None:
 @click.option(
     "--held-out", "fraction_held_out", default=0.2, show_default=True, help="Fraction kept to measure errors."
 )
+@click.option("--estimator", help="What to train.  [default: the only estimator that can train]")
 @click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
 @json_option
 @click.pass_context
@@ -34,6 +36,7 @@ def train(
     config_file: Path | None,
     seed: int,
     fraction_held_out: float,
+    estimator: str | None,
     deploy: bool | None,
     as_json: bool,
 ) -> None:
@@ -50,6 +53,7 @@ def train(
         config_name=config_file.stem if config_file else "default",
         seed=seed,
         fraction_held_out=fraction_held_out,
+        estimator=estimator,
     )
     with ProgressDisplay().shown() as display:
         model_id = train_task(task, display)
@@ -71,33 +75,50 @@ def train(
 
 
 @model.command("import")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
 @click.option("--camera", required=True, help="The camera that it is for.")
 @click.option("--mouse", "mice", multiple=True, help="A mouse in its training set; give it once for each.")
-@click.option("--minimum-score", default=0.2, show_default=True, help="A node with a lower score is not found.")
+@click.option("--minimum-score", type=float, help="A node with a lower score is not found.  [default: the estimator's]")
+@click.option("--name", default="", help="What to call it.  [default: the file's or folder's name]")
 @click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
 @json_option
 @click.pass_context
 @says_errors
-def import_folder(
+def import_source(
     context: click.Context,
-    folder: Path,
+    source: Path,
     camera: str,
     mice: tuple[str, ...],
-    minimum_score: float,
+    minimum_score: float | None,
+    name: str,
     deploy: bool | None,
     as_json: bool,
 ) -> None:
-    """Import a model that was trained with SLEAP (sleap-nn) elsewhere: the FOLDER with best.ckpt."""
-    connect(context)
-    from ingest.models import deploy_if_first, import_model
+    """Import a model that was trained elsewhere.
 
-    model_id = import_model(folder, camera=camera, mice=set(mice), minimum_score=minimum_score)
+    SOURCE is such as the folder with best.ckpt that SLEAP (sleap-nn) trained into; or one .h5 or .csv of poses that
+    DeepLabCut or Lightning Pose wrote beside a video: then all videos that have such a file get their poses from it.
+    """
+    settings = connect(context)
+    from ingest.models import deploy_if_first, import_model
+    from ingest.poses import register_pose_files
+
+    model_id = import_model(
+        source,
+        camera=camera,
+        mice=set(mice),
+        minimum_score=minimum_score,
+        name=name,
+        pattern=settings.session_pattern,
+    )
     deployed = deploy_if_first(model_id, deploy)
+    n_files = register_pose_files()
     if as_json:
-        print_json({"model_id": model_id, "deployed": deployed})
+        print_json({"model_id": model_id, "deployed": deployed, "n_new_pose_files": n_files})
         return
     console.print(f"model {model_id} imported for camera {camera}", markup=False)
+    if n_files:
+        console.print(f"{counted(n_files, 'file')} of poses found beside videos that are known")
     if not mice:
         console.print("no --mouse was given: every mouse counts as held out from its training")
     _say_deployed(model_id, deployed)

@@ -130,10 +130,12 @@ def _estimation(chain: dict[str, Any]) -> list[str]:
     said = {
         name: value
         for name, value in estimation.items()
-        if name not in ("device", "duration_s", "provenance", "versions")
+        if name not in ("device", "duration_s", "provenance", "versions", "input_file", "input_file_hash")
     }
     trained_with = estimation.get("versions")
     lines = [f"on {estimation['device']}, {_pairs(said)}"]
+    if "input_file" in estimation:
+        lines = [str(estimation["input_file"]), f"sha256 {estimation['input_file_hash']}", f"read: {_pairs(said)}"]
     lines += [f"model trained with {_pairs(trained_with)}"] if trained_with else []
     return lines + _made(estimation["provenance"])
 

@@ -22,6 +22,7 @@ import psycopg2.extensions
 
 from schemas.metric import FilterComparison, NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
+from schemas.pose import PoseFile
 from schemas.session import Camera
 from schemas.subject import Mouse
 from schemas.worker import Crash, DatabaseVersion, Worker
@@ -37,7 +38,8 @@ _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair)
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingTask, DeployedModel)
 # Comparisons depend on what people say of a pair: a pair that changes has them computed anew.
 _INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, FilterComparison)
-_WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse)  # a training makes a model
+# A training makes a model; a worker registers files of poses that have come.
+_WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse, PoseFile)
 _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)
 _ADMINS_OWN: tuple[Any, ...] = (DatabaseVersion,)
 

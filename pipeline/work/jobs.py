@@ -25,6 +25,7 @@ import datajoint as dj
 
 from compute.errors import DatabaseError
 from compute.text import session_name
+from ingest.poses import register_pose_files
 from pipeline.work.owners import one_at_a_time
 from schemas.making.resources import Device
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError
@@ -47,6 +48,9 @@ TABLES: tuple[type[dj.Computed], ...] = (
 
 SESSION = {"mouse_id", "session_date", "session_number"}
 """The key of a session."""
+
+POSE_FILE_STABLE_AFTER_S = 2.0
+"""(s) a file of poses that was written this recently may still be written: the next refresh takes it."""
 
 _PRIORITY = 5
 
@@ -102,11 +106,15 @@ def refresh(
 ) -> bool:
     """Add jobs for what can be computed now, and remove those whose inputs are gone; return whether it was done.
 
+    Files of poses that have come since, beside videos that are known, are registered first.
     One process at a time: concurrent ones wait, or with `wait` off leave it to the one that is at it.
     """
     targets = [instance(table) for table in tables]
+    reads_files = any(isinstance(target, PoseEstimation) for target in targets)
     with one_at_a_time(targets[0].connection, "refresh", wait) as mine:
         if mine:
+            if reads_files:
+                register_pose_files(stable_after_s=POSE_FILE_STABLE_AFTER_S)
             for target in targets:
                 add_jobs(target, restriction or {})
                 target.jobs.refresh(delay=-1)

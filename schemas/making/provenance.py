@@ -21,8 +21,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("sleap-nn", "sleap-io", "torch", "av", "numpy", "scipy", "numba", "datajoint")
-"""Packages whose version can change a number."""
+from compute.estimators import registered
+
+_OWN_PACKAGES = ("sleap-io", "av", "numpy", "scipy", "numba", "datajoint")
+
+PACKAGES = tuple(dict.fromkeys([*(name for kind in registered().values() for name in kind.packages), *_OWN_PACKAGES]))
+"""Packages whose version can change a number: those that the estimators name, and those that everything stands on."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _GIT_TIMEOUT_S = 5

@@ -1,7 +1,44 @@
-"""SLEAP: train a model, and find the nodes in videos with it, on sleap-nn's Python interface."""
+"""SLEAP: train a model, and find the nodes in videos with it, on sleap-nn's Python interface.
 
-from compute.estimators.sleap.bundle import Bundle, import_bundle, read_bundle
-from compute.estimators.sleap.estimator import SleapEstimator, estimate, load
-from compute.estimators.sleap.training import TrainingConfig, train
+`ESTIMATOR` is the contract of `compute.estimators`. The functions and classes below do the same directly; they are
+imported with the first use of one, since they take a second.
+"""
 
-__all__ = ["Bundle", "SleapEstimator", "TrainingConfig", "estimate", "import_bundle", "load", "read_bundle", "train"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from compute.estimators.sleap.kind import SleapKind
+
+if TYPE_CHECKING:
+    from compute.estimators.sleap.bundle import Bundle, import_bundle, read_bundle
+    from compute.estimators.sleap.estimator import SleapEstimator, estimate, load
+    from compute.estimators.sleap.training import TrainingConfig, train
+
+__all__ = [
+    "ESTIMATOR",
+    "Bundle",
+    "SleapEstimator",
+    "TrainingConfig",
+    "estimate",
+    "import_bundle",
+    "load",
+    "read_bundle",
+    "train",
+]
+
+ESTIMATOR = SleapKind()
+
+_MODULES = {
+    "bundle": ("Bundle", "import_bundle", "read_bundle"),
+    "estimator": ("SleapEstimator", "estimate", "load"),
+    "training": ("TrainingConfig", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,49 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import ModelError
-from compute.estimators import MINIMUM_SCORE
+from compute.estimators.results import BundleInfo
+from compute.estimators.sleap.model_folder import CONFIG, MINIMUM_SCORE, WEIGHTS, model_files
 from compute.estimators.sleap.runtime import sleap_nn_runtime
+from compute.estimators.sleap.training_frames import read_training_frames
 
-WEIGHTS, CONFIG, DESCRIPTION = "best.ckpt", "training_config.yaml", "bundle.json"
-LEGACY_WEIGHTS, LEGACY_CONFIG = "best_model.h5", "training_config.json"
+DESCRIPTION = "bundle.json"
 
 
-@dataclass(frozen=True)
-class Bundle:
-    """What a bundle says about its model, from its ``bundle.json``.
+@dataclass(frozen=True, kw_only=True)
+class Bundle(BundleInfo):
+    """What a bundle says about its model, from its ``bundle.json``: `BundleInfo`, and what only SLEAP has.
 
     Parameters
     ----------
-    nodes : tuple of str
-        Names of the nodes, in the order of the model's outputs.
-    edges : tuple of (str, str)
-        Pairs of nodes that are drawn connected.
-    height_px, width_px : int or None
-        Size of the frames that it was trained on; None where the model's own files do not say.
     sigma : float
         Standard deviation of the peaks in the confidence maps, in pixels of the maps.
-    minimum_score : float
-        Score below which a node counts as not found: where none is visible the confidence maps stay below it.
-    n_training_frames : int or None
-        Number of labeled frames that it was fitted to; None where the model's own files do not say.
     seed : int or None
         Seed of the training.
     config : dict
         The training configuration of this project; empty for a model trained elsewhere.
-    versions : dict
-        Versions of sleap-nn and torch that made it.
     """
 
-    nodes: tuple[str, ...]
-    edges: tuple[tuple[str, str], ...]
-    height_px: int | None
-    width_px: int | None
     sigma: float
-    minimum_score: float
-    n_training_frames: int | None
     seed: int | None
     config: dict[str, Any]
-    versions: dict[str, str]
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -64,7 +46,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         If weights, configuration or description are missing or unreadable.
     """
     folder = Path(folder)
-    weights, config = _model_files(folder)
+    weights, config = model_files(folder)
     try:
         content = json.loads((folder / DESCRIPTION).read_text())
         content["nodes"] = tuple(content["nodes"])
@@ -92,7 +74,7 @@ def write_bundle(model_folder: Path, bundle_folder: Path, bundle: Bundle) -> Non
     if bundle_folder.exists():
         raise ModelError(f"{bundle_folder} exists already; models are never overwritten, choose another folder")
     bundle_folder.parent.mkdir(parents=True, exist_ok=True)
-    weights, config = _model_files(model_folder)
+    weights, config = model_files(model_folder)
     with tempfile.TemporaryDirectory(dir=bundle_folder.parent, prefix=f".{bundle_folder.name}.") as folder:
         temporary = Path(folder) / "bundle"
         temporary.mkdir()
@@ -102,8 +84,14 @@ def write_bundle(model_folder: Path, bundle_folder: Path, bundle: Bundle) -> Non
         else:
             shutil.copyfile(weights, temporary / weights.name)
             shutil.copyfile(config, temporary / config.name)
-        (temporary / DESCRIPTION).write_text(json.dumps(asdict(bundle), indent=1, sort_keys=True) + "\n")
+        (temporary / DESCRIPTION).write_text(json.dumps(_described(bundle), indent=1, sort_keys=True) + "\n")
         temporary.rename(bundle_folder)
+
+
+def _described(bundle: Bundle) -> dict[str, Any]:
+    """What the description holds. It is part of the model's id, so new fields of `Bundle` do not go in."""
+    not_kept = ("n_channels", "training_frames", "training_mice")
+    return {name: value for name, value in asdict(bundle).items() if name not in not_kept}
 
 
 def import_bundle(
@@ -124,6 +112,8 @@ def import_bundle(
     Returns
     -------
     Bundle
+        With the frames that it was trained on, where SLEAP kept its labels beside the weights
+        (``labels_gt.train.*.slp``, ``labels_gt.val.*.slp``); the bundle itself does not hold them.
 
     Raises
     ------
@@ -131,11 +121,12 @@ def import_bundle(
         If files are missing or unreadable, the model is not single-instance, or the bundle's folder exists already.
     """
     model_folder = Path(model_folder)
-    _model_files(model_folder)
+    model_files(model_folder)
     with sleap_nn_runtime(1):
         bundle = replace(_describe(model_folder), minimum_score=minimum_score)
         write_bundle(model_folder, Path(bundle_folder), bundle)
-    return bundle
+    frames = read_training_frames(model_folder)
+    return replace(bundle, training_frames=frames)
 
 
 def describe_model(model_folder: Path) -> Bundle:
@@ -154,20 +145,6 @@ def with_training(bundle: Bundle, *, size: tuple[int, int], n_frames: int, seed:
         seed=seed,
         config=config,
     )
-
-
-def _model_files(folder: Path) -> tuple[Path, Path]:
-    """Paths of weights and configuration, of sleap-nn or of SLEAP up to 1.4; raises when one is missing."""
-    if not folder.is_dir():
-        raise ModelError(f"{folder} is not a folder; expected one with {WEIGHTS} and {CONFIG}")
-    legacy = (folder / LEGACY_WEIGHTS).is_file() and not (folder / WEIGHTS).is_file()
-    names = (LEGACY_WEIGHTS, LEGACY_CONFIG) if legacy else (WEIGHTS, CONFIG)
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(
-            f"{folder} has no {' and no '.join(missing)}; expected a folder that SLEAP trained a model into"
-        )
-    return folder / names[0], folder / names[1]
 
 
 def _describe(folder: Path) -> Bundle:
@@ -194,6 +171,7 @@ def _describe(folder: Path) -> Bundle:
             edges=tuple((source, target) for source, target in skeleton.edge_names),
             height_px=preprocessing.max_height,
             width_px=preprocessing.max_width,
+            n_channels=_n_channels(config),
             sigma=float(head.sigma),
             minimum_score=MINIMUM_SCORE,
             n_training_frames=None,
@@ -205,6 +183,12 @@ def _describe(folder: Path) -> Bundle:
         raise
     except Exception as error:  # a configuration that somebody edited fails in many ways
         raise ModelError(f"the training configuration in {folder} cannot be read: {error}") from error
+
+
+def _n_channels(config: Any) -> int | None:
+    """Channels of the network's input."""
+    used = [part for part in config.model_config.backbone_config.values() if part]
+    return int(used[0].in_channels) if len(used) == 1 and used[0].get("in_channels") else None
 
 
 def _write_slim_weights(source: Path, target: Path) -> None:

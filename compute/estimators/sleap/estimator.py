@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import LabelsError, ModelError, VideoError
-from compute.estimators import Evaluation, NodeError, Progress
+from compute.estimators.protocol import Progress
+from compute.estimators.results import Evaluation, NodeError
 from compute.estimators.sleap.bundle import read_bundle
 from compute.estimators.sleap.runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
 from compute.filters.score_noise import fit_score_exponent
@@ -78,6 +79,7 @@ class SleapEstimator:
         *,
         time: ArrayLike | None = None,
         minimum_score: float | None = None,
+        input_file: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Tracks:
         """Find all nodes in all frames of a video.
@@ -93,6 +95,8 @@ class SleapEstimator:
         minimum_score : float, optional
             A node with a lower score is not found: its position is NaN and its score 0. 0 keeps every peak. Without
             it, the model's own.
+        input_file : None
+            A network reads only the video.
         progress : callable, optional
             Called with the frames done and the number of frames that the video's header promises.
 
@@ -132,13 +136,17 @@ class SleapEstimator:
             attributes={"estimator": "sleap-nn", "minimum_score": minimum_score, "versions": self.bundle.versions},
         )
 
-    def evaluate(self, labels_path: str | Path, *, minimum_score: float | None = None) -> Evaluation:
-        """Compare with points that a person placed, on frames that the model was not trained on.
+    def evaluate(
+        self, labels_path: str | Path, *, frames: Sequence[int] | None = None, minimum_score: float | None = None
+    ) -> Evaluation:
+        """Compare with points that a person placed. Choose frames that the model was not trained on.
 
         Parameters
         ----------
         labels_path : str or Path
             A package of labels with the model's nodes, in any order.
+        frames : sequence of int, optional
+            Indices of the labeled frames to compare with, from 0 in the order of the package; all without it.
         minimum_score : float, optional
             As in `estimate`; a placed point whose node has a lower score counts as missed.
 
@@ -149,7 +157,8 @@ class SleapEstimator:
         Raises
         ------
         LabelsError
-            If the labels cannot be read or have other nodes than the model.
+            If the labels cannot be read, have other nodes than the model, or lack one of `frames`, or if `frames` is
+            empty.
         ModelError
             If the images have another size than those the model was trained on.
         """
@@ -157,9 +166,11 @@ class SleapEstimator:
         nodes, _ = skeleton_of(labels)
         if set(nodes) != set(self.nodes):
             raise LabelsError(f"{labels_path} has the nodes {', '.join(nodes)}; the model has {', '.join(self.nodes)}")
-        images = images_of(labels)
+        chosen = _chosen_frames(labels_path, len(labels), frames)
+        all_images = images_of(labels)
+        images = [all_images[index] for index in chosen]
         self._check_size(Path(labels_path), *images[0].shape)
-        truth = positions_of(labels)[:, [nodes.index(node) for node in self.nodes]]
+        truth = positions_of(labels)[chosen][:, [nodes.index(node) for node in self.nodes]]
         position, score = self._predict(_Batches(iter(images), self.batch_size, len(images)), None)
         distance = np.linalg.norm(position - truth, axis=-1)
         missed = ~(score >= self._minimum_score(minimum_score)) & ~np.isnan(truth[..., 0])
@@ -264,6 +275,21 @@ def refinement_window(sigma: float) -> int:
         Standard deviation of the peaks in the confidence maps, in pixels of the maps.
     """
     return 2 * math.ceil(2 * sigma) + 1
+
+
+def _chosen_frames(labels_path: str | Path, n_frames: int, frames: Sequence[int] | None) -> list[int]:
+    """Indices of the labeled frames that are compared with; all of them without a choice."""
+    if frames is None:
+        return list(range(n_frames))
+    outside = [index for index in frames if not 0 <= index < n_frames]
+    if outside:
+        raise LabelsError(
+            f"{labels_path} has {n_frames} labeled frames, there is none with the index {outside[0]};"
+            f" expected 0 to {n_frames - 1}"
+        )
+    if not len(frames):
+        raise LabelsError(f"{labels_path}: no labeled frame was chosen to compare with; choose at least one")
+    return [int(index) for index in frames]
 
 
 def _node_error(distance: NDArray[np.floating[Any]], missed: NDArray[np.bool_]) -> NodeError:

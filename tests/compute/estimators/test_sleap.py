@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from compute.errors import LabelsError, ModelError, VideoError
 from compute.estimators import sleap
 from compute.estimators.sleap.bundle import read_bundle
-from compute.labels import write_package
+from compute.labels import image_hash, images_of, load_package, split, write_package
 from compute.video import write_video
 
 HEIGHT, WIDTH = 48, 64
@@ -32,6 +32,13 @@ CONFIG = {
     "contrast_range": 0.0,
 }
 ROOT = Path(__file__).parents[3]
+
+
+def make_sample(folder):
+    """A folder that `sleap` recognises as its own, see test_contract.py."""
+    (folder / "best.ckpt").write_bytes(b"weights")
+    (folder / "training_config.yaml").write_text("{}")
+    return folder
 
 
 def make_blobs(n_frames, seed):
@@ -183,6 +190,26 @@ def test_evaluate_measures_a_known_shift_for_each_node(folder, model, tmp_path):
     assert shifted.nodes["snout"].p50_px == pytest.approx(10, abs=0.5)
 
 
+def test_evaluate_takes_the_chosen_frames_only(model, tmp_path):
+    images, position = make_blobs(30, seed=9)
+    position[::2] += (6, 8)
+    write_package(tmp_path / "half.pkg.slp", images, position, NODES, [], [("a", i) for i in range(30)])
+    exact = model.evaluate(tmp_path / "half.pkg.slp", frames=range(1, 30, 2))
+    shifted = model.evaluate(tmp_path / "half.pkg.slp", frames=[28, 0, 2, 4, 6, 8, 10, 12])
+    assert (exact.n_frames, shifted.n_frames) == (15, 8)
+    assert exact.nodes["snout"].p50_px < 0.5
+    assert shifted.nodes["snout"].p50_px == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"), [([0, 3], "index 3; expected 0 to 2"), ([-1], "index -1"), ([], "no labeled")]
+)
+def test_evaluate_refuses_frames_that_are_not_there(model, tmp_path, frames, said):
+    write_blobs(tmp_path / "three.pkg.slp", 3, seed=1)
+    with pytest.raises(LabelsError, match=said):
+        model.evaluate(tmp_path / "three.pkg.slp", frames=frames)
+
+
 def test_evaluate_refuses_labels_with_another_skeleton(model, tmp_path):
     images, position = make_blobs(3, seed=1)
     write_package(tmp_path / "other.pkg.slp", images, position, ["snout", "tail"], [], [("a", i) for i in range(3)])
@@ -211,8 +238,29 @@ def test_a_model_trained_elsewhere_is_imported(folder, model, video, tmp_path):
         sleap.load(tmp_path / "elsewhere")
     bundle = sleap.import_bundle(tmp_path / "elsewhere", tmp_path / "imported")
     assert (bundle.nodes, bundle.height_px, bundle.width_px, bundle.config) == (NODES, HEIGHT, WIDTH, {})
+    assert bundle.n_channels == 1 and bundle.training_frames is None and bundle.training_mice is None
     ours, theirs = model.estimate(video), sleap.estimate(tmp_path / "imported", video)
     np.testing.assert_array_equal(ours.position, theirs.position)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_imported_model_says_which_frames_it_was_trained_on_where_sleap_kept_them(folder, tmp_path, kept):
+    model_folder = tmp_path / "elsewhere"
+    shutil.copytree(folder / "bundle", model_folder)
+    (model_folder / "bundle.json").unlink()
+    labels = load_package(folder / "train.pkg.slp")
+    fitted, chose = split(labels, 0.1, 5)
+    fitted.save(str(model_folder / "labels_gt.train.0.slp"), restore_original_videos=False)  # as sleap-nn calls it
+    if kept:
+        chose.save(str(model_folder / "labels_gt.val.0.slp"), restore_original_videos=False)
+    bundle = sleap.import_bundle(model_folder, tmp_path / "imported")
+    if not kept:  # half of it is no answer
+        assert bundle.training_frames is None
+        return
+    expected = {image_hash(image) for image in images_of(labels)}
+    assert {frame.image_hash for frame in bundle.training_frames} == expected and len(expected) == 40
+    assert sleap.read_bundle(tmp_path / "imported").training_frames is None  # they are no part of its identity
+    assert bundle.training_mice is None
 
 
 @pytest.mark.parametrize("missing", ["best.ckpt", "training_config.yaml"])

@@ -1,0 +1,92 @@
+"""SLEAP as an estimator of `compute.estimators`: what it states about itself. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compute.errors import ModelError
+from compute.estimators.protocol import EstimatorKind, Progress
+from compute.estimators.results import TrainedModel
+from compute.estimators.sleap.model_folder import CONFIG, LEGACY_CONFIG, LEGACY_WEIGHTS, MINIMUM_SCORE, WEIGHTS
+
+if TYPE_CHECKING:
+    from compute.estimators.sleap.bundle import Bundle
+    from compute.estimators.sleap.estimator import SleapEstimator
+
+
+class SleapKind(EstimatorKind):
+    """SLEAP's single-instance models, trained here or elsewhere."""
+
+    name = "sleap"
+    summary = "SLEAP's networks (sleap-nn), trained here or elsewhere"
+    bundle_hint = f"the folder with {WEIGHTS} and {CONFIG} that SLEAP trained a model into"
+    device = "gpu"
+    memory_gb = 4.0
+    minimum_score = MINIMUM_SCORE
+    modules = ("sleap_nn", "torch")
+    extra = "sleap"
+    packages = ("sleap-nn", "torch")
+    can_train = True
+    can_estimate_images = True
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it is a folder with weights or configuration of SLEAP."""
+        return any((path / name).is_file() for name in (WEIGHTS, CONFIG, LEGACY_WEIGHTS, LEGACY_CONFIG))
+
+    def import_bundle(
+        self, source: Path, bundle_folder: Path, *, minimum_score: float | None = None, name: str = ""
+    ) -> Bundle:
+        """Make a bundle of a model that SLEAP trained, see `compute.estimators.sleap.bundle.import_bundle`."""
+        from compute.estimators.sleap.bundle import import_bundle
+
+        self.check_installed()
+        score = self.minimum_score if minimum_score is None else minimum_score
+        return import_bundle(source, bundle_folder, minimum_score=score)
+
+    def read_bundle(self, folder: Path) -> Bundle:
+        """Read what a bundle says about its model."""
+        from compute.estimators.sleap.bundle import read_bundle
+
+        return read_bundle(folder)
+
+    def load(self, folder: Path) -> SleapEstimator:
+        """Load a bundle onto the best device of this machine."""
+        from compute.estimators.sleap.estimator import load
+
+        self.check_installed()
+        return load(folder)
+
+    def training_parameters(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Every field of `compute.estimators.sleap.training.TrainingConfig`."""
+        from compute.estimators.sleap.training import TrainingConfig
+
+        try:
+            return dataclasses.asdict(TrainingConfig(**settings))
+        except TypeError as error:
+            known = ", ".join(field.name for field in dataclasses.fields(TrainingConfig))
+            raise ModelError(f"{error}; known settings are {known}") from error
+
+    def train(
+        self,
+        labels_path: Path,
+        parameters: Mapping[str, Any],
+        *,
+        seed: int,
+        bundle_folder: Path,
+        progress: Progress | None = None,
+    ) -> TrainedModel:
+        """Train a single-instance U-Net, see `compute.estimators.sleap.training.train`."""
+        from compute.estimators.sleap.training import train
+
+        self.check_installed()
+        return train(labels_path, dict(parameters), seed=seed, bundle_folder=bundle_folder, progress=progress)
+
+    def runs_on(self) -> str:
+        """The device that `load` chooses here."""
+        from compute.estimators.sleap.runtime import choose_device
+
+        self.check_installed()
+        return choose_device()

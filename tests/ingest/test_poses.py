@@ -1,0 +1,185 @@
+"""Poses that another program wrote beside the videos: from the files to rows, as they were when they were found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from compute.errors import ModelError
+from compute.video import content_hash
+from pipeline.settings import Settings
+
+NETWORK = "DLC_resnet50_snoutJan5shuffle1_50000"
+NODES = ("snout", "jaw_tip")
+N_FRAMES = 20
+OLD_S = 1_700_000_000
+
+
+def write_poses(path: Path, seed: int, *, n_rows: int = N_FRAMES, scorer: str = NETWORK) -> NDArray[np.float32]:
+    """Write a file of poses that was there long ago; return its numbers, shape (frame, node, 3)."""
+    values = np.random.default_rng(seed).uniform(0.01, 1, (n_rows, len(NODES), 3)) * [60, 40, 1]
+    columns = pd.MultiIndex.from_product(
+        [[scorer], NODES, ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
+    )
+    pd.DataFrame(values.reshape(n_rows, -1), columns=columns).to_csv(path)
+    os.utime(path, (OLD_S, OLD_S))
+    return values.astype(np.float32)
+
+
+@pytest.fixture
+def sessions(database: Settings, make_session: Callable[..., Path]) -> Iterator[list[Path]]:
+    """Three sessions that are ingested, without poses; everything of them is removed afterwards."""
+    from ingest.sessions import ingest
+    from pipeline.stores.deletion import delete, plan_model, plan_session
+    from schemas.model import Model
+    from schemas.session import Session
+
+    folders = [make_session(f"mouse0{number}/2026-03-02_1", cameras=("side",)) for number in (1, 2, 3)]
+    assert [one.status for one in ingest(folders[0].parents[1], stable_after_s=0)] == ["ingested"] * 3
+    yield folders
+    for model_id in Model.to_arrays("model_id"):
+        delete(plan_model(model_id))
+    for key in Session.to_dicts():
+        delete(plan_session(key))
+
+
+def import_and_deploy(source: Path, **options: Any) -> str:
+    from ingest.models import deploy, import_model
+
+    model_id = import_model(source, camera="side", **options)
+    deploy(model_id)
+    return model_id
+
+
+def populate() -> dict[str, Any]:
+    """Failures of the jobs of poses, message by mouse."""
+    from pipeline.work import populate as work
+    from schemas.pose import PoseEstimation
+
+    summary = work.populate(tables=(PoseEstimation,))
+    return {failure["key"]["mouse_id"]: failure["message"] for failure in summary.failed}
+
+
+def poses_of(model_id: str) -> dict[str, Any]:
+    """Tracks by mouse."""
+    from schemas.pose import PoseEstimation
+
+    rows = (PoseEstimation & {"model_id": model_id}).to_dicts()
+    return {row["mouse_id"]: row["tracks"].tracks() for row in rows}
+
+
+def test_poses_come_from_the_files_and_a_video_without_one_is_no_failure(sessions: list[Path]) -> None:
+    from schemas.model import Model
+    from schemas.pose import PoseEstimation, PoseFile
+
+    expected = {f"mouse0{i + 1}": write_poses(sessions[i] / f"side{NETWORK}.csv", seed=i) for i in range(2)}
+    model_id = import_and_deploy(sessions[0] / f"side{NETWORK}.csv")
+    assert populate() == {}
+    found = poses_of(model_id)
+    assert sorted(found) == ["mouse01", "mouse02"]
+    for mouse, values in expected.items():
+        np.testing.assert_array_equal(found[mouse].position, values[..., :2])
+        np.testing.assert_array_equal(found[mouse].score, values[..., 2])
+    assert len(PoseEstimation.jobs.errors) == len(PoseEstimation.jobs.pending) == 0
+    row = (PoseFile & {"mouse_id": "mouse02"}).fetch1()
+    path = sessions[1] / f"side{NETWORK}.csv"
+    assert (row["pose_file"], row["pose_file_hash"]) == (str(path), content_hash(path))
+    model = (Model & {"model_id": model_id}).fetch1()
+    assert (model["estimator"], model["width_px"], model["n_training_frames"]) == ("deeplabcut", None, None)
+    assert {row["device"] for row in PoseEstimation.to_dicts()} == {"file"}
+
+
+def test_a_file_that_comes_later_is_taken_by_the_next_populate_once_it_rests(sessions: list[Path]) -> None:
+    write_poses(sessions[0] / f"side{NETWORK}.csv", seed=0)
+    model_id = import_and_deploy(sessions[0] / f"side{NETWORK}.csv")
+    populate()
+    write_poses(sessions[2] / f"side{NETWORK}.csv", seed=2)
+    (sessions[2] / f"side{NETWORK}.csv").touch()  # written at this moment
+    populate()
+    assert sorted(poses_of(model_id)) == ["mouse01"]
+    os.utime(sessions[2] / f"side{NETWORK}.csv", (OLD_S, OLD_S))
+    populate()
+    assert sorted(poses_of(model_id)) == ["mouse01", "mouse03"]
+
+
+def test_a_file_that_changed_is_refused_and_another_name_takes_it_as_another_model(sessions: list[Path]) -> None:
+    from ingest.poses import register_pose_files
+    from pipeline.work.jobs import retry_failed
+
+    paths = [folder / f"side{NETWORK}.csv" for folder in sessions]
+    for seed, path in enumerate(paths):
+        write_poses(path, seed)
+    model_id = import_and_deploy(paths[0])
+    assert (register_pose_files(), register_pose_files()) == (3, 0)
+    changed = write_poses(paths[1], seed=99)
+    paths[2].unlink()
+    failed = populate()
+    assert sorted(failed) == ["mouse02", "mouse03"] and sorted(poses_of(model_id)) == ["mouse01"]
+    assert f"{paths[1]} has the hash {content_hash(paths[1])}, expected " in failed["mouse02"]
+    assert f"orofacial model import {paths[1]} --name NEW" in failed["mouse02"]
+    assert "the hash none, it is gone" in failed["mouse03"]
+    again = import_and_deploy(paths[1], name="retrained")
+    assert again != model_id
+    retry_failed()
+    populate()
+    np.testing.assert_array_equal(poses_of(again)["mouse02"].position, changed[..., :2])
+    assert sorted(poses_of(model_id)) == ["mouse01"]
+
+
+def test_a_file_that_does_not_fit_its_video_fails_alone(sessions: list[Path]) -> None:
+    for seed, folder in enumerate(sessions):
+        write_poses(folder / "side.csv", seed, n_rows=N_FRAMES + seed, scorer="heatmap_tracker")
+    model_id = import_and_deploy(sessions[0] / "side.csv")
+    failed = populate()
+    assert sorted(failed) == ["mouse02", "mouse03"] and sorted(poses_of(model_id)) == ["mouse01"]
+    assert "has a pose of frame 20, but the video has 20 frames (0 to 19)" in failed["mouse02"]
+
+
+def test_the_same_network_is_the_same_model_and_another_camera_is_refused(
+    sessions: list[Path], make_session: Callable[..., Path]
+) -> None:
+    from ingest.models import import_model
+    from ingest.sessions import ingest
+    from schemas.model import Model
+
+    both = make_session("mouse04/2026-03-02_1")
+    assert [one.status for one in ingest(both, stable_after_s=0)] == ["ingested"]
+    for folder in (*sessions, both):
+        write_poses(folder / f"side{NETWORK}.csv", seed=0)
+    shutil.copy(both / f"side{NETWORK}.csv", both / f"lower{NETWORK}.csv")
+    ids = {import_model(folder / f"side{NETWORK}.csv", camera="side") for folder in sessions}
+    assert len(ids) == 1 == len(Model & [{"model_id": one} for one in ids])
+    with pytest.raises(ModelError, match=r"lies beside lower\.mp4 of camera lower, not side"):
+        import_model(both / f"lower{NETWORK}.csv", camera="side")
+    with pytest.raises(ModelError, match="unknown camera 'top'"):
+        import_model(both / f"lower{NETWORK}.csv", camera="top")
+    with pytest.raises(ModelError, match="is no model of an estimator that is known here"):
+        import_model(both / "side.mp4", camera="side")
+
+
+def test_why_names_file_hash_and_network(sessions: list[Path]) -> None:
+    from pipeline.cli.why_commands import describe
+    from pipeline.why import chain
+    from pipeline.work.populate import populate as populate_all
+    from schemas.track import FilteredTrack
+
+    path = sessions[0] / f"side{NETWORK}.csv"
+    write_poses(path, seed=0, n_rows=N_FRAMES - 3)
+    model_id = import_and_deploy(path)
+    assert not populate_all().failed
+    key = (FilteredTrack & {"model_id": model_id, "mouse_id": "mouse01", "filter_method": "raw"}).fetch1("KEY")
+    made = chain(key)
+    estimation = made["estimation"]
+    assert (estimation["network"], estimation["n_frames_without_row"]) == (NETWORK, 3)
+    assert (estimation["input_file"], estimation["input_file_hash"]) == (str(path), content_hash(path))
+    assert {"pandas", "tables"} <= set(estimation["provenance"]["packages"])
+    text = "\n".join(describe(made))
+    assert all(said in text for said in (NETWORK, str(path), content_hash(path)))
