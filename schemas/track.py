@@ -11,9 +11,9 @@ import datajoint as dj
 from compute.filters import SCORE_EXPONENT_ATTRIBUTE, apply_filter, default_parameters
 from compute.measures.quality import track_quality
 from compute.tracks import Tracks
+from schemas.evaluation import score_exponent, unevaluated_models
 from schemas.making import provenance
 from schemas.making.resources import Resources
-from schemas.model import ModelEvaluation, Training, score_exponent
 from schemas.pose import PoseEstimation
 from schemas.session import Video
 from schemas.stored.publishing import published_or_removed
@@ -76,9 +76,13 @@ class FilteredTrack(dj.Computed):
 
     @property
     def key_source(self) -> dj.expression.QueryExpression:
-        """Tracks with all filters, once the model's held-out labeled frames have said what its scores mean."""
-        unevaluated = (Training - ModelEvaluation).proj("model_id")
-        return (PoseEstimation.proj() - unevaluated) * FilterMethod.proj()
+        """Tracks with all filters, once labeled frames have said what the model's scores mean, as far as they can.
+
+        An evaluation that failed is not waited for: these tracks are filtered as if there were no such labels, and
+        `orofacial status` says so.
+        """
+        waiting = [{"model_id": model_id} for model_id in unevaluated_models()]
+        return (PoseEstimation.proj() - waiting) * FilterMethod.proj()
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Fetch the filter's name and parameters."""

@@ -27,9 +27,10 @@ from compute.errors import DatabaseError
 from compute.text import session_name
 from ingest.poses import register_pose_files
 from pipeline.work.owners import one_at_a_time
+from schemas.evaluation import LabeledVideo, ModelEvaluation
 from schemas.making.resources import Device
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError
-from schemas.model import ModelEvaluation, Training
+from schemas.model import Training
 from schemas.pose import PoseEstimation
 from schemas.track import FilteredTrack, TrackQuality
 from schemas.worker import Crash, job_hash
@@ -42,6 +43,7 @@ TABLES: tuple[type[dj.Computed], ...] = (
     FilteredTrack,
     DistanceMetrics,
     FilterComparison,
+    LabeledVideo,
     LabelError,
 )
 """Computed tables, each after those that it needs."""
