@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compute.errors import LabelsError
-from compute.labels import Source, images_of, positions_of, read_labels, save_package, skeleton_of, sources_of
-from ingest.layout import SESSION_PATTERN, ImpossibleDateError, parse_name
+from compute.labels import (
+    Source,
+    image_hash,
+    images_of,
+    positions_of,
+    read_labels,
+    save_package,
+    skeleton_of,
+    sources_of,
+)
+from ingest.layout import SESSION_PATTERN, ImpossibleDateError, SessionName, parse_name
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
 from schemas.stored.publishing import published_or_removed
@@ -33,6 +44,8 @@ class ImportedLabels:
     edges: tuple[tuple[str, str], ...]
     mice: tuple[str, ...]
     n_frames_without_mouse: int
+    n_frames_without_session: int
+    """Frames whose path names no session and camera: they are not compared with tracks of videos."""
 
 
 def import_labels(
@@ -64,12 +77,26 @@ def import_labels(
         )
     labels = read_labels(path)
     nodes, edges = skeleton_of(labels)
-    labels_id = hash_labels(labels)
-    sources = sources_of(labels)
-    mice = [mouse or _mouse_of(source, pattern) for source in sources]
+    images = images_of(labels)
+    labels_id = hash_labels(labels, images)
+    sources = [
+        _source_row(source, image, camera, mouse, pattern)
+        for source, image in zip(sources_of(labels), images, strict=True)
+    ]
+    mice = [row["mouse_id"] for row in sources]
     is_new = not LabeledFrames & {"labels_id": labels_id}
     if is_new:
-        _insert(labels, labels_id, path, camera, nodes, edges, sources, mice)
+        height_px, width_px = images[0].shape
+        row = {
+            "labels_id": labels_id,
+            "labels_name": path.name,
+            "camera": camera,
+            "skeleton_id": skeleton_id(nodes, edges),
+            "n_labeled_frames": len(sources),
+            "image_width_px": width_px,
+            "image_height_px": height_px,
+        }
+        _insert(labels, row, sources)
     return ImportedLabels(
         labels_id,
         is_new,
@@ -78,44 +105,41 @@ def import_labels(
         edges,
         tuple(sorted({name for name in mice if name is not None})),
         mice.count(None),
+        sum(row["source_date"] is None for row in sources),
     )
 
 
-def _insert(
-    labels: sleap_io.Labels,
-    labels_id: str,
-    path: Path,
-    camera: str,
-    nodes: tuple[str, ...],
-    edges: tuple[tuple[str, str], ...],
-    sources: list[Source],
-    mice: list[str | None],
-) -> None:
-    row = {
-        "labels_id": labels_id,
-        "labels_name": path.name,
-        "camera": camera,
-        "skeleton_id": skeleton_id(nodes, edges),
-        "n_labeled_frames": len(sources),
-    }
-    source_rows = [
-        {
-            "labels_id": labels_id,
-            "labeled_frame_index": index,
-            "original_file": source.path,
-            "frame_index": source.frame_index,
-            "mouse_id": mouse,
-        }
-        for index, (source, mouse) in enumerate(zip(sources, mice, strict=True))
-    ]
+def _insert(labels: sleap_io.Labels, row: dict[str, Any], sources: list[dict[str, Any]]) -> None:
+    mice = {source["mouse_id"] for source in sources} - {None}
+    numbers = [{"labels_id": row["labels_id"], "labeled_frame_index": index} for index in range(len(sources))]
     with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
         package = Path(folder) / "labels.pkg.slp"
         save_package(labels, package)
         with LabeledFrames.connection.transaction, published_or_removed():
-            Mouse.insert([{"mouse_id": mouse} for mouse in set(mice) if mouse is not None], skip_duplicates=True)
-            insert_skeleton(nodes, edges)
+            Mouse.insert([{"mouse_id": mouse} for mouse in mice], skip_duplicates=True)
+            insert_skeleton(*skeleton_of(labels))
             LabeledFrames.insert1({**row, "package": package})
-            LabeledFrames.Source.insert(source_rows)
+            LabeledFrames.Source.insert([{**number, **source} for number, source in zip(numbers, sources, strict=True)])
+
+
+def _source_row(
+    source: Source, image: NDArray[np.uint8], camera: str, mouse: str | None, pattern: str
+) -> dict[str, Any]:
+    """What is known of a labeled frame: its identity, its mouse, and the session whose video it was taken from.
+
+    The path names the session if it fits the pattern, its file has the camera's name, and no other mouse was told.
+    """
+    name = _session_of(source, pattern)
+    mouse_id = mouse or (None if name is None else name.mouse_id)
+    is_named = name is not None and name.mouse_id == mouse_id and _file_stem(source.path) == camera
+    return {
+        "original_file": source.path,
+        "frame_index": source.frame_index,
+        "mouse_id": mouse_id,
+        "image_hash": image_hash(image),
+        "source_date": name.session_date if name is not None and is_named else None,
+        "source_number": name.session_number if name is not None and is_named else None,
+    }
 
 
 def insert_skeleton(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> str:
@@ -144,20 +168,28 @@ def skeleton_id(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> s
     return hashlib.sha256(repr((nodes, edges)).encode()).hexdigest()[:16]
 
 
-def hash_labels(labels: sleap_io.Labels) -> str:
+def hash_labels(labels: sleap_io.Labels, images: Sequence[NDArray[np.uint8]]) -> str:
     """Hash of a set of labels: skeleton, images and points, whatever file format they came in."""
     digest = hashlib.sha256(repr(skeleton_of(labels)).encode())
-    for image, position in zip(images_of(labels), positions_of(labels), strict=True):
+    for image, position in zip(images, positions_of(labels), strict=True):
         digest.update(repr(image.shape).encode())
         digest.update(image.tobytes())
         digest.update(position.astype(np.float64).tobytes())
     return digest.hexdigest()[:16]
 
 
-def _mouse_of(source: Source, pattern: str) -> str | None:
-    """The mouse that the folder of a frame's video names, if it does."""
+def _session_of(source: Source, pattern: str) -> SessionName | None:
+    """The session that the folder of a frame's video names, if it does."""
     try:
-        name = parse_name(Path(source.path).parent.as_posix(), pattern)
+        return parse_name(PurePosixPath(_with_slashes(source.path)).parent.as_posix(), pattern)
     except ImpossibleDateError:  # then it is no session of this database
         return None
-    return None if name is None else name.mouse_id
+
+
+def _file_stem(path: str) -> str:
+    return PurePosixPath(_with_slashes(path)).stem
+
+
+def _with_slashes(path: str) -> str:
+    """A path as it may have been written on a Windows machine."""
+    return path.replace("\\", "/")

@@ -8,14 +8,14 @@ import tempfile
 import tomllib
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from compute import estimators
 from compute.errors import LabelsError, ModelError
 from ingest.labels import insert_skeleton
 from ingest.layout import SESSION_PATTERN, ImpossibleDateError, parse_name
 from schemas.labels import LabeledFrames
-from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask, insert_model
+from schemas.model import DeployedModel, Model, TrainedOn, TrainingConfig, TrainingTask, insert_model, split_labels
 from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -30,6 +30,7 @@ def add_training_task(
     seed: int = 0,
     fraction_held_out: float = 0.2,
     estimator: str | None = None,
+    split_by: Literal["frame", "mouse"] = "frame",
 ) -> dict[str, Any]:
     """Ask for a training, and return its key; asking again for the same changes nothing.
 
@@ -46,14 +47,16 @@ def add_training_task(
     seed : int
         Of weights, order, augmentation and of the split.
     fraction_held_out : float
-        Fraction of the labeled frames that is kept from training.
+        Fraction of the labeled frames, or of their mice, that is kept from training.
     estimator : str, optional
         The estimator to train, such as ``sleap``; without it, the only one that can train.
+    split_by : {"frame", "mouse"}
+        Whether single frames are held out, or mice with all of their frames.
 
     Raises
     ------
     LabelsError
-        If there are no such labels, or they are of another camera.
+        If there are no such labels, they are of another camera, or there are too few frames or mice to split.
     ModelError
         If the settings cannot be used, or the estimator cannot train or is not named.
     """
@@ -61,13 +64,15 @@ def add_training_task(
     if not 0 < fraction_held_out < 1:
         raise ModelError(f"the fraction to hold out is {fraction_held_out}, expected a number between 0 and 1")
     key = {"labels_id": labels_id, "training_config": insert_config(config or {}, config_name, estimator), "seed": seed}
+    split_labels(labels_id, split_by, fraction_held_out, seed)
+    asked = {"fraction_held_out": fraction_held_out, "split_by": split_by}
     known = (TrainingTask & key).to_dicts()
-    if known and known[0]["fraction_held_out"] != fraction_held_out:
+    if known and {name: known[0][name] for name in asked} != asked:
         raise ModelError(
-            f"labels {labels_id} were trained on with seed {seed} and {known[0]['fraction_held_out']} held out;"
-            " choose another seed for another fraction"
+            f"labels {labels_id} were trained on with seed {seed} and {known[0]['fraction_held_out']} held out by"
+            f" {known[0]['split_by']}; choose another seed for another fraction or split"
         )
-    TrainingTask.insert1({**key, "fraction_held_out": fraction_held_out}, skip_duplicates=True)
+    TrainingTask.insert1({**key, **asked}, skip_duplicates=True)
     return key
 
 
@@ -180,17 +185,29 @@ def import_model(
         bundle = Path(temporary) / "bundle"
         info = kind.import_bundle(source, bundle, minimum_score=minimum_score, name=name)
         _check_camera(kind, info, source, camera)
-        mice = set(mice) or training_mice(info, pattern) or set()
+        trained_on = _trained_on(info, mice, pattern)
         with Model.connection.transaction, published_or_removed():
-            Mouse.insert([{"mouse_id": mouse} for mouse in sorted(mice)], skip_duplicates=True)
+            Mouse.insert([{"mouse_id": mouse} for mouse in sorted(trained_on.mice)], skip_duplicates=True)
             return insert_model(
                 bundle,
                 estimator=kind.name,
                 camera=camera,
                 skeleton_id=insert_skeleton(info.nodes, info.edges),
                 name=name or source.resolve().name,
-                mice=mice,
+                trained_on=trained_on,
             )
+
+
+def _trained_on(info: estimators.BundleInfo, mice: Collection[str], pattern: str) -> TrainedOn:
+    """What a model was trained on, as far as a person or its own files say."""
+    known = set(mice) or training_mice(info, pattern)
+    hashes = [frame.image_hash for frame in info.training_frames or ()]
+    return TrainedOn(
+        mice=frozenset(known or ()),
+        frames=frozenset(image_hash for image_hash in hashes if image_hash is not None),
+        mice_known=known is not None,
+        frames_known=info.training_frames is not None and None not in hashes,
+    )
 
 
 def training_mice(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -> set[str] | None:

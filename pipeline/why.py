@@ -12,8 +12,9 @@ from compute.errors import OrofacialError
 from compute.text import session_name
 from compute.tracks import Tracks
 from pipeline.query.selection import row_name
+from schemas.evaluation import ModelEvaluation, first_evaluation
 from schemas.labels import LabeledFrames
-from schemas.model import Model, ModelEvaluation, Training, TrainingConfig, TrainingTask
+from schemas.model import Model, Training, TrainingConfig, TrainingTask
 from schemas.pose import PoseEstimation
 from schemas.session import Session, Video
 from schemas.subject import Mouse
@@ -38,7 +39,7 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
         ``session``, ``camera``, ``nodes``, ``fraction_found`` (of each node), ``mouse`` and ``recording`` (what
         session.toml said of them), then the steps ``video``, ``labels``
         (None for a model that was trained elsewhere), ``model``, ``estimation`` and ``filter``. What is not known is
-        None: also the provenance of rows that were computed before it was recorded.
+        None: also whether the mouse was held out, and the provenance of rows that were computed before it was recorded.
 
     Raises
     ------
@@ -103,25 +104,29 @@ def _video(key: dict[str, Any]) -> dict[str, Any]:
 def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any]:
     """The model, what it was trained on and how, and how good it is."""
     model_key = {"model_id": key["model_id"]}
-    model = (Model & key).proj("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at").fetch1()
+    names = ("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at", "training_mice_known")
+    model = (Model & key).proj(*names).fetch1()
     model["created_at"] = _in_utc(model["created_at"])
     mice = [str(mouse) for mouse in (Model.Mouse & model_key).to_arrays("mouse_id", order_by="mouse_id")]
-    model |= {"training_mice": mice, "held_out": key["mouse_id"] not in mice}
+    mice_known = model.pop("training_mice_known")
+    held_out = key["mouse_id"] not in mice if mice_known or key["mouse_id"] in mice else None  # None: not known
+    model |= {"training_mice": mice, "held_out": held_out, "error": _error(key["model_id"], nodes)}
     trainings = (Training & model_key).to_dicts(limit=1)
     if not trainings:
-        return {"labels": None, "model": {**model, "training": None, "error": None}}
+        return {"labels": None, "model": {**model, "training": None}}
     training = trainings[0]
     key = {name: training[name] for name in Training.primary_key}
     labels = (LabeledFrames & key).proj("labels_name", "camera", "n_labeled_frames", "imported_at").fetch1()
     labels["imported_at"] = _in_utc(labels["imported_at"])
     labelled = {mouse for mouse in (LabeledFrames.Source & key).to_arrays("mouse_id") if mouse}
+    fraction_held_out, split_by = (TrainingTask & key).fetch1("fraction_held_out", "split_by")
     model["training"] = {
         **{name: training[name] for name in ("training_config", "seed", "training_duration_s")},
         "provenance": training["training_provenance"],
-        "fraction_held_out": (TrainingTask & key).fetch1("fraction_held_out"),
+        "fraction_held_out": fraction_held_out,
+        "split_by": split_by,
         "parameters": (TrainingConfig & key).fetch1("training_parameters"),
     }
-    model["error"] = _error(key, nodes)
     return {"labels": {**labels, "mice": sorted(labelled)}, "model": model}
 
 
@@ -134,17 +139,22 @@ def _in_utc(time: datetime) -> str:
     return datetime.fromtimestamp(float(since_1970_s), UTC).isoformat(timespec="milliseconds")
 
 
-def _error(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any] | None:
-    """Error on the labeled frames that were held out, in px; None if it has not been measured."""
-    rows = (ModelEvaluation & key).to_dicts()
-    if not rows:
+def _error(model_id: str, nodes: tuple[str, ...]) -> dict[str, Any] | None:
+    """Error on labeled frames, in px; None if it has not been measured.
+
+    ``known_unseen`` is false where it is not known whether the model was trained on these frames.
+    """
+    evaluation = first_evaluation(model_id)
+    if evaluation is None:
         return None
-    names = ("n_held_out_frames", "error_p50_px", "error_p90_px", "error_mean_px")
+    key = {name: evaluation[name] for name in ModelEvaluation.primary_key}
+    names = ("labels_id", "n_evaluated_frames", "error_p50_px", "error_p90_px", "error_mean_px")
     by_node = {row["node"]: row for row in (ModelEvaluation.Node & key).to_dicts()}
     columns = ("n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")
     return {
-        **{name: rows[0][name] for name in names},
-        "provenance": rows[0]["evaluation_provenance"],
+        **{name: evaluation[name] for name in names},
+        "known_unseen": bool(evaluation["known_unseen"]),
+        "provenance": evaluation["evaluation_provenance"],
         "nodes": {node: {name: by_node[node][name] for name in columns} for node in nodes if node in by_node},
     }
 

@@ -17,7 +17,7 @@ from datajoint import Computed
 from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
-from schemas import labels, metric, model, pose, session, subject, track, worker
+from schemas import evaluation, labels, metric, model, pose, session, subject, track, worker
 from schemas.making.locks import holding
 from schemas.migrations.database import jobs_name, parts
 from schemas.migrations.steps import newest_version
@@ -27,12 +27,13 @@ from schemas.stored import codecs
 _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
 """A line of a table's definition that declares a column; not a foreign key, an index or a comment."""
 
-_MODULES = (subject, session, labels, model, pose, track, metric, worker)
+_MODULES = (subject, session, labels, model, evaluation, pose, track, metric, worker)
 
 __all__ = [
     "activate",
     "codecs",
     "computed_tables",
+    "evaluation",
     "is_active",
     "labels",
     "metric",

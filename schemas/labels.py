@@ -55,6 +55,8 @@ class LabeledFrames(dj.Manual):
     -> Camera
     -> Skeleton
     n_labeled_frames : int32
+    image_width_px : int32  # size of the images
+    image_height_px : int32
     package : <bundle@labels>  # SLEAP package (.pkg.slp) with the images
     imported_at=CURRENT_TIMESTAMP : datetime
     """
@@ -69,4 +71,22 @@ class LabeledFrames(dj.Manual):
         original_file : varchar(1000)  # video or image, as the labels file named it
         frame_index : int32
         -> [nullable] Mouse
+        image_hash : char(32)  # of the gray image: the frame's identity, the same in all labels
+        source_date=null : date  # of the session that the file's path names; null: it names none, or not this camera
+        source_number=null : int16  # number of that session
         """
+
+
+def same_nodes() -> dj.expression.QueryExpression:
+    """Pairs of skeletons with the same node names, whatever their order and edges.
+
+    Columns ``model_skeleton`` and ``labels_skeleton``; each skeleton is also paired with itself.
+    """
+    sides = ("model", "labels")
+    nodes = [Skeleton.Node.proj(**{f"{side}_skeleton": "skeleton_id"}) for side in sides]
+    pairs = dj.U("model_skeleton", "labels_skeleton").aggr(nodes[0] * nodes[1], n_shared="count(*)")
+    for side in sides:
+        pairs *= dj.U(f"{side}_skeleton").aggr(
+            Skeleton.Node.proj(**{f"{side}_skeleton": "skeleton_id"}), **{f"n_{side}": "count(*)"}
+        )
+    return pairs & "n_shared = n_model" & "n_shared = n_labels"

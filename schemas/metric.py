@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Any
 
 import datajoint as dj
@@ -13,10 +12,11 @@ import numpy as np
 from compute.measures.distances import distance_px, summarize
 from compute.measures.label_errors import label_error_px
 from compute.tracks import Tracks
+from schemas.evaluation import LabeledVideo, ModelEvaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.making import provenance
 from schemas.making.resources import Resources
-from schemas.model import Model, ModelEvaluation, Training
+from schemas.model import Model
 from schemas.pose import PoseEstimation
 from schemas.session import Video
 from schemas.track import FilteredTrack, estimated_tracks, fetch_tracks
@@ -144,9 +144,10 @@ def _gated_tracks(path: str, key: tuple[tuple[str, Any], ...]) -> Tracks:
 
 @schema
 class LabelError(dj.Computed):
-    """Distance of filtered tracks from labeled frames of their video that were held out from the model's training.
+    """Distance of filtered tracks from the labeled frames of their video that were compared in `ModelEvaluation`.
 
-    A labeled frame is the video's if mouse, camera, session folder and file name are the same.
+    Which labeled frames are the video's says `LabeledVideo`. Whether the model has not seen them says the evaluation's
+    `known_unseen`.
     """
 
     resources = Resources(device="cpu", memory_gb=1)
@@ -155,7 +156,7 @@ class LabelError(dj.Computed):
     -> FilteredTrack
     -> ModelEvaluation
     ---
-    n_frames : int32  # held-out labeled frames of this video, often none
+    n_frames : int32  # labeled frames of this video that were compared
     n_points : int32  # placed by a person and found
     n_missed : int32  # placed by a person, without a position after the filter
     error_p50_px=null : float64  # (px) null: n_points is 0
@@ -166,18 +167,15 @@ class LabelError(dj.Computed):
 
     @property
     def key_source(self) -> dj.expression.QueryExpression:
-        """Tracks with the evaluations of their own model, where the mouse is in a held-out frame of the camera."""
-        evaluations = (ModelEvaluation * Training.proj("model_id") * LabeledFrames.proj("camera")).proj(
-            "model_id", "camera"
-        )
-        mice = (ModelEvaluation.HeldOutFrame * LabeledFrames.Source.proj("mouse_id")).proj("mouse_id")
-        labelled = dj.U("mouse_id", "camera", "model_id", *ModelEvaluation.primary_key) & (evaluations * mice)
-        return FilteredTrack.proj() * labelled
+        """Tracks with the evaluations of their own model that compared a labeled frame of their video."""
+        compared = ModelEvaluation.Frame.proj() * (LabeledVideo.Frame & "is_matched").proj()
+        return FilteredTrack.proj() * (dj.U(*LabeledVideo.primary_key, *ModelEvaluation.primary_key) & compared)
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the placed points of this video and the tracks, measure, insert."""
         with provenance.recording() as record:
-            frames = _held_out_frames(key)
+            matched = LabeledVideo.Frame.proj("is_matched") * LabeledFrames.Source.proj("frame_index") & "is_matched"
+            frames = (ModelEvaluation.Frame.proj("placed_px") * matched & key).to_dicts(order_by="labeled_frame_index")
             nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
             placed = np.array([frame["placed_px"] for frame in frames]).reshape(-1, len(nodes), 2)
             error = label_error_px(fetch_tracks(key), [frame["frame_index"] for frame in frames], placed, nodes)
@@ -195,18 +193,3 @@ class LabelError(dj.Computed):
                 "label_error_provenance": record,
             }
         )
-
-
-def _held_out_frames(key: dict[str, Any]) -> list[dict[str, Any]]:
-    """The evaluation's held-out frames that are of this video."""
-    same_mouse = LabeledFrames.Source & {"labels_id": key["labels_id"], "mouse_id": key["mouse_id"]}
-    rows = (
-        ModelEvaluation.HeldOutFrame * same_mouse & {name: key[name] for name in ModelEvaluation.primary_key}
-    ).to_dicts(order_by="labeled_frame_index")
-    video = _folder_and_name((Video & key).fetch1("video_file"))
-    return [row for row in rows if _folder_and_name(row["original_file"]) == video]
-
-
-def _folder_and_name(path: str) -> tuple[str, ...]:
-    """The session's folder and the video's name: labels may have been made where the lab's disk has another path."""
-    return PurePosixPath(path.replace("\\", "/")).parts[-2:]

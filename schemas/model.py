@@ -1,4 +1,4 @@
-"""Models: how they were trained, on which mice, how good they are, which of them run by themselves."""
+"""Models: how they were trained, on which mice and frames, which of them run by themselves."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 import math
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import datajoint as dj
 
 from compute import estimators
-from compute.errors import ModelError
+from compute.errors import LabelsError, ModelError
 from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
@@ -21,9 +21,6 @@ from schemas.session import Camera  # noqa: F401  (named in the definitions)
 from schemas.stored.publishing import published_or_removed
 from schemas.stored.references import local_copy
 from schemas.subject import Mouse  # noqa: F401
-
-if TYPE_CHECKING:
-    from compute.labels import Source
 
 schema = dj.Schema()
 
@@ -50,6 +47,7 @@ class TrainingTask(dj.Manual):
     seed : int32  # of weights, order, augmentation and of the split into training and held-out frames
     ---
     fraction_held_out=0.2 : float64  # of the labeled frames, kept from training to measure the error
+    split_by='frame' : enum('frame', 'mouse')  # mouse: that fraction of the mice is held out, with all of their frames
     """
 
 
@@ -69,6 +67,8 @@ class Model(dj.Manual):
     n_training_frames=null : int32  # null: the model does not say
     bundle : <bundle@models>  # folder with weights and configuration
     created_at=CURRENT_TIMESTAMP : datetime
+    training_mice_known=0 : bool  # whether `Mouse` has all mice that it was trained on
+    training_frames_known=0 : bool  # whether `Frame` has all labeled frames that it was trained on
     """
 
     class Mouse(dj.Part):
@@ -77,6 +77,14 @@ class Model(dj.Manual):
         definition = """
         -> master
         -> Mouse
+        """
+
+    class Frame(dj.Part):
+        """A labeled frame that the model was trained on: fitted to it, or used to choose the best epoch."""
+
+        definition = """
+        -> master
+        image_hash : char(32)  # see LabeledFrames.Source
         """
 
 
@@ -101,7 +109,29 @@ def hash_bundle(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def insert_model(bundle: Path, *, estimator: str, camera: str, skeleton_id: str, name: str, mice: set[str]) -> str:
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a model was trained on, as far as it is known.
+
+    Parameters
+    ----------
+    mice : frozenset of str
+        Rows of `Mouse`.
+    frames : frozenset of str
+        Hashes of the labeled frames' images.
+    mice_known, frames_known : bool
+        Whether these are all.
+    """
+
+    mice: frozenset[str] = frozenset()
+    frames: frozenset[str] = frozenset()
+    mice_known: bool = False
+    frames_known: bool = False
+
+
+def insert_model(
+    bundle: Path, *, estimator: str, camera: str, skeleton_id: str, name: str, trained_on: TrainedOn
+) -> str:
     """Insert the model of a bundle folder, if it is new, and return its id.
 
     Parameters
@@ -114,8 +144,8 @@ def insert_model(bundle: Path, *, estimator: str, camera: str, skeleton_id: str,
         What it is for.
     name : str
         For people.
-    mice : set of str
-        The mice in its training set; rows of `Mouse`.
+    trained_on : TrainedOn
+        Mice and frames in its training set.
     """
     model_id = hash_bundle(bundle)
     if Model & {"model_id": model_id}:
@@ -131,9 +161,12 @@ def insert_model(bundle: Path, *, estimator: str, camera: str, skeleton_id: str,
         "height_px": info.height_px,
         "n_training_frames": info.n_training_frames,
         "bundle": bundle,
+        "training_mice_known": trained_on.mice_known,
+        "training_frames_known": trained_on.frames_known,
     }
     Model.insert1(row)
-    Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in sorted(mice)])
+    Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in sorted(trained_on.mice)])
+    Model.Frame.insert([{"model_id": model_id, "image_hash": frame} for frame in sorted(trained_on.frames)])
     return model_id
 
 
@@ -179,24 +212,25 @@ class Training(dj.Computed):
     training_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
-    def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any], float]:
-        """Fetch how to train."""
+    def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any], TrainingSplit]:
+        """Fetch how to train, and on which frames."""
         estimator, parameters = (TrainingConfig & key).fetch1("estimator", "training_parameters")
-        return estimator, parameters, (TrainingTask & key).fetch1("fraction_held_out")
+        task = (TrainingTask & key).fetch1()
+        chosen = split_labels(task["labels_id"], task["split_by"], task["fraction_held_out"], task["seed"])
+        return estimator, parameters, chosen
 
     def make_compute(
-        self, key: dict[str, Any], estimator: str, parameters: dict[str, Any], fraction_held_out: float
-    ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], set[Source], float, dict[str, Any]]:
+        self, key: dict[str, Any], estimator: str, parameters: dict[str, Any], chosen: TrainingSplit
+    ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], TrainedOn, float, dict[str, Any]]:
         """Train on the frames that are not held out."""
-        from compute.labels import load_package, save_package, sources_of, split
+        from compute.labels import load_package, save_package, subset
 
         folder = tempfile.TemporaryDirectory(prefix="orofacial-")  # removed with the last reference to it
         with provenance.recording() as record:
             started = time.monotonic()
             package = Path(folder.name) / "training.pkg.slp"
             with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
-                training, _ = split(load_package(labels_path), fraction_held_out, key["seed"])
-                save_package(training, package)
+                save_package(subset(load_package(labels_path), chosen.training), package)
             trained = estimators.by_name(estimator).train(
                 package,
                 parameters,
@@ -206,18 +240,18 @@ class Training(dj.Computed):
             )
             duration_s = time.monotonic() - started
         history = [{name: _null_if_nan(value) for name, value in asdict(epoch).items()} for epoch in trained.history]
-        return folder, history, set(sources_of(training)), duration_s, record
+        return folder, history, chosen.trained_on, duration_s, record
 
     def make_insert(
         self,
         key: dict[str, Any],
         folder: tempfile.TemporaryDirectory[str],
         history: list[dict[str, Any]],
-        training_sources: set[Source],
+        trained_on: TrainedOn,
         duration_s: float,
         record: dict[str, Any],
     ) -> None:
-        """Insert the model, who was in its training set, and how the training went."""
+        """Insert the model, what was in its training set, and how the training went."""
         labels = (LabeledFrames & key).fetch1()
         with published_or_removed():
             model_id = insert_model(
@@ -226,122 +260,69 @@ class Training(dj.Computed):
                 camera=labels["camera"],
                 skeleton_id=labels["skeleton_id"],
                 name=f"{key['training_config']} on {labels['labels_name']}",
-                mice=_mice_of(key, training_sources),
+                trained_on=trained_on,
             )
             row = {**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s}
             self.insert1({**row, "training_provenance": record})
 
 
-def _mice_of(key: dict[str, Any], sources: set[Source]) -> set[str]:
-    """The mice that are known to be in these frames."""
-    rows = (LabeledFrames.Source & key).to_dicts()
-    return {
-        row["mouse_id"]
-        for row in rows
-        if row["mouse_id"] is not None and (row["original_file"], row["frame_index"]) in sources
-    }
+@dataclass(frozen=True)
+class TrainingSplit:
+    """Which labeled frames a training uses.
 
-
-@schema
-class ModelEvaluation(dj.Computed):
-    """Error of a trained model on the labeled frames that were held out from its training."""
-
-    resources = Resources(device="gpu", memory_gb=4, estimator=True)
-
-    definition = """
-    -> Training
-    ---
-    n_held_out_frames : int32
-    error_p50_px=null : float64  # (px) over all nodes; null: nothing was found
-    error_p90_px=null : float64  # (px)
-    error_mean_px=null : float64  # (px)
-    score_exponent=null : float64  # precision of a point goes as score to this power; null: too few points to say
-    evaluation_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    Parameters
+    ----------
+    training, held_out : list of int
+        Indices of labeled frames, from 0 in the order of the package.
+    trained_on : TrainedOn
+        What the training frames show.
     """
 
-    class HeldOutFrame(dj.Part):
-        """A labeled frame that was held out, and where the person placed the nodes."""
-
-        definition = """
-        -> master
-        -> LabeledFrames.Source
-        ---
-        placed_px : <blob>  # (px) shape (node, 2), in the skeleton's order; NaN: not placed
-        """
-
-    class Node(dj.Part):
-        """Error of one node."""
-
-        definition = """
-        -> master
-        node : varchar(64)
-        ---
-        n_points : int32  # placed by a person and found by the model
-        n_missed : int32  # placed by a person, not found by the model
-        error_p50_px=null : float64  # (px) distance between them; null: n_points is 0
-        error_p90_px=null : float64  # (px)
-        error_mean_px=null : float64  # (px)
-        """
-
-    def make_fetch(self, key: dict[str, Any]) -> tuple[str, float]:
-        """Fetch the model's id, and which frames were held out."""
-        return (Training & key).fetch1("model_id"), (TrainingTask & key).fetch1("fraction_held_out")
-
-    def make_compute(
-        self, key: dict[str, Any], model_id: str, fraction_held_out: float
-    ) -> tuple[estimators.Evaluation, list[dict[str, Any]], dict[str, Any]]:
-        """Compare the model with the people."""
-        from compute.labels import load_package, positions_of, save_package, sources_of, split
-
-        with provenance.recording() as record, tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
-            package = Path(folder) / "held_out.pkg.slp"
-            with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
-                labels = load_package(labels_path)
-                _, held_out = split(labels, fraction_held_out, key["seed"])
-                save_package(held_out, package)
-                kept = set(sources_of(held_out))
-                frames = [
-                    {"labeled_frame_index": index, "placed_px": placed}
-                    for index, (source, placed) in enumerate(zip(sources_of(labels), positions_of(labels), strict=True))
-                    if source in kept
-                ]
-            evaluation = load_model(model_id).evaluate(package)
-        return evaluation, frames, record
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        evaluation: estimators.Evaluation,
-        frames: list[dict[str, Any]],
-        record: dict[str, Any],
-    ) -> None:
-        """Insert the errors."""
-        overall = _error_row(evaluation.overall)
-        del overall["n_points"], overall["n_missed"]
-        row = {"n_held_out_frames": evaluation.n_frames, "score_exponent": evaluation.score_exponent}
-        self.insert1({**key, **row, **overall, "evaluation_provenance": record})
-        self.Node.insert([{**key, "node": node, **_error_row(error)} for node, error in evaluation.nodes.items()])
-        self.HeldOutFrame.insert([{**key, **frame} for frame in frames])
+    training: list[int]
+    held_out: list[int]
+    trained_on: TrainedOn
 
 
-def score_exponent(model_id: str) -> float | None:
-    """What the held-out labeled frames say of a model's scores, see `compute.filters.score_noise`.
+def split_labels(labels_id: str, split_by: str, fraction_held_out: float, seed: int) -> TrainingSplit:
+    """Split labeled frames into those to train on and those held out, always the same for one seed.
 
-    None for a model trained elsewhere, and where there were too few points to say. Of several trainings that ended
-    in the same model the first counts.
+    Parameters
+    ----------
+    labels_id : str
+        A row of `LabeledFrames`.
+    split_by : {"frame", "mouse"}
+        Whether single frames are held out, or mice with all of their frames. The same image is on one side only.
+    fraction_held_out : float
+        Fraction of frames or mice, between 0 and 1; at least one is held out and one trained on.
+    seed : int
+        Seed of the random choice.
+
+    Raises
+    ------
+    LabelsError
+        If there are fewer than two frames or mice, or a frame of no known mouse is to be split by mouse.
     """
-    evaluations = ModelEvaluation & (Training & {"model_id": model_id}).proj()
-    known = evaluations.to_arrays("score_exponent", order_by="labels_id, training_config, seed")
-    return None if not len(known) or known[0] is None or math.isnan(known[0]) else float(known[0])
+    from compute.labels import split_indices
 
-
-def _error_row(error: estimators.NodeError) -> dict[str, Any]:
-    quantiles = {"error_p50_px": error.p50_px, "error_p90_px": error.p90_px, "error_mean_px": error.mean_px}
-    return {
-        "n_points": error.n,
-        "n_missed": error.n_missed,
-        **{name: _null_if_nan(value) for name, value in quantiles.items()},
-    }
+    sources = (LabeledFrames.Source & {"labels_id": labels_id}).to_dicts(order_by="labeled_frame_index")
+    mice = {row["mouse_id"] for row in sources}
+    if split_by == "mouse" and (None in mice or len(mice) < 2):
+        n_unknown = sum(row["mouse_id"] is None for row in sources)
+        named = ", ".join(sorted(mouse for mouse in mice if mouse is not None)) or "none"
+        raise LabelsError(
+            f"labels {labels_id} cannot be split by mouse: they have frames of {named}, and {n_unknown} of no known"
+            " mouse; that takes two mice or more and the mouse of every frame. Split by frame, or label other mice too"
+        )
+    groups = [row["image_hash" if split_by == "frame" else "mouse_id"] for row in sources]
+    training, held_out = split_indices(groups, fraction_held_out, seed)
+    used = [sources[index] for index in training]
+    trained_on = TrainedOn(
+        mice=frozenset(row["mouse_id"] for row in used if row["mouse_id"] is not None),
+        frames=frozenset(row["image_hash"] for row in used),
+        mice_known=all(row["mouse_id"] is not None for row in used),
+        frames_known=True,
+    )
+    return TrainingSplit(training, held_out, trained_on)
 
 
 def _null_if_nan(value: float) -> float | None:

@@ -20,9 +20,9 @@ from compute.filters import (
 )
 from compute.measures.quality import track_quality
 from compute.tracks import Tracks
+from schemas.evaluation import score_exponent, unevaluated_models
 from schemas.making import provenance
 from schemas.making.resources import Resources
-from schemas.model import ModelEvaluation, Training, score_exponent
 from schemas.pose import PoseEstimation
 from schemas.session import Video
 from schemas.stored.publishing import published_or_removed
@@ -148,13 +148,14 @@ class FilteredTrack(dj.Computed):
 
     @property
     def key_source(self) -> dj.expression.QueryExpression:
-        """Tracks with all filters, once the model's held-out labeled frames have said what its scores mean.
+        """Tracks with all filters, once labeled frames have said what the model's scores mean, as far as they can.
 
-        A row of an older version of its filter makes no new tracks; those it made stay.
+        An evaluation that failed is not waited for: these tracks are filtered as if there were no such labels, and
+        `orofacial status` says so. A row of an older version of its filter makes no new tracks; those it made stay.
         """
-        unevaluated = (Training - ModelEvaluation).proj("model_id")
+        waiting = [{"model_id": model_id} for model_id in unevaluated_models()]
         older = [{"filter_method": row["filter_method"]} for row in FilterMethod.to_dicts() if not is_current(row)]
-        return (PoseEstimation.proj() - unevaluated) * (FilterMethod - older).proj()
+        return (PoseEstimation.proj() - waiting) * (FilterMethod - older).proj()
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Fetch the filter's name and parameters.

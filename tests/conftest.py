@@ -167,7 +167,7 @@ def insert_small_model(camera: str, folder: Path) -> str:
     from compute.simulated_mouse.anatomy import EDGES, NODES
     from ingest.labels import import_labels
     from ingest.models import deploy
-    from schemas import model
+    from schemas import evaluation, model
 
     package = folder / f"{camera}.pkg.slp"
     images = np.stack(list(blob_frames(4, seed=len(camera))))
@@ -185,15 +185,21 @@ def insert_small_model(camera: str, folder: Path) -> str:
     model_id = model.hash_bundle(bundle)
     skeleton_id = (model.LabeledFrames & {"labels_id": labels.labels_id}).fetch1("skeleton_id")
     row = {"model_id": model_id, "camera": camera, "skeleton_id": skeleton_id, "estimator": "sleap"}
+    row |= {"training_mice_known": True, "training_frames_known": True}
     model.Model.insert1({**row, "model_name": f"small {camera}", "n_training_frames": 3, "bundle": bundle})
+    hashes = (model.LabeledFrames.Source & key).to_arrays("image_hash", order_by="labeled_frame_index")
+    model.Model.Frame.insert([{"model_id": model_id, "image_hash": image_hash} for image_hash in hashes[:3]])
     model.Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in ("mouse01", "mouse02")])
     with recording() as record:
         made = {**key, "model_id": model_id, "training_history": [], "training_duration_s": 1.0}
     model.Training.insert1({**made, "training_provenance": record}, allow_direct_insert=True)
     errors = {"error_p50_px": 1.5, "error_p90_px": 3.0, "error_mean_px": 2.0}
-    model.ModelEvaluation.insert1({**key, "n_held_out_frames": 1, **errors}, allow_direct_insert=True)
-    model.ModelEvaluation.Node.insert(
-        [{**key, "node": node, "n_points": 1, "n_missed": 0, **errors} for node in NODES], allow_direct_insert=True
+    evaluated = {"model_id": model_id, "labels_id": labels.labels_id}
+    counts = {"known_unseen": True, "n_evaluated_frames": 1, "n_seen_frames": 3}
+    evaluation.ModelEvaluation.insert1({**evaluated, **counts, **errors}, allow_direct_insert=True)
+    evaluation.ModelEvaluation.Node.insert(
+        [{**evaluated, "node": node, "n_points": 1, "n_missed": 0, **errors} for node in NODES],
+        allow_direct_insert=True,
     )
     deploy(model_id)
     return model_id

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class TrainingFrame:
@@ -133,6 +136,9 @@ class Evaluation:
         Over all points of all nodes.
     nodes : dict of str to NodeError
         For each node of the labels.
+    error_px : array, shape (frame, node), float64
+        Distance of each point in pixels, frames in the order of the evaluation, nodes in that of `nodes`; inf: placed
+        but not found; NaN: not placed.
     score_exponent : float or None
         How the precision of a point goes with its score, see `compute.filters.score_noise`; None: too few points.
     """
@@ -140,4 +146,5 @@ class Evaluation:
     n_frames: int
     overall: NodeError
     nodes: dict[str, NodeError]
+    error_px: NDArray[np.float64]
     score_exponent: float | None = None

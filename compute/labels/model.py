@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,19 +97,24 @@ def image_hash(image: NDArray[np.uint8]) -> str:
     return digest.hexdigest()[:32]
 
 
-def split(labels: sio.Labels, fraction_held_out: float, seed: int) -> tuple[sio.Labels, sio.Labels]:
+def split(
+    labels: sio.Labels, fraction_held_out: float, seed: int, groups: Sequence[Hashable] | None = None
+) -> tuple[sio.Labels, sio.Labels]:
     """Split labels into frames to train on and frames held out, at random but always the same for one seed.
 
-    A frame that was labeled twice lands on one side only.
+    A frame that was labeled twice lands on one side.
 
     Parameters
     ----------
     labels : sleap_io.Labels
         As `read_labels` gives them.
     fraction_held_out : float
-        Between 0 and 1. At least one frame lands on each side.
+        Between 0 and 1. At least one group lands on each side.
     seed : int
         Seed of the random choice.
+    groups : sequence, optional
+        One value a frame, such as its mouse: frames of one group land on one side. Without it, where the frame came
+        from (`sources_of`).
 
     Returns
     -------
@@ -118,19 +124,52 @@ def split(labels: sio.Labels, fraction_held_out: float, seed: int) -> tuple[sio.
     Raises
     ------
     LabelsError
-        If the fraction is not between 0 and 1, or there are fewer than two different frames.
+        If the fraction is not between 0 and 1, or there are fewer than two groups.
     """
-    sources = sources_of(labels)
-    unique = list(dict.fromkeys(sources))
+    train, held_out = split_indices(sources_of(labels) if groups is None else groups, fraction_held_out, seed)
+    return subset(labels, train), subset(labels, held_out)
+
+
+def split_indices(groups: Sequence[Hashable], fraction_held_out: float, seed: int) -> tuple[list[int], list[int]]:
+    """Indices of the frames to train on and of those held out, see `split`.
+
+    Parameters
+    ----------
+    groups : sequence
+        One value a frame: its image's hash, or its mouse. Frames of one group land on one side.
+    fraction_held_out : float
+        Fraction of the groups, between 0 and 1.
+    seed : int
+        Seed of the random choice.
+
+    Raises
+    ------
+    LabelsError
+        As `split`.
+
+    Examples
+    --------
+    >>> split_indices(["mouse01", "mouse02", "mouse01"], 0.5, seed=0)
+    ([1], [0, 2])
+    """
+    unique = list(dict.fromkeys(groups))
     if not 0 < fraction_held_out < 1:
         raise LabelsError(f"the fraction to hold out is {fraction_held_out}, expected a number between 0 and 1")
     if len(unique) < 2:
-        raise LabelsError(f"{len(unique)} labeled frame cannot be split into training and held-out frames; label more")
+        raise LabelsError(
+            f"{len(unique)} frame or mouse cannot be split into some to train on and some to hold out; label more"
+        )
     n_held_out = min(max(round(fraction_held_out * len(unique)), 1), len(unique) - 1)
     order = np.random.default_rng(seed).permutation(len(unique))
     held_out = {unique[index] for index in order[:n_held_out]}
-    sides = [[i for i, source in enumerate(sources) if (source in held_out) == side] for side in (False, True)]
-    return _subset(labels, sides[0]), _subset(labels, sides[1])
+    train, kept = ([i for i, group in enumerate(groups) if (group in held_out) == side] for side in (False, True))
+    return train, kept
+
+
+def subset(labels: sio.Labels, indices: list[int]) -> sio.Labels:
+    """Labels with only these frames, in this order; unlike sleap-io's ``extract`` they keep their provenance."""
+    frames = [labels[index] for index in indices]
+    return sio.Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
 
 
 def source_of(labels: sio.Labels, frame: sio.LabeledFrame) -> Source:
@@ -141,12 +180,6 @@ def source_of(labels: sio.Labels, frame: sio.LabeledFrame) -> Source:
         return Source(str(path), int(frame_index))
     filename = (frame.video.source_video or frame.video).filename
     return Source(str(filename[index]), 0) if isinstance(filename, list) else Source(str(filename), index)
-
-
-def _subset(labels: sio.Labels, indices: list[int]) -> sio.Labels:
-    """Labels with only these frames; unlike sleap-io's ``extract`` they keep their provenance."""
-    frames = [labels[index] for index in indices]
-    return sio.Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
 
 
 def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:

@@ -101,9 +101,10 @@ def _explanation(comparison: ModelComparison) -> str:
     if labels is None:
         lines.append("label err.: no labeled frame that was held out from training is of an ingested video.")
     else:
+        which = "held out from training" if labels.known_unseen else "which the model may have been trained on"
         lines.append(
             f"label err.: distance from {labels.n_points + labels.n_missed} points in {labels.n_frames} labeled frames"
-            " held out from training."
+            f" {which}."
         )
     lines.append("held out / training: variance of rigid distances, mice held out over mice trained on.")
     lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice it is too short.")

@@ -42,6 +42,11 @@ def import_file(context: click.Context, file: Path, camera: str, mouse: str | No
             f"{counted(imported.n_frames_without_mouse, 'frame')} without the name of a mouse (see --mouse): a model"
             " trained with such frames counts every mouse that is not named as held out"
         )
+    if imported.n_frames_without_session:
+        console.print(
+            f"{counted(imported.n_frames_without_session, 'frame')} whose path names no session and camera:"
+            " they measure the error of models, but not of filtered tracks"
+        )
     next_step(f"orofacial model train {imported.labels_id} --camera {camera}")
 
 
@@ -50,16 +55,23 @@ def import_file(context: click.Context, file: Path, camera: str, mouse: str | No
 @click.pass_context
 @says_errors
 def list_labels(context: click.Context, as_json: bool) -> None:
-    """List the sets of labeled frames."""
+    """List the sets of labeled frames, and how many of their frames are known to be of ingested videos."""
     connect(context)
-    from schemas.labels import LabeledFrames
+    from pipeline.query.models import describe_labels
 
-    columns = ["labels_id", "labels_name", "camera", "n_labeled_frames", "imported_at"]
-    rows = LabeledFrames.proj(*columns[1:]).to_dicts(order_by="imported_at")
+    rows = describe_labels()
     if as_json:
         print_json(rows)
-    else:
-        print_table(columns, [[row[column] for column in columns] for row in rows])
+        return
+    columns = ["labels_id", "labels_name", "camera", "n_labeled_frames", "n_named_frames", "n_matched_frames"]
+    heads = ["labels", "name", "camera", "frames", "name a video", "are its frames"]
+    print_table([*heads, "imported"], [[row[column] for column in [*columns, "imported_at"]] for row in rows])
+    differing = [row for row in rows if row["n_matched_frames"] < row["n_named_frames"]]
+    if differing:
+        console.print(
+            "frames that name a video but are none of its frames: the image differs, so the labels were made on another"
+            " video of this name, or on another version of it. They are not compared with tracks"
+        )
 
 
 @click.group()

@@ -1,8 +1,9 @@
-"""`orofacial model`: train, import, list, deploy."""
+"""`orofacial model`: train, import, list, compare, deploy."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import rich_click as click
 
@@ -25,6 +26,13 @@ def model() -> None:
     "--held-out", "fraction_held_out", default=0.2, show_default=True, help="Fraction kept to measure errors."
 )
 @click.option("--estimator", help="What to train.  [default: the only estimator that can train]")
+@click.option(
+    "--split-by",
+    type=click.Choice(["frame", "mouse"]),
+    default="frame",
+    show_default=True,
+    help="Hold out single frames, or mice with all of their frames.",
+)
 @click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
 @json_option
 @click.pass_context
@@ -37,6 +45,7 @@ def train(
     seed: int,
     fraction_held_out: float,
     estimator: str | None,
+    split_by: Literal["frame", "mouse"],
     deploy: bool | None,
     as_json: bool,
 ) -> None:
@@ -54,6 +63,7 @@ def train(
         seed=seed,
         fraction_held_out=fraction_held_out,
         estimator=estimator,
+        split_by=split_by,
     )
     with ProgressDisplay().shown() as display:
         model_id = train_task(task, display)
@@ -69,7 +79,7 @@ def train(
             [node[name] for name in ("node", "n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")]
             for node in nodes
         ],
-        title="error on labeled frames held out from training",
+        title=f"error on labeled frames held out from training, split by {split_by}",
     )
     _say_deployed(model_id, deployed)
 
@@ -102,6 +112,7 @@ def import_source(
     settings = connect(context)
     from ingest.models import deploy_if_first, import_model
     from ingest.poses import register_pose_files
+    from schemas.model import Model
 
     model_id = import_model(
         source,
@@ -119,8 +130,8 @@ def import_source(
     console.print(f"model {model_id} imported for camera {camera}", markup=False)
     if n_files:
         console.print(f"{counted(n_files, 'file')} of poses found beside videos that are known")
-    if not mice:
-        console.print("no --mouse was given: every mouse counts as held out from its training")
+    if not (Model & {"model_id": model_id}).fetch1("training_mice_known"):
+        console.print("no --mouse was given: its training mice are not known, and every mouse counts as held out")
     _say_deployed(model_id, deployed)
 
 
@@ -145,18 +156,79 @@ def list_models(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(models)
         return
-    columns = ["model_id", "camera", "model_name", "deployed", "mice", "error_p50_px"]
+    columns = ["model_id", "camera", "model_name", "deployed"]
     print_table(
-        ["model", "camera", "name", "deployed", "trained on", "error p50 px", "missed"],
-        [[_cell(row[column]) for column in columns] + [_percent(row["fraction_missed"])] for row in models],
+        ["model", "camera", "name", "deployed", "trained on", "error p50 px", "missed", "on frames"],
+        [
+            [_cell(row[column]) for column in columns]
+            + [_mice(row), row["error_p50_px"], _percent(row["fraction_missed"]), _SEEN[row["known_unseen"]]]
+            for row in models
+        ],
     )
+
+
+_SEEN = {None: "-", True: "held out", False: "maybe seen"}
+"""Whether the model has seen the labeled frames that its error was measured on; of some models that is not known."""
+
+
+def _mice(model: dict[str, Any]) -> str:
+    return ", ".join(model["mice"] + ([] if model["mice_known"] else ["not known"]))
+
+
+@model.command("compare")
+@click.argument("model_ids", nargs=-1, metavar="[MODEL_ID]...")
+@click.option("--camera", help="Only models of this camera.  [default: all]")
+@json_option
+@click.pass_context
+@says_errors
+def compare(context: click.Context, model_ids: tuple[str, ...], camera: str | None, as_json: bool) -> None:
+    """Compare models on the same labeled frames: those that none of them was trained on. Without an id, all models."""
+    connect(context)
+    from pipeline.query.models import compare_models
+
+    comparisons = compare_models(model_ids, camera=camera)
+    if as_json:
+        print_json({"comparisons": comparisons})
+        return
+    for one in comparisons:
+        _print_comparison(one)
+
+
+def _print_comparison(comparison: dict[str, Any]) -> None:
+    if comparison["n_frames"]:
+        frames = (
+            counted(comparison["n_frames"], "labeled frame") + f" of {counted(comparison['n_mice'], 'mouse', 'mice')}"
+        )
+        print_table(
+            ["model", "name", "deployed", "error p50 px", "p90 px", "missed", "frames"],
+            [
+                [
+                    *(_cell(row[name]) for name in ("model_id", "model_name", "deployed", "error_p50_px")),
+                    row["error_p90_px"],
+                    _percent(row["fraction_missed"]),
+                    _SEEN[row["known_unseen"]],
+                ]
+                for row in comparison["models"]
+            ],
+            title=f"camera {comparison['camera']}: {frames}, none of which these models were trained on",
+        )
+    else:
+        names = ", ".join(row["model_id"] for row in comparison["models"])
+        console.print(
+            f"camera {comparison['camera']}: there is no labeled frame that none of {names or 'the models'} has seen;"
+            " name fewer models, or import labels that none was trained on",
+            markup=False,
+        )
+    if any(not row["known_unseen"] for row in comparison["models"]):
+        console.print("maybe seen: it is not known which frames that model was trained on; its error may be too small")
+    if comparison["not_evaluated"]:
+        console.print(f"not evaluated: {', '.join(comparison['not_evaluated'])}", markup=False)
+        next_step("orofacial populate")
 
 
 def _cell(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else ""
-    if isinstance(value, list):
-        return ", ".join(value)
     return value
 
 

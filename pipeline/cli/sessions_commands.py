@@ -136,6 +136,12 @@ def _show(state: Status) -> None:
         print_table(["worker", "for", "Slurm", "does", "done", "per s"], [_worker_row(one) for one in state.workers])
     for failure in state.failures:
         errors.print(f"failed: {failure.table} {describe(failure.key)}: {failure.message}", markup=False)
+    unevaluated = sorted({failure.key["model_id"] for failure in state.failures if failure.table == "ModelEvaluation"})
+    if unevaluated:
+        console.print(
+            f"tracks of model {', '.join(unevaluated)} are filtered without what those labels say of its scores",
+            markup=False,
+        )
     if state.failures:
         next_step("mend the cause, then: orofacial retry")
     counts = [*state.stages.values(), *state.others.values()]

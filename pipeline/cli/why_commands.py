@@ -100,21 +100,25 @@ def _model(chain: dict[str, Any]) -> list[str]:
     lines = [
         f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",
         f"fitted to {n_frames or 'an unknown number of frames'} of {mice}; this mouse was"
-        f" {'held out' if model['held_out'] else 'in training'}",
+        f" {_HELD_OUT[model['held_out']]}",
     ]
-    if model["training"] is None:
-        return [*lines, f"trained elsewhere, imported {model['created_at']}"]
     training = model["training"]
+    if training is None:
+        return [*lines, f"trained elsewhere, imported {model['created_at']}", *_error(model["error"])]
     lines += [f"config {training['training_config']}, seed {training['seed']}: {_pairs(training['parameters'])}"]
     lines += _error(model["error"])
     return lines + _made(training["provenance"])
 
 
+_HELD_OUT = {True: "held out", False: "in training", None: "held out or in training, which is not known"}
+
+
 def _error(error: dict[str, Any] | None) -> list[str]:
     if error is None:
         return ["error: not measured yet"]
+    which = "held out" if error["known_unseen"] else "of which it is not known whether the model has seen them"
     lines = [
-        f"error on {counted(error['n_held_out_frames'], 'labeled frame')} held out:"
+        f"error on {counted(error['n_evaluated_frames'], 'labeled frame')} {which}:"
         f" median {_number(error['error_p50_px'])} px, p90 {_number(error['error_p90_px'])} px"
     ]
     for node, one in error["nodes"].items():

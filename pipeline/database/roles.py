@@ -39,7 +39,7 @@ _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingT
 # Comparisons depend on what people say of a pair: a pair that changes has them computed anew.
 _INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, FilterComparison)
 # A training makes a model; a worker registers files of poses that have come.
-_WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse, PoseFile)
+_WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse, Model.Frame, PoseFile)
 _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)
 _ADMINS_OWN: tuple[Any, ...] = (DatabaseVersion,)
 

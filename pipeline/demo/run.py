@@ -18,7 +18,8 @@ from ingest.sessions import ingest
 from pipeline.demo.simulated_lab import SimulatedLab, simulate_lab
 from pipeline.work.populate import populate
 from pipeline.work.worker import Listener, Summary
-from schemas.model import ModelEvaluation, Training
+from schemas.evaluation import ModelEvaluation
+from schemas.model import Training
 
 RIGID_PAIRS = (
     ("left_snout_tip", "right_snout_tip"),

@@ -120,13 +120,14 @@ def _models() -> str:
         [
             model["model_id"],
             model["camera"],
-            ", ".join(model["mice"]),
+            ", ".join(model["mice"] + ([] if model["mice_known"] else ["not known"])),
             _number(model["error_p50_px"]),
             "-" if model["fraction_missed"] is None else f"{model['fraction_missed']:.1%}",
+            {None: "-", True: "held out", False: "maybe seen in training"}[model["known_unseen"]],
         ]
         for model in describe_models()
     ]
-    heads = ["model", "camera", "trained on", "median error on held-out labeled frames (px)", "points missed there"]
+    heads = ["model", "camera", "trained on", "median error on labeled frames (px)", "points missed there", "frames"]
     return "<h2>Models</h2>" + _table(heads, rows)
 
 
@@ -137,7 +138,10 @@ def _filters() -> str:
     except ComparisonError:
         return "<h2>Filters</h2><p class=note>Not compared yet: see 'orofacial compare'.</p>"
     heads = ["camera", "filter", "rigid variance, of raw", "movement kept", "bouts kept", "noise kept", "lag (ms)"]
-    heads += ["error on held-out labeled frames (px)", "held-out over training mice"]
+    heads += [
+        "error on held-out labeled frames (px; *: the model may have been trained on them)",
+        "held-out over training mice",
+    ]
     body = [
         [
             comparison.camera,
@@ -145,7 +149,7 @@ def _filters() -> str:
             *(_interval(value) for value in (one.rigid_variance, one.power_kept, one.bout_amplitude_kept)),
             _interval(one.noise_kept),
             "-" if one.lag_s.value is None else f"{one.lag_s.value * 1000 + 0.0:.1f}",
-            "-" if one.labels is None else _interval(one.labels.mean_px),
+            "-" if one.labels is None else _interval(one.labels.mean_px) + ("" if one.labels.known_unseen else " *"),
             _interval(one.held_out_over_training),
         ]
         for comparison in comparisons

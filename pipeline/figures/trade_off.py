@@ -35,7 +35,10 @@ def plot_comparison(comparisons: list[ModelComparison]) -> Figure:
         _trade_off(trade, comparison)
         _intervals(
             labels,
-            [(one, None if one.labels is None else one.labels.mean_px) for one in comparison.filters],
+            [
+                (one, one.labels.mean_px if one.labels and one.labels.known_unseen else None)
+                for one in comparison.filters
+            ],
             "mean error on held-out labeled frames (px)",
             "no held-out labeled frame\nis of an ingested video",
         )

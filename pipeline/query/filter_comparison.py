@@ -11,6 +11,7 @@ import numpy as np
 from compute.comparison.bootstrap import NOTHING, Interval, mean_over_mice, ratio_of_means
 from compute.errors import OrofacialError
 from pipeline.query.distances_by_filter import GROUPS
+from schemas.evaluation import ModelEvaluation
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair
 from schemas.model import Model
 
@@ -23,10 +24,12 @@ class ComparisonError(OrofacialError):
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """Distance from the points that people placed in frames held out from training, over all their points.
+    """Distance from the points that people placed in frames that the model has not seen, over all their points.
 
     Attributes
     ----------
+    known_unseen : bool
+        False: which frames the model was trained on is not known, so these may be among them.
     n_frames, n_points, n_missed : int
         Labeled frames; placed points with and without a position.
     p50_px, p90_px : float or None
@@ -35,6 +38,7 @@ class LabelSummary:
         Mean over mice of each mouse's mean distance.
     """
 
+    known_unseen: bool
     n_frames: int
     n_points: int
     n_missed: int
@@ -58,7 +62,7 @@ class FilterSummary:
     held_out_over_training : Interval
         Variance of rigid distances of held-out mice over that of mice in training; both resampled.
     labels : LabelSummary or None
-        None where no held-out labeled frame is of an ingested video.
+        None where no labeled frame that the model has not seen is of an ingested video.
     """
 
     filter_method: str
@@ -167,7 +171,7 @@ def _of_video(row: Row) -> tuple[Any, ...]:
 
 
 def _label_rows(restriction: Row) -> list[Row]:
-    rows: list[Row] = (LabelError & restriction & "n_frames > 0").to_dicts()
+    rows: list[Row] = (LabelError * ModelEvaluation.proj("known_unseen") & restriction & "n_frames > 0").to_dicts()
     return rows
 
 
@@ -221,6 +225,7 @@ def _labels(errors: list[Row]) -> LabelSummary:
     for row in errors:
         by_mouse.setdefault(row["mouse_id"], []).extend(row["error_px"][np.isfinite(row["error_px"])].tolist())
     return LabelSummary(
+        known_unseen=all(row["known_unseen"] for row in errors),
         n_frames=sum(row["n_frames"] for row in errors),
         n_points=sum(row["n_points"] for row in errors),
         n_missed=sum(row["n_missed"] for row in errors),

@@ -143,4 +143,4 @@ def _default(text: Any) -> str:
     """A default without the quotes and casts that each backend adds; empty: there is none, or it is null."""
     plain = re.sub(r"::[\w .\"]+$", "", str(text or "").strip('"')).strip("'\"").lower()
     plain = re.sub(r"^(current_timestamp)(\(\))?$", r"\1", plain)
-    return "" if plain == "null" else plain
+    return {"null": "", "false": "0", "true": "1"}.get(plain, plain)

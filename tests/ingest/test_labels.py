@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compute.errors import LabelsError, ModelError
-from compute.labels import images_of, load_package, positions_of, write_package
+from compute.labels import images_of, load_package, positions_of, sources_of, write_package
 from pipeline.settings import Settings
 
 NODES = ("snout", "jaw_tip", "ear")
@@ -80,6 +80,63 @@ def test_the_folder_of_a_video_says_which_mouse_is_in_a_frame(package: Path) -> 
     assert imported.n_frames_without_mouse == 1
     mice = LabeledFrames.Source.to_arrays("mouse_id", order_by="labeled_frame_index")
     assert list(mice) == ["mouse01", "mouse01", "mouse02", None]
+
+
+def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(package: Path, tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.labels import LabeledFrames
+
+    first = import_labels(package, camera="side")
+    images = images_of(load_package(package))
+    sources = [
+        ("D:\\data\\2026-03-02\\mouse01\\3\\side.mp4", 0),
+        ("/raw/2026-03-02/mouse01/3/lower.mp4", 1),  # of another camera
+        ("/raw/2026-03-02/mouse02/3/side.avi", 2),
+    ]
+    write_package(tmp_path / "again.pkg.slp", images[1:], np.full((3, 3, 2), 9.0), NODES, EDGES, sources)
+    pattern = "{date}/{mouse}/{number}"
+    again = import_labels(tmp_path / "again.pkg.slp", camera="side", mouse="mouse01", pattern=pattern)
+    rows = LabeledFrames.Source.to_dicts(order_by="labels_id, labeled_frame_index")
+    by_labels = {id_: [row for row in rows if row["labels_id"] == id_] for id_ in (first.labels_id, again.labels_id)}
+    hashes = [[row["image_hash"] for row in found] for found in by_labels.values()]
+    assert hashes[1] == hashes[0][1:] and len(set(hashes[0])) == 4
+    named = [
+        [row["source_date"] and (row["source_date"].isoformat(), row["source_number"]) for row in found]
+        for found in by_labels.values()
+    ]
+    assert named[0] == [("2026-03-02", 1), ("2026-03-03", 1), ("2026-03-02", 1), None]
+    assert named[1] == [("2026-03-02", 3), None, None]  # the last one's path says another mouse than was told
+    assert (first.n_frames_without_session, again.n_frames_without_session) == (1, 2)
+    assert set(LabeledFrames.to_arrays("image_width_px")) == {60}
+
+
+def test_a_split_by_mouse_takes_two_mice_and_all_their_names(package: Path, tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from ingest.models import add_training_task
+    from schemas.model import TrainingTask, split_labels
+
+    unnamed = import_labels(package, camera="side").labels_id
+    one = import_labels(_with_first_frames(package, tmp_path / "one.pkg.slp", 2), camera="side").labels_id
+    two = import_labels(_with_first_frames(package, tmp_path / "two.pkg.slp", 3), camera="side").labels_id
+    for labels_id, said in ((unnamed, "1 of no known mouse"), (one, "frames of mouse01, and 0 of no known mouse")):
+        with pytest.raises(LabelsError, match=said):
+            add_training_task(labels_id, camera="side", split_by="mouse")
+    assert len(TrainingTask()) == 0
+    chosen = split_labels(two, "mouse", 0.5, seed=0)
+    assert sorted([chosen.training, chosen.held_out]) == [[0, 1], [2]]
+    assert split_labels(two, "mouse", 0.5, seed=0) == chosen
+    assert chosen.trained_on.mice == ({"mouse01"} if 0 in chosen.training else {"mouse02"})
+    task = add_training_task(two, camera="side", split_by="mouse")
+    assert (TrainingTask & task).fetch1("split_by") == "mouse"
+    with pytest.raises(ModelError, match="held out by mouse; choose another seed"):
+        add_training_task(two, camera="side")
+
+
+def _with_first_frames(package: Path, path: Path, n_frames: int) -> Path:
+    labels = load_package(package)
+    images, position, sources = images_of(labels), positions_of(labels), sources_of(labels)
+    write_package(path, images[:n_frames], position[:n_frames], NODES, EDGES, sources[:n_frames])
+    return path
 
 
 def test_the_same_labels_again_change_nothing(package: Path, database: Settings) -> None:

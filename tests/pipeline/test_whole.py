@@ -62,6 +62,7 @@ def computed(lab: object) -> object:
         "FilteredTrack": 6 * 8,
         "DistanceMetrics": 6 * 8,
         "FilterComparison": 6 * 8,
+        "LabeledVideo": 4,
         "LabelError": summary.computed["LabelError"],  # which mice are in the held-out frames is the split's affair
     }
     assert 2 * 8 <= summary.computed["LabelError"] <= 4 * 8
@@ -70,13 +71,14 @@ def computed(lab: object) -> object:
 
 def test_training_says_which_mice_and_how_good(computed: object) -> None:
     from pipeline.query.models import describe_models, node_errors
-    from schemas.model import Model, ModelEvaluation
+    from schemas.evaluation import ModelEvaluation
+    from schemas.model import Model
 
     for model in describe_models():
         assert model["mice"] == ["mouse01", "mouse02"]
         assert model["deployed"]
         assert {row["node"] for row in node_errors(model["model_id"])} == set(NODES)
-    assert set(ModelEvaluation.to_arrays("n_held_out_frames")) == {2}  # a fifth of twelve
+    assert set(ModelEvaluation.to_arrays("n_evaluated_frames")) == {2}  # a fifth of twelve
     assert set(Model.to_arrays("n_training_frames")) <= {8, 9, 10}
 
 

@@ -53,15 +53,17 @@ def _check_camera(camera: str, tmp_path: Path) -> None:
     from pipeline import query
     from pipeline.query.models import train_task
     from pipeline.work.populate import populate
+    from schemas.evaluation import ModelEvaluation
     from schemas.metric import DistanceMetrics
-    from schemas.model import ModelEvaluation
     from schemas.session import Video
 
     labels = import_labels(DATA / "labels" / camera / "CollectedData.csv", camera=camera, mouse="mirror00")
     assert labels.n_labeled_frames == 90
     deploy(train_task(add_training_task(labels.labels_id, camera=camera, config=TRAINING_CONFIG)))
     error_p50_px = ModelEvaluation.fetch1("error_p50_px")
-    print(f"{camera}: error p50 {error_p50_px:.2f} px on {ModelEvaluation.fetch1('n_held_out_frames')} held-out frames")
+    print(
+        f"{camera}: error p50 {error_p50_px:.2f} px on {ModelEvaluation.fetch1('n_evaluated_frames')} held-out frames"
+    )
     assert error_p50_px < MAXIMAL_ERROR_P50_PX[camera]
 
     assert [outcome.status for outcome in ingest(DATA / "recordings", stable_after_s=0)] == ["ingested"]

@@ -178,6 +178,7 @@ class SleapEstimator:
             n_frames=len(images),
             overall=_node_error(distance, missed),
             nodes={node: _node_error(distance[:, i], missed[:, i]) for i, node in enumerate(self.nodes)},
+            error_px=np.where(missed, np.inf, distance).astype(np.float64),
             score_exponent=fit_score_exponent(score[~missed], distance[~missed]),
         )
 

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from compute.errors import LabelsError
 from compute.labels import (
+    SAME_IMAGE_GRAY_LEVELS,
     Source,
+    differences_from_video,
+    image_hash,
     images_of,
     load_package,
     positions_of,
@@ -18,6 +21,7 @@ from compute.labels import (
     skeleton_of,
     sources_of,
     split,
+    split_indices,
     write_package,
 )
 from compute.video import read_luma, write_video
@@ -298,3 +302,66 @@ def test_split_says_why_it_cannot(tmp_path, n_frames, fraction, message):
     write_package(tmp_path / "a.pkg.slp", images[:n_frames], position[:n_frames], NODES, EDGES, sources[:n_frames])
     with pytest.raises(LabelsError, match=message):
         split(load_package(tmp_path / "a.pkg.slp"), fraction, seed=0)
+
+
+def test_an_image_is_the_same_frame_in_every_file_that_holds_it(tmp_path):
+    images, position, sources = make_arrays()
+    write_package(tmp_path / "a.pkg.slp", images, position, NODES, EDGES, sources)
+    order = [3, 0, 4]
+    write_package(
+        tmp_path / "b.pkg.slp", images[order], position[order], NODES, EDGES, [("other", i) for i in range(3)]
+    )
+    first, second = (
+        [image_hash(image) for image in images_of(load_package(tmp_path / f"{name}.pkg.slp"))] for name in "ab"
+    )
+    assert second == [first[index] for index in order]
+    assert len(set(first)) == 5 and all(len(one) == 32 for one in first)
+    changed = images[0].copy()
+    changed[5, 7] ^= 1
+    assert image_hash(changed) not in first
+    assert image_hash(images[0].T) != image_hash(images[0])
+
+
+@given(
+    groups=st.lists(st.sampled_from(["mouse01", "mouse02", "mouse03", "mouse04"]), min_size=2, max_size=30).filter(
+        lambda groups: len(set(groups)) > 1
+    ),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 5),
+)
+def test_a_group_is_never_split_and_none_is_lost(groups, fraction, seed):
+    train, held_out = split_indices(groups, fraction, seed)
+    assert sorted(train + held_out) == list(range(len(groups)))
+    sides = [{groups[index] for index in side} for side in (train, held_out)]
+    assert all(sides) and not sides[0] & sides[1]
+    expected = min(max(round(fraction * len(set(groups))), 1), len(set(groups)) - 1)
+    assert len(sides[1]) == expected
+    assert split_indices(groups, fraction, seed) == (train, held_out)
+
+
+def test_one_mouse_cannot_be_split():
+    with pytest.raises(LabelsError, match="1 frame or mouse cannot be split"):
+        split_indices(["mouse01"] * 5, 0.5, seed=0)
+
+
+def moving_frames(n_frames, seed):
+    """Gray frames of textured noise that a codec can keep, and that move."""
+    texture = cv2.GaussianBlur(np.random.default_rng(seed).uniform(0, 255, (80, 400)).astype(np.float32), (0, 0), 3)
+    texture = cv2.normalize(texture, None, 20, 235, cv2.NORM_MINMAX)
+    return [np.ascontiguousarray(texture[:48, 4 * i : 4 * i + 64].astype(np.uint8)) for i in range(n_frames)]
+
+
+def test_an_image_is_a_frame_of_its_own_video_only(tmp_path):
+    write_video(tmp_path / "own.mp4", moving_frames(20, seed=0), 50)
+    decoded = list(read_luma(tmp_path / "own.mp4"))
+    write_video(tmp_path / "again.mp4", decoded, 50, crf=23)
+    write_video(tmp_path / "other.mp4", moving_frames(20, seed=1), 50)
+    indices = [12, 3, 3, 19]
+    images = [decoded[index] for index in indices]
+    np.testing.assert_array_equal(differences_from_video(images, indices, tmp_path / "own.mp4"), 0)
+    again = differences_from_video(images, indices, tmp_path / "again.mp4")
+    assert ((again > 0) & (again < SAME_IMAGE_GRAY_LEVELS)).all()
+    for video, wrong in (("other", indices), ("own", [11, 4, 2, 18])):
+        assert (differences_from_video(images, wrong, tmp_path / f"{video}.mp4") > 2 * SAME_IMAGE_GRAY_LEVELS).all()
+    outside = differences_from_video([*images, images[0][:40]], [*indices[:3], 20, 12], tmp_path / "own.mp4")
+    np.testing.assert_array_equal(outside, [0, 0, 0, np.nan, np.nan])

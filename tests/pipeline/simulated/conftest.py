@@ -47,7 +47,7 @@ def simulated_database(database: Settings, tmp_path_factory: pytest.TempPathFact
     """
     from ingest.labels import insert_skeleton
     from ingest.pairs import add_node_pair
-    from schemas import labels, model, pose, session, subject
+    from schemas import evaluation, labels, model, pose, session, subject
 
     simulated = {
         mouse: simulate_tracks(number, N_FRAMES, noise_px=1.0 if mouse in IN_TRAINING else 1.5)
@@ -67,6 +67,8 @@ def simulated_database(database: Settings, tmp_path_factory: pytest.TempPathFact
             "estimator": "sleap",
             "model_name": "simulated",
             "bundle": bundle,
+            "training_mice_known": True,
+            "training_frames_known": True,
         }
     )
     model.Model.Mouse.insert([{**model_key, "mouse_id": mouse} for mouse in IN_TRAINING])
@@ -99,14 +101,17 @@ def simulated_database(database: Settings, tmp_path_factory: pytest.TempPathFact
             },
             allow_direct_insert=True,
         )
-    _insert_labels(labels, model, simulated, model_key, skeleton_id, bundle)
+    _insert_labels(labels, model, evaluation, simulated, model_key, skeleton_id, bundle)
     add_node_pair(*RIGID, kind="rigid", length_mm=2.6)
     add_node_pair(*MOVING, kind="moving")
     return SimulatedDatabase(database, simulated, model_key["model_id"])
 
 
-def _insert_labels(labels, model, simulated, model_key, skeleton_id: str, bundle: Path) -> None:  # type: ignore[no-untyped-def]
-    """Labels of the training mice on another machine's disk, a training, and half of the frames held out from it."""
+def _insert_labels(labels, model, evaluation, simulated, model_key, skeleton_id: str, bundle: Path) -> None:  # type: ignore[no-untyped-def]
+    """Labels of the training mice on another machine's disk, a training, and half of the frames held out from it.
+
+    The labels' images are known to be frames of the mice's videos.
+    """
     key = {"labels_id": "fedcba9876543210"}
     sources = [(mouse, frame) for mouse in IN_TRAINING for frame in LABELLED]
     labels.LabeledFrames.insert1(
@@ -116,6 +121,8 @@ def _insert_labels(labels, model, simulated, model_key, skeleton_id: str, bundle
             "camera": "side",
             "skeleton_id": skeleton_id,
             "n_labeled_frames": len(sources),
+            "image_width_px": 300,
+            "image_height_px": 300,
             "package": bundle / "weights",
         }
     )
@@ -127,6 +134,9 @@ def _insert_labels(labels, model, simulated, model_key, skeleton_id: str, bundle
                 "original_file": f"D:\\data\\{mouse}\\2026-03-02_1\\side.mp4",
                 "frame_index": frame,
                 "mouse_id": mouse,
+                "image_hash": f"{index:032x}",
+                "source_date": "2026-03-02",
+                "source_number": 1,
             }
             for index, (mouse, frame) in enumerate(sources)
         ]
@@ -138,14 +148,31 @@ def _insert_labels(labels, model, simulated, model_key, skeleton_id: str, bundle
     model.Training.insert1(
         {**task, **model_key, "training_history": [], "training_duration_s": 0.0}, allow_direct_insert=True
     )
-    model.ModelEvaluation.insert1(
-        {**task, "n_held_out_frames": len(sources) // 2, "score_exponent": SCORE_EXPONENT}, allow_direct_insert=True
+    model.Model.Frame.insert([{**model_key, "image_hash": f"{index:032x}"} for index in range(0, len(sources), 2)])
+    evaluated = {**key, **model_key}
+    counts = {"known_unseen": True, "n_evaluated_frames": len(sources) // 2, "n_seen_frames": len(sources) // 2}
+    evaluation.ModelEvaluation.insert1(
+        {**evaluated, **counts, "score_exponent": SCORE_EXPONENT}, allow_direct_insert=True
     )
-    model.ModelEvaluation.HeldOutFrame.insert(
+    evaluation.ModelEvaluation.Frame.insert(
         [
-            {**task, "labeled_frame_index": index, "placed_px": simulated[mouse].truth[frame]}
+            {**evaluated, "labeled_frame_index": index, "placed_px": simulated[mouse].truth[frame]}
             for index, (mouse, frame) in enumerate(sources)
             if index % 2
         ],
         allow_direct_insert=True,
     )
+    for mouse in IN_TRAINING:
+        video = {**key, "mouse_id": mouse, "session_date": "2026-03-02", "session_number": 1, "camera": "side"}
+        n_frames = len(LABELLED)
+        evaluation.LabeledVideo.insert1(
+            {**video, "n_named_frames": n_frames, "n_matched_frames": n_frames}, allow_direct_insert=True
+        )
+        evaluation.LabeledVideo.Frame.insert(
+            [
+                {**video, "labeled_frame_index": index, "gray_difference": 0.0, "is_matched": True}
+                for index, (source, _) in enumerate(sources)
+                if source == mouse
+            ],
+            allow_direct_insert=True,
+        )

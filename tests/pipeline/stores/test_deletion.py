@@ -43,6 +43,8 @@ def test_a_plan_counts_rows_and_files_and_deletes_nothing(small_lab: Any) -> Non
         "FilteredTrack": 16,
         "DistanceMetrics": 16,
         "FilterComparison": 16,
+        "LabeledVideo": 2,
+        "LabeledVideo.Frame": 4,
     }
     assert len(plan.files) == 2 + 14  # raw is stored once
     assert plan.n_bytes == sum((small_lab.settings.tracks_store / file.path).stat().st_size for file in plan.files)
@@ -126,8 +128,9 @@ def test_it_can_be_ingested_and_computed_again(small_lab: Any) -> None:
 
 def test_a_model_goes_with_its_results_and_its_request(small_lab: Any, orofacial: Run) -> None:
     from pipeline.work.populate import populate
+    from schemas.evaluation import ModelEvaluation
     from schemas.labels import LabeledFrames
-    from schemas.model import DeployedModel, Model, ModelEvaluation, Training, TrainingTask
+    from schemas.model import DeployedModel, Model, Training, TrainingTask
     from schemas.pose import PoseEstimation
 
     model_id = small_lab.model_ids["side"]
