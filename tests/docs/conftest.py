@@ -1,0 +1,108 @@
+"""What the pages of the documentation work on: a small lab, a lab's own server, an S3 server, a folder of recordings."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from pipeline.database.embedded import EmbeddedServer
+
+ROOT = Path(__file__).parents[2]
+_spec = importlib.util.spec_from_file_location("s3_store", ROOT / "tests" / "s3_store.py")
+assert _spec and _spec.loader
+s3_store = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(s3_store)
+
+QUICK = {"filters": 8, "max_stride": 8, "output_stride": 4, "scale": 0.5, "epochs": 2, "patience_epochs": 0}
+"""A network that is trained in seconds."""
+
+Page = tuple[Path, dict[str, str]]
+
+
+def page_folder(folder: Path, raw_folder: Path, **variables: str) -> Page:
+    """A folder as the pages describe it, and the environment of their commands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "raw").symlink_to(raw_folder)
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "OROFACIAL_DATA_FOLDER": str(folder / "orofacial"),
+        **variables,
+    }
+    return folder, environment
+
+
+@pytest.fixture
+def lab_pages(small_lab: Any, tmp_path: Path) -> Callable[[str], Page]:
+    """Folder and environment of a page that asks the small lab."""
+
+    def make(name: str) -> Page:
+        return page_folder(
+            tmp_path / name,
+            small_lab.raw_folder,
+            OROFACIAL_DATA_FOLDER=str(small_lab.settings.data_folder),
+            OROFACIAL_SCHEMA_PREFIX=small_lab.settings.schema_prefix,
+        )
+
+    return make
+
+
+@pytest.fixture
+def own_data(tmp_path: Path) -> Page:
+    """Recordings and labels of three simulated mice, and no database yet."""
+    from pipeline.demo.simulated_lab import simulate_lab
+
+    lab = simulate_lab(
+        tmp_path / "lab", n_training_mice=2, n_held_out_mice=1, n_frames=60, n_labeled_frames=6, n_processes=1
+    )
+    folder, environment = page_folder(tmp_path / "desk", lab.raw_folder)
+    (folder / "labels").symlink_to(lab.folder / "labels")
+    (folder / "quick.toml").write_text("".join(f"{name} = {value}\n" for name, value in QUICK.items()))
+    return folder, environment
+
+
+@pytest.fixture
+def recordings(make_session: Callable[..., Path], tmp_path: Path) -> Path:
+    """One session with poses that DeepLabCut wrote beside a video."""
+    make_session("mouse01/2026-03-02_1")
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def lab_server_page(tmp_path: Path, recordings: Path) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
+    """A PostgreSQL on a port, with an administrator, as a lab has it."""
+    server = EmbeddedServer(tmp_path / "server")
+    server.enter()
+    connection = psycopg2.connect(host=str(server.socket_folder), user="postgres", dbname="postgres")
+    connection.autocommit = True
+    connection.cursor().execute("ALTER ROLE postgres PASSWORD 'secret'")
+    connection.close()
+    server.leave()
+    (server.cluster / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server._run("pg_ctl", "start", "-w", "-l", "lab.log", "-o", f"-h 127.0.0.1 -p {port} -k ''")
+    folder, environment = page_folder(tmp_path / "desk", recordings)
+    yield folder, environment, {"db.lab.example": "127.0.0.1", "5432": str(port), "THE_PASSWORD": "secret"}
+    server._run("pg_ctl", "stop", "-w", "-m", "fast")
+
+
+@pytest.fixture
+def s3_page(tmp_path: Path, recordings: Path) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
+    """An S3 server with the bucket ``lab``."""
+    with s3_store.LocalS3() as server:
+        folder, environment = page_folder(tmp_path / "desk", recordings)
+        address = server.url.removeprefix("http://")
+        yield folder, environment, {"s3.lab.example": address, '"secure": true': '"secure": false'}
