@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 CORE_TESTS := tests/pipeline/test_core.py tests/compute/formats tests/compute/tracks/test_tracks.py tests/ingest
 
-.PHONY: help install s3-server demo test fuzz test-core test-real test-slow test-slurm peers lint types clean
+.PHONY: help install s3-server demo test fuzz test-core test-real test-slow test-slurm peers lint types docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -68,5 +68,10 @@ lint: install ## Check format and style
 types: install ## Check types
 	$(BIN)/mypy
 
-clean: ## Remove the environments and the demo
-	rm -rf $(VENV) .venv-core .venv-peers .venv-s3 demo
+docs: install ## Build the pages and a reference of all modules into docs/_build/html
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . docs/_build/html
+	@echo "docs/_build/html/docs/index.html"
+
+clean: ## Remove the environments, the demo and the built pages
+	rm -rf $(VENV) .venv-core .venv-peers .venv-s3 demo docs/_build docs/reference

@@ -1,4 +1,4 @@
-"""What the pages of the documentation work on: a small lab, a lab's own server, an S3 server, a folder of recordings."""
+"""What the pages of the documentation work on: a small lab, a lab's own server, an S3 server, recordings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg2
 import pytest
 
@@ -25,6 +26,15 @@ QUICK = {"filters": 8, "max_stride": 8, "output_stride": 4, "scale": 0.5, "epoch
 """A network that is trained in seconds."""
 
 Page = tuple[Path, dict[str, str]]
+
+
+def write_deeplabcut_poses(video_path: Path, n_frames: int) -> None:
+    """Write poses of two nodes as DeepLabCut does, beside a video."""
+    position = np.random.default_rng(0).normal(30, 1, (n_frames, 4))
+    lines = ["scorer" + ",DLC_resnet50" * 6, "bodyparts" + ",left_snout_tip" * 3 + ",jaw_tip" * 3]
+    lines.append("coords" + ",x,y,likelihood" * 2)
+    lines += [f"{index},{a:.3f},{b:.3f},0.9,{c:.3f},{d:.3f},0.8" for index, (a, b, c, d) in enumerate(position)]
+    video_path.with_name(f"{video_path.stem}DLC_resnet50.csv").write_text("\n".join(lines) + "\n")
 
 
 def page_folder(folder: Path, raw_folder: Path, **variables: str) -> Page:
@@ -68,14 +78,38 @@ def own_data(tmp_path: Path) -> Page:
     )
     folder, environment = page_folder(tmp_path / "desk", lab.raw_folder)
     (folder / "labels").symlink_to(lab.folder / "labels")
+    for mouse in lab.mice:
+        write_deeplabcut_poses(lab.session_folder(mouse) / "side.mp4", 60)
     (folder / "quick.toml").write_text("".join(f"{name} = {value}\n" for name, value in QUICK.items()))
     return folder, environment
 
 
 @pytest.fixture
+def lab_arrays(small_lab: Any) -> Iterator[str]:
+    """Arrays that a lab has in a table of its own; the name of its schema."""
+    import datajoint as dj
+
+    name = f"{small_lab.settings.schema_prefix}old"
+    schema = dj.Schema(name, connection=dj.conn())
+
+    @schema
+    class Pose(dj.Manual):
+        definition = """
+        pose : int32
+        ---
+        points : <blob>
+        """
+
+    Pose.insert1({"pose": 1, "points": np.random.default_rng(0).normal(30, 1, (20, 2, 2))})
+    yield name
+    schema.drop(prompt=False)
+
+
+@pytest.fixture
 def recordings(make_session: Callable[..., Path], tmp_path: Path) -> Path:
     """One session with poses that DeepLabCut wrote beside a video."""
-    make_session("mouse01/2026-03-02_1")
+    folder = make_session("mouse01/2026-03-02_1")
+    write_deeplabcut_poses(folder / "side.mp4", 20)
     return tmp_path / "raw"
 
 
