@@ -20,7 +20,7 @@ def add_node_pair(
 ) -> int:
     """Measure the distance between two nodes in every skeleton that has both; return how many have.
 
-    A pair that is there already gets the new kind, length and band; its comparisons of filters, which depend on them,
+    An existing pair gets the new kind, length and band; its comparisons of filters, which depend on them,
     are computed anew by the next populate.
 
     Parameters
@@ -37,7 +37,7 @@ def add_node_pair(
     Raises
     ------
     LabelsError
-        If no skeleton has both nodes, they are one node, or the band does not rise from above 0.
+        If no skeleton has both nodes, both are the same node, or the band is not 0 < low < high.
     """
     if node_a == node_b:
         raise LabelsError(f"a pair needs two nodes, got {node_a} twice")
@@ -51,7 +51,7 @@ def add_node_pair(
         known = ", ".join(sorted(set().union(*nodes.values()))) or "none yet: import labels or a model first"
         raise LabelsError(f"no skeleton has both {node_a} and {node_b}; nodes are {known}")
     for skeleton in skeletons:
-        # One row a pair, whichever node is named first.
+        # One row for each pair, in either order of its nodes.
         reverse = {"skeleton_id": skeleton, "node_a": node_b, "node_b": node_a}
         key = reverse if NodePair & reverse else {"skeleton_id": skeleton, "node_a": node_a, "node_b": node_b}
         low_hz, high_hz = band_hz or (None, None)

@@ -31,10 +31,10 @@ def watch(
     scan_every_s: float = SCAN_EVERY_S,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
-    """Ingest sessions below a folder as they are completed, for ever.
+    """Ingest sessions below a folder as they are completed, without end.
 
-    The file system tells of changes on this machine; a scan from time to time finds what a network file system does not
-    tell. Folders that wait to be complete are looked at again when they can be.
+    The file system reports changes of this machine; a periodic scan finds those that a network file system does not
+    report. A folder that is not complete is checked again at the earliest time at which it can be complete.
 
     Parameters
     ----------
@@ -50,23 +50,23 @@ def watch(
     scan_every_s : float
         Time between two scans without a change (s).
     stopped : callable
-        Asked now and then whether to end.
+        Called regularly; returns whether to stop.
 
     Yields
     ------
     Outcome
-        Whatever is new about a folder: ingested, refused (once for each reason), waiting (once).
+        Each change of a folder's state: ingested, refused (once for each reason), waiting (once).
 
     Raises
     ------
     SessionError
-        If `raw_folder` is no folder that can be read.
+        If `raw_folder` is not a readable folder.
     """
     told: dict[Path, tuple[str, str]] = {}
     refused: dict[Path, float] = {}
 
     def is_refused_as_before(folder: Path) -> bool:
-        """A bad video is not read again and again, but when something of its folder changed."""
+        """A bad video is read again only when its folder changed."""
         return folder in refused and refused[folder] == _last_change(folder)
 
     with _changes(raw_folder) as changed:
@@ -77,7 +77,7 @@ def watch(
                 raw_folder, pattern=pattern, stable_after_s=stable_after_s, marker=marker, skip=is_refused_as_before
             ):
                 waiting |= outcome.status == "waiting"
-                # How long ago it was written changes from pass to pass and is no news.
+                # The age in the message changes from pass to pass, which is no change of state.
                 news = (outcome.status, "" if outcome.status == "waiting" else outcome.message)
                 if outcome.status == "refused":
                     refused[outcome.folder] = _last_change(outcome.folder)
@@ -91,7 +91,7 @@ def watch(
 
 
 def _last_change(folder: Path) -> float:
-    """When something of a folder last changed; NaN, unequal to itself, where that cannot be read."""
+    """Time of the last change in a folder; NaN, which is unequal to itself, where it cannot be read."""
     try:
         return max([folder.stat().st_mtime, *(entry.stat().st_mtime for entry in folder.iterdir())])
     except OSError:
@@ -100,7 +100,7 @@ def _last_change(folder: Path) -> float:
 
 @contextmanager
 def _changes(folder: Path) -> Iterator[threading.Event]:
-    """An event that is set whenever something below the folder is written, made, moved or removed."""
+    """An event that is set when a file below the folder is created, written, moved or removed."""
     changed = threading.Event()
 
     class Handler(FileSystemEventHandler):
@@ -126,7 +126,7 @@ def _changes(folder: Path) -> Iterator[threading.Event]:
 
 
 def _wait(changed: threading.Event, seconds: float, stopped: Callable[[], bool]) -> None:
-    """Wait until something changed, but at least a moment: a video that is being written changes all the time."""
+    """Wait for a change, with a minimum pause: a video that is being written changes all the time."""
     deadline = time.monotonic() + seconds
     earliest = time.monotonic() + _SHORTEST_WAIT_S
     while not stopped() and (now := time.monotonic()) < deadline:

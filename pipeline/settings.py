@@ -51,7 +51,7 @@ class WorkerLimits(BaseModel):
     Attributes
     ----------
     max_workers : int
-        At the same time, waiting ones included.
+        Running and waiting workers together.
     partition, gres, memory, time_limit : str
         As sbatch takes them; empty: the cluster's default.
     n_cpus : int

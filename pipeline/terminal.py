@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-# What a lab calls a mouse may hold colons: ":x:" is no picture.
+# The name of a mouse may hold colons: ":x:" is not an emoji.
 console = Console(soft_wrap=True, highlight=False, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 

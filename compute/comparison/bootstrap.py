@@ -1,4 +1,4 @@
-"""Confidence intervals over mice: frames of one mouse are no independent samples, mice are."""
+"""Confidence intervals over mice: mice are independent samples, frames of one mouse are not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOTHING = Interval(None, None, None)
 def mean_over_mice(values: Sequence[float]) -> Interval:
     """Mean of one value a mouse, with the percentile interval of a bootstrap over mice (Efron and Tibshirani 1993).
 
-    With few mice the interval is too short: two can only give what lies between them.
+    With few mice the interval is too short: with two, it cannot exceed their range.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def mean_over_mice(values: Sequence[float]) -> Interval:
 
 
 def ratio_of_means(above: Sequence[float], below: Sequence[float]) -> Interval:
-    """Mean of one group of mice over that of another, both resampled by themselves.
+    """Ratio of the means of two groups of mice, each resampled independently.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A filter's work on the distance of two nodes: how much noise is left, and how much real movement."""
+"""Effect of a filter on the distance of two nodes: noise left, and real movement kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compute.tracks import Tracks
 
 @dataclass(frozen=True)
 class TrueDistance:
-    """What the points say about a pair's real distance, their noise taken out.
+    """Mean and variance of a pair's real distance, corrected for noise.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def true_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> Tr
     """Mean and variance of the real distance of two nodes, corrected by the posterior variance.
 
     The variance is `variance_without_noise_px2`. (The law of total variance, which adds the posterior
-    variance to that of the filtered distance, is not used: it holds for what the smoother's model fits, and each node
+    variance to that of the filtered distance, is not used: it needs a model that fits, and each node
     smoothed by itself does not fit a distance that hardly changes while the head moves.)
 
     Parameters

@@ -48,7 +48,7 @@ def read_labels(path: str | Path) -> sio.Labels:
         labels = _read_csv(path) if path.suffix.lower() == ".csv" else sio.load_slp(str(path))
     except LabelsError:
         raise
-    except Exception as error:  # the readers raise whatever their parser meets in a broken file
+    except Exception as error:  # parsing a broken file can raise anything
         raise LabelsError(f"{path} cannot be read as labels ({error}); export or copy it again") from error
     return _only_user_labels(labels, path)
 

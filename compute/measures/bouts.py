@@ -18,7 +18,7 @@ class Bout:
     start_s, end_s : float
         Time of its first and last frame (s).
     path_px : float
-        Way that the node went (px); across frames without a position the straight line.
+        Path length (px); a straight line across frames without a position.
     peak_speed_px_per_s : float
         Greatest speed between two frames (px/s).
     """
@@ -42,7 +42,7 @@ def find_bouts(
     A bout is a run of moves (from one frame with a position to the next) that are at least `minimum_speed_px_per_s`
     fast. Runs are one bout if the time between them is at most `maximum_gap_s`. Bouts shorter than
     `minimum_duration_s` are dropped. A move across missing frames that last longer than `maximum_gap_s` counts as
-    none: nobody knows what the node did. Noise is fast: use filtered tracks.
+    none: the path is not known. Use filtered tracks, since noise looks like fast movement.
 
     Parameters
     ----------

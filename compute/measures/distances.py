@@ -117,10 +117,10 @@ def _checked_scale(px_per_mm: float) -> float:
 
 
 def variance_without_noise_px2(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> float | None:
-    """Variance of the true distance of two nodes, which neither the points' noise adds to nor the filter takes from.
+    """Variance of the true distance of two nodes, corrected for the points' noise and for the filter's smoothing.
 
-    The variance of a filtered distance still holds the part of the noise that the filter let pass, which can be a
-    multiple of what a rigid distance really does. The covariance of the raw with the filtered distance holds the noise
+    The variance of a filtered distance still contains the part of the noise that passed the filter, which can be a
+    multiple of the true variance of a rigid distance. The covariance of raw and filtered distance contains the noise
     once, by the weight that a point has in its own filtered value; and that weight times the point's variance is the
     filter's posterior variance. So the covariance less the mean posterior variance along the line of the two nodes is
     left, whatever the filter's strength, as long as the distance itself changes slowly for the filter (it is a

@@ -1,4 +1,4 @@
-"""How much of a real movement a filter keeps: power, amplitude and lag in the movement's own band of frequencies."""
+"""How much of a real movement a filter keeps: power, amplitude and lag in the movement's frequency band."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from compute.errors import TracksError
 Array = NDArray[Any]
 
 _SEGMENT_S = 2.0
-"""Length of Welch's segments: frequencies are told apart to half a Hz."""
+"""Length of Welch's segments: a frequency resolution of 0.5 Hz."""
 _SLOWEST_HZ = 1.0
-"""What is slower than this passes every filter and says nothing about it."""
+"""Slower movement passes every filter, so it does not distinguish them."""
 _BAND_FRACTION = 0.1
 """The band ends where the power of an octave falls below this fraction of its peak."""
 _PEAK_OVER_FLOOR = 4.0
-"""A movement's peak stands out of the white noise by at least this factor."""
+"""A movement's peak exceeds the white noise by at least this factor."""
 _NOISE_FROM = 2 / 3
-"""From this part of the highest frequency on there is nothing but noise: a lick's harmonics lie below."""
+"""Above this fraction of the highest frequency there is only noise: the harmonics of licking are below."""
 _MINIMUM_KNOWN = 0.5
 """Fraction of frames that must be known on both sides."""
 

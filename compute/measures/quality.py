@@ -1,4 +1,4 @@
-"""How good an estimator's raw tracks are, node by node, without knowing the truth."""
+"""Quality of an estimator's raw tracks, for each node, without ground truth."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def jump_mask(tracks: Tracks, *, jump_mads: float = 10.0, jump_floor_px: float =
     jump_mads : float
         Robust standard deviations; 10 is far outside the node's own movement.
     jump_floor_px : float
-        A move up to this many pixels is never a jump, however still the node is otherwise.
+        A move up to this many pixels is never a jump, even for a node at rest.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What one simulated recording is: the truth about it, and what drawing its frames needs."""
+"""One simulated recording: its truth, and the data needed to draw its frames."""
 
 from __future__ import annotations
 

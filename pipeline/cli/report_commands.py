@@ -1,4 +1,4 @@
-"""`orofacial report`: what came out."""
+"""`orofacial report`: the results as one HTML file."""
 
 from __future__ import annotations
 

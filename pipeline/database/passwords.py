@@ -1,4 +1,4 @@
-"""Passwords come from the environment or from files in ``.secrets/``, and never stand in a message.
+"""Passwords come from the environment or from files in ``.secrets/``, and never appear in messages.
 
 Where DataJoint looks is where this looks: ``.secrets/`` beside ``datajoint.json``, else ``/run/secrets/datajoint/``
 (where a container finds its secrets). With neither, it is ``.secrets/`` in the current folder.
@@ -13,7 +13,7 @@ from pathlib import Path
 from compute.errors import DatabaseError
 
 GENERATED_SUFFIX = "-Aa1"  # some servers ask for each kind of character
-_SHORTEST_TO_HIDE = 4  # shorter ones would blot out half of a message, and guard nothing
+_SHORTEST_TO_HIDE = 4  # hiding shorter ones would damage messages
 
 
 def secrets_folder() -> Path:
@@ -47,7 +47,7 @@ def read_password(variable: str, file_name: str) -> str | None:
 
 
 def write_new_password(file_name: str) -> str:
-    """Make a password nobody can guess, and keep it in the secrets folder, in a file of its owner's only.
+    """Make a random password and write it into the secrets folder, readable by its owner only.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A small lab that does not exist: simulated mice, their recordings on disk, labeled frames, and the truth."""
+"""A simulated lab: mice, their recordings on disk, labeled frames, and the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused of a question, and in which words, before or when the database is asked."""
+"""Checks of a question, and its error messages."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def restricted(query: Any, restriction: Any) -> Any:
     Raises
     ------
     QueryError
-        If it names a column that the expression does not have: DataJoint lets a dict with only such keys pass all.
+        If it names an unknown column: DataJoint would let a dict with only unknown keys match all rows.
     """
     for name in _names(restriction):
         if name not in query.heading.names:
@@ -107,7 +107,7 @@ def restricted(query: Any, restriction: Any) -> Any:
 
 @contextmanager
 def refusing(expression: Callable[[], Any], restriction: Any) -> Iterator[None]:
-    """Say what DataJoint or the database refuses of a restriction, with the expression's columns; other errors pass.
+    """Translate errors that a restriction causes into one message with the available columns; other errors pass.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from schemas.stored.publishing import published_or_removed
 
 @dataclass
 class Migration:
-    """What a migration did.
+    """Result of a migration.
 
     Attributes
     ----------

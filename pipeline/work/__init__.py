@@ -1,1 +1,1 @@
-"""The queue, the workers that take jobs from it, and what keeps both alive."""
+"""The queue, the workers that take jobs from it, and recovery from crashes."""

@@ -1,4 +1,4 @@
-"""Workers that are gone: their jobs go back into the queue, and what they left is removed."""
+"""Find dead workers, put their jobs back into the queue, and remove their files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from schemas.stored.codecs import remove_unreferenced
 from schemas.worker import Crash, Worker, job_hash
 
 MAX_CRASHES = 3
-"""So many dead workers, and a job is set aside."""
+"""A job is set aside after this many of its workers died."""
 
 MISSING_BEFORE_DEAD_S = 30.0
 """How long a worker of another machine may be without a connection (s): it may be reconnecting."""
@@ -33,9 +33,9 @@ def release_dead(tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES) -
 
     - on this machine: its process is gone,
     - on Slurm: its job no longer runs,
-    - elsewhere: it stays away for `MISSING_BEFORE_DEAD_S`.
+    - elsewhere: it has had no connection for `MISSING_BEFORE_DEAD_S`.
 
-    One process at a time; the others leave it to that one.
+    One process does this at a time; the others skip it.
     """
     targets = [instance(table) for table in tables]
     with one_at_a_time(targets[0].connection, "release", wait=False) as mine:
@@ -90,7 +90,7 @@ def _connection_exists(connection: Any, connection_id: int) -> bool:
 
 
 def _is_missing_for_long(owner: Owner) -> bool:
-    """Note when a worker was first seen without a connection; whether that is long ago."""
+    """Record when a worker was first seen without a connection; return whether that is long ago."""
     me = Worker & owner_dict(owner)
     connection = me.connection
     connection.query(

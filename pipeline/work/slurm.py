@@ -1,4 +1,4 @@
-"""Slurm, as far as this project needs it: which jobs there are, and submitting workers.
+"""The parts of Slurm that this project needs: list jobs, and submit workers.
 
 Only ``sbatch`` and ``squeue`` are used: ``sacct`` needs an accounting database that not every cluster has.
 """
@@ -56,7 +56,7 @@ class SlurmJob:
 
     @property
     def is_to_come(self) -> bool:
-        """Whether it runs, is going to, or still holds its node."""
+        """Whether it runs, waits, or still holds its node."""
         return self.state not in _ENDED_STATES
 
 
@@ -71,12 +71,12 @@ def queue(name: str | None = None) -> list[SlurmJob]:
     Parameters
     ----------
     name : str, optional
-        Only this user's jobs of this name; without it all jobs of everybody.
+        Only this user's jobs with this name; without it, all users' jobs.
 
     Raises
     ------
     SlurmError
-        If Slurm does not answer. That is no empty queue.
+        If Slurm does not answer, which is not the same as an empty queue.
     """
     mine = [] if name is None else ["--me", f"--name={name}"]
     output = _run(["squeue", "--noheader", "--array", *mine, "-O", ",".join(f"{field}:|" for field in _FIELDS)])

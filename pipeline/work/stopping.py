@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C, taken where it does no harm."""
+"""Handle SIGTERM and Ctrl-C at safe points."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Stopped(BaseException):
-    """The work was interrupted by a signal. No `Exception`, so that no library takes it for one of its own."""
+    """The work was interrupted by a signal. Not an `Exception`, so that no library catches it."""
 
 
 class Stop:

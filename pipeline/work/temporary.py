@@ -1,4 +1,4 @@
-"""Temporary files of a worker's own, so that those of a killed one can be told and removed."""
+"""Temporary files in a folder of each worker, so that those of a killed worker can be found and removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PREFIX = "orofacial-worker"
 
 @contextmanager
 def own_temporary_folder() -> Iterator[Path]:
-    """Let Python's temporary files lie in a folder of this process, gone at the end; remove those of dead processes."""
+    """Put Python's temporary files into a folder of this process; remove it at the end, and those of dead processes."""
     before = tempfile.tempdir
     parent = Path(tempfile.gettempdir())
     _remove_left_behind(parent)

@@ -1,6 +1,6 @@
-"""How a long `make` tells whoever runs it how far it is.
+"""Progress of a long `make`.
 
-`populate` hands nothing to `make_compute` but what was fetched, so the listener is a context variable.
+`make_compute` gets only what `make_fetch` returned, so the listener is a context variable.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What the tables keep in a store, and how it gets there whole."""
+"""Files in stores: codecs, references, atomic writes."""

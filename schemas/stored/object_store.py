@@ -1,4 +1,4 @@
-"""S3 stores by Arrow's own client, which this project has already: no further package, exact byte ranges.
+"""S3 stores through Arrow's client: no further dependency, exact byte ranges.
 
 DataJoint opens a store of protocol ``s3`` with fsspec's file system of that name. `register` makes it this one, which
 takes the same keywords as s3fs (``key``, ``secret``, ``client_kwargs``).

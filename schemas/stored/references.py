@@ -1,4 +1,4 @@
-"""What a row keeps of a file in a store, and how the file is read when it is asked for."""
+"""References to files in a store, which are read on demand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def local_copy(reference: ObjectRef) -> Iterator[Path]:
 
 
 class TracksReference:
-    """Tracks in a store, read when asked for.
+    """Tracks in a store, read on demand.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class TracksReference:
     @property
     def address(self) -> str:
         """Where the file is: a path in a folder store, ``s3://bucket/key`` in S3."""
-        if self._backend.protocol == "file":  # a thousand of these are asked for at once: no pathlib
+        if self._backend.protocol == "file":  # called for thousands of rows: pathlib is too slow
             return f"{str(self._backend.spec['location']).rstrip('/')}/{self.path}"
         return str(self._backend.get_url(self.path))
 
@@ -95,7 +95,7 @@ class TracksReference:
             return np.asarray(read_times(file))
 
     def footer(self) -> TracksFooter:
-        """What the file says of itself. Reads no position.
+        """Metadata of the file. Reads no position.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class TracksReference:
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         try:
-            # One request for each part that is asked for: a cache that reads ahead would fetch other nodes' columns.
+            # One request for each part: a read-ahead cache would also fetch the columns of other nodes.
             with self._backend.fs.open(self._backend._full_path(self.path), "rb", cache_type="none") as file:
                 yield file
         except (OSError, TracksError) as error:

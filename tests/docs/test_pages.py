@@ -150,7 +150,7 @@ def run_page(page: str, folder: Path, environment: dict[str, str], stands_for: d
             text = text.replace(name, replacement)
         place = f"{page}, from line {following[0].line}"
         if how == "until stopped":
-            for line in text.splitlines():
+            for line in filter(None, text.splitlines()):
                 said += _run_until_it_speaks(shlex.split(line, comments=True), folder, environment, place)
             continue
         expected = int(how.removeprefix("exit code: ")) if how else 0
@@ -202,6 +202,7 @@ def test_out_of_here(lab_pages: Any, small_lab: Any) -> None:
     assert "Session" in said
 
 
+@pytest.mark.slow
 def test_own_data(own_data: tuple[Path, dict[str, str]]) -> None:
     folder, environment = own_data
     run_page("docs/own_data.md", folder, environment)
