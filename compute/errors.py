@@ -5,11 +5,11 @@ Every message names the file or session, what was found, what was expected, and 
 
 
 class OrofacialError(Exception):
-    """Base class: something that a person can mend, said in one sentence or two."""
+    """Base class. The message says in one or two sentences what a person can correct."""
 
 
 class VideoError(OrofacialError):
-    """A video that cannot be read to its end, or that does not fit what is asked of it."""
+    """A video that cannot be read to its end, or does not fit its metadata or model."""
 
 
 class TracksError(OrofacialError, ValueError):
@@ -45,4 +45,4 @@ class OldDatabaseError(DatabaseError):
 
 
 class StoreError(DatabaseError):
-    """A store that cannot be written, such as a full disk: no fault of what was to be written."""
+    """A store that cannot be written, such as a full disk; the data are not the cause."""

@@ -23,9 +23,9 @@ def whole_file(path: Path, error: type[OrofacialError], *failures: type[Exceptio
     path : Path
         The file to write; one that is there is replaced at the end only.
     error : type
-        What to raise when the file cannot be written.
+        Error to raise when the file cannot be written.
     *failures : type
-        What the writer raises for that besides `OSError`.
+        Errors of the writer, besides `OSError`, that mean the same.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def whole_file(path: Path, error: type[OrofacialError], *failures: type[Exceptio
     except expected as reason:
         raise error(f"{path} cannot be written: {_said(path, temporary, reason)}") from reason
     finally:
-        with contextlib.suppress(OSError):  # the error that is on its way says more
+        with contextlib.suppress(OSError):  # the error being raised says more
             temporary.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Which folders are sessions, and what their names say."""
+"""Find session folders and read their names."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FIELDS = {"mouse": r"(?P<mouse>[^/]+)", "date": r"(?P<date>\d{4}-\d{2}-\d{2})",
 
 
 class ImpossibleDateError(SessionError):
-    """A path that fits the pattern, but with a date that is none of the calendar."""
+    """A path that fits the pattern, but whose date does not exist."""
 
 
 @dataclass(frozen=True)
 class SessionName:
-    """What the path of a session's folder says."""
+    """Mouse, date and number, read from the path of a session's folder."""
 
     mouse_id: str
     session_date: date
@@ -58,7 +58,7 @@ def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
     SessionError
         If the pattern lacks one of the three.
     ImpossibleDateError
-        If the path fits, but its date is none of the calendar.
+        If the path fits, but its date does not exist.
 
     Examples
     --------
@@ -86,12 +86,12 @@ def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
 def find_session_folders(raw_folder: Path) -> Iterator[Path | SessionError]:
     """Every folder below `raw_folder` that holds a video or a session.toml, in the order of their names.
 
-    A folder that cannot be read comes as a `SessionError`, so that the others go on. Hidden folders are left out.
+    A folder that cannot be read is yielded as a `SessionError`; the others follow. Hidden folders are skipped.
 
     Raises
     ------
     SessionError
-        If `raw_folder` itself is no folder that can be read.
+        If `raw_folder` is not a readable folder.
     """
     if not raw_folder.is_dir():
         raise SessionError(f"{raw_folder} is not a folder; give the folder that holds the sessions")

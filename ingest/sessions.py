@@ -1,4 +1,4 @@
-"""Session folders become rows, whole or not at all, and as often as one likes."""
+"""Insert session folders as rows: all of a folder or nothing. Running it again is safe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Status = Literal["ingested", "would be ingested", "known", "waiting", "refused"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one folder."""
+    """The result of one folder."""
 
     folder: Path
     status: Status
@@ -90,14 +90,14 @@ def ingest(
         Name of a file that the rig writes last; a folder without it is left for the next pass, and one with it is taken
         at once. Empty: there is none.
     skip : callable
-        Says of a folder that it is to be left out.
+        Returns whether to skip a folder.
     on_folder : callable
-        Called with each folder before it is read.
+        Called with each folder, before the folder is read.
 
     Yields
     ------
     Outcome
-        One a folder. A bad folder is refused and the others go on.
+        One for each folder. A bad folder is refused; the others follow.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: b
     try:
         insert_session(session)
     except DuplicateError:
-        # Another process was faster: then it inserted the same videos.
+        # Another process inserted the same videos first.
         if not _is_known(name, folder):
             raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
         return Outcome(folder, "known", f"{name} was ingested by another process")
@@ -151,7 +151,7 @@ def _is_known(name: SessionName, folder: Path) -> bool:
     Raises
     ------
     SessionError
-        If it is there with other videos: recordings never change.
+        If the session has other videos in the database: recordings never change.
     """
     if not Session & name.key:
         return False
@@ -179,7 +179,7 @@ def read_session(folder: Path, name: SessionName) -> NewSession:
     Raises
     ------
     SessionError, VideoError
-        If anything of it cannot be ingested.
+        If any part of the folder cannot be ingested.
     """
     paths = videos_by_camera(folder)
     if not paths:
@@ -208,7 +208,7 @@ def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
     seen: dict[str, str] = {}
     for video in videos:
         same_content = (Video & {"content_hash": video.content_hash}).proj("video_file").to_dicts()
-        # Rows of this very session come from another process that ingests the same folder at this moment.
+        # Another process may be inserting this same session at this moment.
         known = [row for row in same_content if any(row[column] != name.key[column] for column in name.key)]
         original = known[0]["video_file"] if known else seen.get(video.content_hash)
         if original is not None:
@@ -230,7 +230,7 @@ def insert_session(session: NewSession) -> None:
 
 
 def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
-    """Insert a mouse, or add what session.toml says to what is known of it."""
+    """Insert a mouse, or complete its row from session.toml."""
     if not Mouse & {"mouse_id": mouse_id}:
         Mouse.insert1({"mouse_id": mouse_id, **said}, skip_duplicates=True)
         return

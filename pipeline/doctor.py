@@ -1,4 +1,4 @@
-"""What works on this machine, what does not, and what to do about it."""
+"""Check this installation: what works, what does not, and what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Check:
 
 
 def check_all(settings: Settings) -> list[Check]:
-    """Check everything that the pipeline stands on. A check that fails does not stop the others."""
+    """Check everything that the pipeline needs. A check that fails does not stop the others."""
     checks: list[tuple[str, Callable[[Settings], Check]]] = [
         ("database", _check_database),
         ("tables", _check_tables),
@@ -42,7 +42,7 @@ def _run(name: str, check: Callable[[Settings], Check], settings: Settings) -> C
         return check(settings)
     except OrofacialError as error:
         return Check(name, False, str(error))
-    except Exception as error:  # a broken installation can fail in any way, and the doctor says so
+    except Exception as error:  # a broken installation can fail in any way; this is reported, too
         return Check(name, False, f"{type(error).__name__}: {error}", "install orofacial again, or report this")
 
 

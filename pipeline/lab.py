@@ -129,12 +129,12 @@ class Lab:
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing can be changed."""
+        """Whether the lab was opened read-only."""
         return bool(self.connection.read_only)
 
     @property
     def is_open(self) -> bool:
-        """Whether the lab can be asked."""
+        """Whether the lab is open."""
         return self.connection.ended is None
 
     @property

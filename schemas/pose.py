@@ -38,7 +38,7 @@ class PoseFile(dj.Manual):
 
 @schema
 class PoseEstimation(dj.Computed):
-    """Every node in every frame of a video, as one model sees it."""
+    """Position and score of every node in every frame of a video, by one model."""
 
     resources = Resources(device="gpu", memory_gb=4, estimator=True)
     is_stage = True

@@ -13,7 +13,7 @@ schema = dj.Schema()
 
 @schema
 class Worker(dj.Manual):
-    """A process that takes jobs. The three columns of its key stand in the job tables too, as who reserved a job."""
+    """A process that takes jobs. Its key is also in the job tables, where it says who reserved a job."""
 
     definition = """
     host : varchar(255)
@@ -36,7 +36,7 @@ class Worker(dj.Manual):
 
 @schema
 class Crash(dj.Manual):
-    """A job whose worker died while it had it."""
+    """A job whose worker died while working on it."""
 
     definition = """
     table_name : varchar(64)

@@ -1,4 +1,4 @@
-"""Choose a filter and its parameters for each node, from tracks whose truth nobody knows."""
+"""Choose a filter and its parameters for each node, without ground truth."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
     _LINES,
     *((name, dict(parameters)) for name, one in registered().items() for parameters in one.candidates),
 )
-"""Filters and parameters that are tried, all on gated points. The first is what the others are measured by."""
+"""Candidate filters and parameters, all on gated points. The first is the reference."""
 
 _BLOCK_S, _LONGEST_S = 10.0, 240.0
 _HIDDEN, _ROUNDS = 0.1, 3
@@ -46,7 +46,7 @@ class NodeChoice:
     parameters : dict
         All its parameters.
     n_videos : int
-        Videos that had a say.
+        Number of videos used.
     chosen_on_px, error_px : float
         Its error at hidden points, in the part of the videos that it was chosen on and in the other part.
     lines_px, kalman_px : float
@@ -67,8 +67,8 @@ def choose(videos: Iterable[Tracks]) -> list[NodeChoice]:
     """For each node the candidate with the smallest error at hidden points.
 
     The middle four minutes of a video (all of a shorter one) are cut into blocks of 10 s, or six where it is short.
-    Filters are chosen on the even blocks, and their errors reported on the odd ones. A video has a say by the
-    logarithm of a candidate's error over that of straight lines, so that a video with large errors counts no more
+    Filters are chosen on the even blocks, and their errors reported on the odd ones. A video is weighted by the
+    logarithm of a candidate's error over that of straight lines, so that a video with large errors has no more weight
     than others.
 
     Parameters

@@ -67,7 +67,7 @@ def write_whole(path: Path, write_to: Callable[[Path], None]) -> None:
                 sidecar.replace(sidecar_path(path))
     finally:
         if sidecar is not None:
-            with contextlib.suppress(OSError):  # the error that is on its way says more
+            with contextlib.suppress(OSError):  # the error being raised says more
                 sidecar.unlink(missing_ok=True)
 
 

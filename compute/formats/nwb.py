@@ -37,7 +37,7 @@ _CONFIDENCE = (
     " NaN: placed by a person"
 )
 ABOUT = "provenance_"
-"""How the names of the scratch data begin that hold `PortableTrack.about`."""
+"""Prefix of the scratch data that hold `PortableTrack.about`."""
 
 _ORIGIN = "(0, 0) is the center of the upper left pixel of the video's frame; x to the right, y down"
 
@@ -249,7 +249,7 @@ def _compressed(array: NDArray[Any]) -> Any:
 
 
 def _filter_series(name: str, track: PortableTrack, clock: dict[str, Any]) -> Iterator[Any]:
-    """Posterior standard deviation, rejected and filled points, where the filter gave them."""
+    """Posterior standard deviation, rejected and filled points, if the filter gave them."""
     from pynwb import TimeSeries
 
     nodes = ", ".join(track.tracks.nodes)
@@ -289,7 +289,7 @@ def read_all(path: Path) -> dict[str, PortableTrack]:
                 tracks = {name: _read_pose(path, pose, file) for name, pose in poses.items()}
         except ExportError:
             raise
-        except Exception as error:  # the reader raises whatever it meets in a broken file
+        except Exception as error:  # reading a broken file can raise anything
             raise ExportError(f"{path} cannot be read as NWB ({error}); export or copy it again") from error
     if not tracks:
         raise ExportError(f"{path} holds no PoseEstimation (ndx-pose)")

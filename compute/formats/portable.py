@@ -1,4 +1,4 @@
-"""What goes into a file for another tool, and what of it the tool's own format cannot hold."""
+"""Tracks for another tool's file, and the metadata that its format cannot hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compute.errors import OrofacialError, TracksError
 from compute.tracks import FILTER_COLUMNS, Tracks
 
 GROUP = "orofacial"
-"""HDF5 group, which other tools ignore, for what their format has no place for."""
+"""HDF5 group for data that another tool's format cannot hold; other tools ignore it."""
 
 
 class ExportError(OrofacialError):
@@ -64,7 +64,7 @@ class PortableTrack:
 
     @classmethod
     def with_about(cls, path: Path, tracks: Tracks, about: str | bytes | None) -> PortableTrack:
-        """Put the tracks of a file together with the JSON of `about`; without it nothing more is known.
+        """Combine the tracks of a file with the JSON of `about`, if there is any.
 
         Raises
         ------
@@ -103,7 +103,7 @@ def write_group(path: Path, track: PortableTrack) -> None:
 def read_group(
     path: Path, nodes: tuple[str, ...], position: NDArray[Any], score: NDArray[Any], fps: float | None
 ) -> PortableTrack:
-    """Put a tool's arrays together with what `write_group` added, if it did.
+    """Combine a tool's arrays with the group that `write_group` added, if there is one.
 
     Parameters
     ----------

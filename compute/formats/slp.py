@@ -61,7 +61,7 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
 
     try:
         labels = sio.load_slp(str(path), open_videos=False)
-    except Exception as error:  # the reader raises whatever it meets in a broken file
+    except Exception as error:  # reading a broken file can raise anything
         raise ExportError(f"{path} cannot be read as a .slp file ({error}); export or copy it again") from error
     if len(labels.videos) > 1 or len(labels.skeletons) != 1:
         raise ExportError(

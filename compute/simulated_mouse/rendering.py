@@ -202,7 +202,7 @@ def _with_paw(picture: Image, paw: Image, mouse: SimulatedMouse, view: View, hei
 
 
 def _recorded(picture: Image, noise_sd: float, random: np.random.Generator) -> NDArray[np.uint8]:
-    """What the sensor makes of it: noise that grows with the light, whole gray levels."""
+    """Simulate the sensor: noise that grows with the light, whole gray levels."""
     noise = random.standard_normal(picture.shape, dtype=np.float32)
     picture = cv2.GaussianBlur(picture, (3, 3), 0.5) + noise_sd * (0.6 + picture / 255) * noise
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)

@@ -59,7 +59,7 @@ MAXIMAL_OPENING_MM = 2.6
 
 
 class SimulationError(OrofacialError, ValueError):
-    """Something was asked of the simulation that it does not have."""
+    """An argument that the simulation cannot use."""
 
 
 # Reflectance of back and belly, and of a blaze along the face.
@@ -85,8 +85,8 @@ def simulate_mouse(seed: int, *, held_out: bool = False) -> SimulatedMouse:
     seed : int
         The same seed gives the same mouse.
     held_out : bool
-        Draw from wider ranges (other coats, more spread in size, shape, light and noise), as animals differ that a
-        model has not been trained on.
+        Draw from wider ranges (other coats, more spread in size, shape, light and noise), as animals that a
+        model was not trained on differ.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-# One thread of numerics: two fight over the cores of a shared machine and make SLEAP ten times slower.
+# One thread for numerics: two compete for the cores of a shared machine and make SLEAP ten times slower.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 

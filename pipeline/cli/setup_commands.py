@@ -1,4 +1,4 @@
-"""`orofacial init`, `doctor` and `camera`: the place where everything lies."""
+"""`orofacial init`, `doctor` and `camera`: set up and check an installation."""
 
 from __future__ import annotations
 

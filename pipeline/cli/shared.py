@@ -1,4 +1,4 @@
-"""What every command shares: the connection, `--json`, and how errors are said."""
+"""Shared by all commands: the connection, `--json`, and error messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         quiet_datajoint()
-        # SIGTERM would skip every clean-up, the embedded database's too.
+        # By default SIGTERM would skip every clean-up, also that of the embedded database.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             return function(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""`orofacial watch`, `work` and `retry`: what runs by itself, and what to do with jobs that failed."""
+"""`orofacial watch`, `work` and `retry`: ingest and compute without a person, and try failed jobs again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def work(context: click.Context, device: str | None, until_empty: bool, as_json: bool) -> None:
     """Take jobs, one after another, until stopped by Ctrl-C or SIGTERM.
 
-    As many of these as one likes may run, on any machine that reaches the database and the videos. A job that is
+    Any number of workers may run, on any machine that reaches the database and the videos. A job that is
     stopped goes back into the queue; one that fails is set aside until `orofacial retry`. Each job done is one line.
     """
     connect(context)

@@ -34,7 +34,7 @@ _MYSQL_LOST |= {2002, 2003, 2006, 2012, 2013, 2014, 2055}
 
 @dataclass(frozen=True)
 class DatabaseStatus:
-    """What `describe` found.
+    """Result of `describe`.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class DatabaseStatus:
     address : str
         Folder of the embedded database, or user@host:port of the server. Never a password.
     version : str or None
-        What the server says of itself; None if it was not reached.
+        The server's version text; None if it was not reached.
     latency_ms : float or None
         Time of one small query (ms); None if the server was not reached.
     error : str or None
@@ -67,7 +67,7 @@ class DatabaseStatus:
 
 @dataclass
 class _Session:
-    """What this process is connected to, and what DataJoint had before."""
+    """This process's connection, and DataJoint's configuration from before."""
 
     settings: Settings
     connection: Any
@@ -227,8 +227,8 @@ def embedded_server_stopped() -> Iterator[Path]:
 def is_lost(error: BaseException | None) -> bool:
     """Whether an error is the database's or the connection's, and the same may succeed on a new connection.
 
-    DataJoint knows some of these as LostConnectionError; psycopg2 and pymysql raise their own for others: a server that
-    starts or stops, a full disk, a deadlock.
+    DataJoint translates some of these to LostConnectionError; psycopg2 and pymysql raise their own for a server that
+    starts or stops, for a full disk or a deadlock.
     """
     import psycopg2
     import pymysql
@@ -237,7 +237,7 @@ def is_lost(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, LostConnectionError | psycopg2.OperationalError | psycopg2.InterfaceError):
             return True
-        if type(error) is psycopg2.DatabaseError:  # "server closed the connection unexpectedly": no class of its own
+        if type(error) is psycopg2.DatabaseError:  # "server closed the connection unexpectedly" has no class of its own
             return True
         if isinstance(error, pymysql.err.InterfaceError | pymysql.err.InternalError):
             return True
@@ -274,7 +274,7 @@ def server_is_configured() -> bool:
 
     Secrets can only hold user and password, so that either of them counts as well.
     """
-    own = _session is not None and _session.server is not None  # then the host in it is ours
+    own = _session is not None and _session.server is not None  # then this process set the host
     database = _session.previous.database if own and _session else import_datajoint().config.database
     return bool({"host", "user", "password"} & database.model_fields_set)
 

@@ -65,7 +65,7 @@ class Previous:
         )
 
     def restore(self, dj: Any) -> None:
-        """Give it back."""
+        """Restore it."""
         dj.config.database, dj.config.stores = self.database, self.stores
         dj.instance._singleton_connection = self.connection
         if self.certificate_authority is None:
@@ -122,7 +122,7 @@ def tls_is_required(settings: Settings) -> bool:
 
 
 def tls_option(dj: Any, settings: Settings) -> Any:
-    """What DataJoint is told about TLS: its own setting, but required means required on MySQL too.
+    """DataJoint's TLS option: its own setting, except that "required" is also required on MySQL.
 
     DataJoint 2.3.5 passes True on to pymysql as "preferred", and has no way to name a CA for PostgreSQL: libpq takes it
     from the environment, and then checks the certificate.

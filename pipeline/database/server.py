@@ -28,7 +28,7 @@ _LONGEST_USER_NAME = 32  # of MySQL
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """Where a server is, and as whom to connect: ``postgresql://user@host:port/database`` or ``mysql://user@host``."""
+    """Address of a server, and the user to connect as: ``postgresql://user@host:port/database`` or ``mysql://user@host``."""
 
     backend: str
     host: str
@@ -103,7 +103,7 @@ class PreparedRole:
 
 @dataclass(frozen=True)
 class PreparedServer:
-    """What `prepare_server` did."""
+    """Result of `prepare_server`."""
 
     address: ServerAddress
     schemas: list[str]
@@ -176,7 +176,7 @@ def _password(role: str) -> tuple[str, str]:
 
 
 def _point_datajoint_at(address: ServerAddress, database_name: str | None = None) -> None:
-    """Let DataJoint connect there, as that user, and create tables whatever production is configured to do."""
+    """Let DataJoint connect to that address as that user, and create tables even if the configuration forbids it."""
     dj = import_datajoint()
     database.disconnect()
     dj.config.database = dj.config.database.model_copy(

@@ -160,6 +160,6 @@ def _cell(value: float | None) -> str:
 
 
 def _median_error(nodes: dict[str, dict[str, float | None]], key: str) -> str:
-    """Median over the nodes; one that is never found is infinitely far."""
+    """Median over the nodes; a node that is never found counts as infinity."""
     median = float(np.median([np.inf if (error := node[key]) is None else error for node in nodes.values()]))
     return _cell(median)

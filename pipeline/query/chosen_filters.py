@@ -17,7 +17,7 @@ from schemas.pose import PoseEstimation
 from schemas.track import estimated_tracks
 
 MOST_VIDEOS = 40
-"""Videos that have a say, spread evenly over all of them: more would not change a choice."""
+"""Largest number of videos to choose on, spread evenly; more would not change a choice."""
 
 
 def choose_filters(*, camera: str | None = None, model: str | None = None) -> tuple[str, bool, list[NodeChoice]]:

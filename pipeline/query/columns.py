@@ -1,4 +1,4 @@
-"""The columns of every table that a question gives: the same, with the same types, whatever was found."""
+"""Columns of every table that a question returns: the same names and types whatever was found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = {
     "filter_method": "string",
     "held_out": "bool",
 }
-"""A track's key, and whether its mouse was kept from the model's training, with the types of Arrow."""
+"""A track's key and ``held_out``, with their Arrow types."""
 
 DETAILS = {**{column.name: arrow_type(column.datatype) for column in METADATA}, "model_name": "string"}
 """What is known of a track besides its key: all metadata of mouse, session and video, and the model's name."""
@@ -45,7 +45,7 @@ _OF_FILTERS = {
 
 
 def schema(columns: Mapping[str, str]) -> pa.Schema:
-    """Arrow's schema of named columns; a ``text`` is one of few, kept once."""
+    """Arrow's schema of named columns; a ``text`` column is dictionary-encoded."""
     import pyarrow as pa
 
     special = {"list": pa.list_(pa.string()), "text": pa.dictionary(pa.int32(), pa.string())}

@@ -1,4 +1,4 @@
-"""Export what a query found into a folder of files."""
+"""Export the result of a query as files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SESSION = ("mouse_id", "session_date", "session_number")
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did.
+    """Result of an export.
 
     Attributes
     ----------
     written : list of Path
         Files that were written now.
     kept : list of Path
-        Files that stood there already and were left as they are.
+        Existing files that were kept.
     left_out : list of LeftOut
         Tracks that could not be read, and why.
     """
@@ -67,8 +67,8 @@ def export_rows(
     nodes : sequence of str, optional
         Only these nodes.
     overwrite : bool
-        Write files anew that are there. Without it they are kept: somebody may have worked on them, and an export
-        that was stopped goes on where it was. One that says it holds other tracks or nodes is an error.
+        Write existing files again. Without it they are kept: somebody may have edited them, and an export
+        that was stopped continues. An existing file with other tracks or nodes is an error.
     skip_broken : bool
         Leave out tracks that cannot be read (`Exported.left_out`), and go on. Otherwise the first of them is an error.
     on_file : callable
@@ -106,7 +106,7 @@ def export_rows(
 
 
 def _refuse_others(one: Format, kept: dict[Path, list[dict[str, Any]]], nodes: Sequence[str] | None) -> None:
-    """Refuse to keep files that say they hold something else than these rows."""
+    """Refuse to keep existing files that hold other tracks or nodes."""
     for path, group in kept.items():
         held = contents(one, path)
         differs = difference(held, _wanted(group, nodes)) if held is not None else ""

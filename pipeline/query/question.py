@@ -1,4 +1,4 @@
-"""What is asked, as one restriction of the database."""
+"""A question as one restriction of the database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CONDITION = re.compile(r"\s*(?P<node>.+)\.(?P<name>\w+)\s*(?P<sign><=|>=|<|>|=)
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Which filtered tracks are asked for. What is not given restricts nothing, except `filter`.
+    """Selection of filtered tracks. A field that is not given restricts nothing, except `filter`.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Question:
     restriction: Any = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no question."""
+        """Check the types of the question."""
         if not (self.held_out is None or isinstance(self.held_out, bool)):
             raise QueryError(f"held_out={self.held_out!r}; expected True or False, or None for both")
         for column in METADATA:

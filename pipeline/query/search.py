@@ -1,4 +1,4 @@
-"""Find tracks in the database: one SQL query, whatever is asked. Nothing is read from the store."""
+"""Find tracks in the database with one SQL query. Nothing is read from the store."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def in_training(asked: Question) -> set[tuple[str, str]]:
 
 
 def _stored(line: dict[str, Any]) -> dict[str, Any]:
-    """What the row keeps of its file; a raw track has the file of the estimation."""
+    """The reference to a row's file; a raw track uses the file of the estimation."""
     stored = line["filtered_tracks"] if line["filtered_tracks"] is not None else line["raw_tracks"]
     result: dict[str, Any] = json.loads(stored) if isinstance(stored, (str, bytes)) else stored
     return result

@@ -1,4 +1,4 @@
-"""Tracks that fit a question: where they are, and what they hold once somebody asks for it."""
+"""Tracks that fit a question, read on demand."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class TrackSelection:
                 yield row, tracks
 
     def readable(self, *, thoroughly: bool = False) -> TrackSelection:
-        """The tracks whose files are whole: by their footers, or thoroughly, by reading what is asked for.
+        """The tracks whose files are intact: checked by their footers, or thoroughly by reading the requested part.
 
         Raises
         ------

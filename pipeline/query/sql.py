@@ -42,9 +42,9 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     Returns
     -------
     duckdb.DuckDBPyRelation
-        Lazy: ``.fetchall()``, ``.df()``, ``.pl()``, ``.arrow()`` run it, and each of them again. A file that turns out
-        damaged then is DuckDB's error, which names the file and in its path the key. With `skip_broken` the answer is
-        computed at once, in memory, since only reading tells what is whole.
+        Lazy: ``.fetchall()``, ``.df()``, ``.pl()`` and ``.arrow()`` each run it. A file that turns out
+        damaged then is an error of DuckDB, which names the file. With `skip_broken` the answer is
+        computed at once, in memory, since only reading shows which files are intact.
 
     Raises
     ------

@@ -12,13 +12,13 @@ a file is garbage is decided in an order that makes it certain, also while worke
 3. Read what rows point at. Only now: every row of a transaction that had ended at step 2 is seen.
 4. A file is garbage if it is old enough by 2 and no row of 3 points at it.
 5. Right before files are removed, in small batches, read what rows point at once more: a row that was brought back
-   meanwhile (a restored backup) keeps its file.
+   meanwhile (by restoring a backup) keeps its file.
 
 Where the server does not show other users' transactions, a grace age of a day stands in for step 2.
 
 DataJoint's own ``dj.gc`` is not used: it reads the rows before it lists the files (a file written and committed between
-counts as garbage), knows no age, and goes on after a table that it could not read, whose files then all count as
-garbage. Folders are left, also empty ones: removing one could take it from under a worker that is about to write there.
+counts as garbage), has no grace age, and continues after a table that it could not read, whose files then all count as
+garbage. Folders stay, also empty ones: a worker may be about to write into one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _BATCH = 500
 
 
 class CollectionError(OrofacialError):
-    """Garbage that cannot be told from files that are needed."""
+    """Garbage cannot be distinguished from files that are needed."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Collected:
-    """What was found, and removed.
+    """Result of a collection.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
     dry_run : bool
         Only say what would be removed.
     grace_s : float
-        Leave files alone that are younger (s).
+        Keep files that are younger (s).
     even_most : bool
         Go on even if more than half of all files are garbage.
 

@@ -1,6 +1,6 @@
-"""Delete a session or a model with everything that was made from it; first say what that is.
+"""Delete a session or a model with everything that was computed from it; list it first.
 
-Rows go first, in one transaction, and then their files: a stop between leaves files that nobody points at, which
+Rows are deleted first, in one transaction, then their files: an interruption leaves files without a row, which
 `pipeline.stores.collection` finds. Videos, session folders and label files are never touched.
 """
 
@@ -69,7 +69,7 @@ def plan_session(key: dict[str, Any]) -> Plan:
     Raises
     ------
     DeletionError
-        If there is no such session, or what people labelled hangs on it.
+        If there is no such session, or labels depend on it.
     """
     name = f"session {session_name(key)}"
     if not Session & key:
@@ -108,7 +108,7 @@ def _plan(name: str, roots: tuple[Any, ...], key: dict[str, Any], kept: str) -> 
         if table.full_table_name.startswith(table.connection.adapter.quote_identifier(labels.schema.database)):
             raise DeletionError(f"{name} has labels of people in {_label(table)}; these are never deleted")
         found |= set(references_of(table))
-        # A table that hangs on two roots is counted once: both cascades reach the same rows.
+        # A table that depends on two roots is counted once: both cascades reach the same rows.
         n_rows[_label(table)] = max(len(table), n_rows.get(_label(table), 0))
     if any(store == "labels" for store, _ in found):
         raise DeletionError(f"{name} has labels of people in the labels store; these are never deleted")

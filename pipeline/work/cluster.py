@@ -1,7 +1,7 @@
 """Start the workers that the queue needs: on Slurm, or, where there is none, as processes of this machine.
 
-`up` is one pass and keeps nothing: what waits is in the job tables, what runs is in Slurm's queue (or the machine's
-list of processes), and the difference is started. Run it from cron, or let it repeat.
+`up` is one pass without state: pending jobs are in the job tables, running workers in Slurm's queue (or the machine's
+list of processes); it starts the difference. Run it from cron, or repeat it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ClusterError(OrofacialError):
 
 @dataclass(frozen=True)
 class ClassPass:
-    """What one pass found and did for one class of resources.
+    """Result of one pass for one class of resources.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class ClassPass:
 
 @dataclass(frozen=True)
 class ClusterPass:
-    """What one pass found and did.
+    """Result of one pass.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = Non
 
 
 def memory_warnings(settings: Settings) -> list[str]:
-    """Say which class of workers is given less memory than a job of a table that it computes may need.
+    """Find classes of workers whose memory limit is below the needs of their tables.
 
     Returns
     -------
@@ -222,7 +222,7 @@ def _local_workers(command: list[str]) -> list[int]:
 
 
 def _start_here(command: list[str], n: int, log_folder: Path, device: Device) -> None:
-    """Start workers that go on when this process ends or its terminal is closed."""
+    """Start workers that keep running when this process ends or its terminal is closed."""
     for _ in range(n):
         with (log_folder / f"{device}-workers.log").open("ab") as log:
             subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What workers lock on the database server: their own lives, and the whole queue."""
+"""Locks of workers on the database server: that a worker is alive, and the whole queue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def owner_dict(owner: Owner) -> dict[str, Any]:
 
 
 def try_worker_lock(connection: Any, owner: Owner) -> bool:
-    """Take the lock that says that this worker lives."""
+    """Take the lock that shows that this worker is alive."""
     return try_lock(connection, worker_lock_name(Worker().full_table_name, owner))
 
 

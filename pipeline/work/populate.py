@@ -21,7 +21,7 @@ def populate(
     tables: tuple[type[dj.Computed], ...] = TABLES,
     restriction: dict[str, Any] | None = None,
 ) -> Summary:
-    """Compute all rows that are missing, in this process, beside others that may do the same.
+    """Compute all missing rows in this process. Other processes may do the same at the same time.
 
     Jobs whose estimator is not installed here are left to other workers; ``Summary.left`` counts them.
     A job that fails is set aside with its reason, and the others go on. Stopped by Ctrl-C or SIGTERM, the running job
@@ -30,7 +30,7 @@ def populate(
     Parameters
     ----------
     listener : Listener, optional
-        Told how far the work is.
+        Receives the progress.
     tables : tuple of tables
         Which to populate.
     restriction : dict, optional

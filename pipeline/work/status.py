@@ -1,6 +1,6 @@
 """Sessions x stages: what is done, to do, running, failed, and why.
 
-Nothing is kept: all of it is counted anew, over every row. Two counts are written as SQL, since those of DataJoint take
+There is no cache: every row is counted each time. Two counts are written as SQL, since those of DataJoint take
 several times as long over a million rows: its length of a table sorts out duplicates, of which a table has none, and
 its difference of two tables is a ``not in``, for which each parallel process of the server hashes all of the other.
 """
@@ -23,12 +23,12 @@ STAGES = tuple(table for table in TABLES if getattr(table, "is_stage", False))
 """The computed tables that every session goes through."""
 
 MAX_SESSIONS = 200
-"""So many sessions are told one by one."""
+"""Largest number of sessions that are listed one by one."""
 
 
 @dataclass(frozen=True)
 class StageCount:
-    """How far one stage is, for one session or for all."""
+    """Progress of one stage, for one session or for all."""
 
     done: int
     total: int
@@ -60,7 +60,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """A worker, and what it does at the moment.
+    """A worker and its current job.
 
     Attributes
     ----------

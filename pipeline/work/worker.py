@@ -1,13 +1,13 @@
 """A worker: one process, one connection, one thread of numerics, that takes jobs until it is stopped.
 
-Which job first: the one that finishes a session soonest. A later table goes before an earlier one (a distance before a
+The first job is the one that finishes a session soonest. A later table goes before an earlier one (a distance before a
 filter, a filter before a pose, a pose before a training), so that sessions are completed one after another instead of
 all at the end; within a table DataJoint's `priority` decides, then age. What a finished job makes possible is added to
 the queue at once; of jobs shorter than a second once a second, since the search costs more than all else of such a job.
 
 DataJoint's `populate` is not used: it turns SIGTERM into an error, has no place to check who owns a job within the
-transaction of the insert, and reconnects behind one's back. What it does for a job is little (fetch, compute, insert in
-a transaction) and stands in `Worker._compute`, on top of DataJoint's own job tables, so that its tools still show and
+transaction of the insert, and reconnects without notice. It does little for a job (fetch, compute, insert in
+a transaction), which `Worker._compute` does on DataJoint's own job tables, so that its tools still show and
 change them.
 """
 
@@ -49,7 +49,7 @@ _logger = logging.getLogger("orofacial")
 
 
 class Listener(Protocol):
-    """Who wants to know how far the work is."""
+    """Receives the progress of the work."""
 
     def started(self, table: str, n_jobs: int) -> None:
         """A table has so many jobs left to do."""
@@ -63,7 +63,7 @@ class Listener(Protocol):
 
 @dataclass
 class Summary:
-    """What a worker did."""
+    """Result of a worker's run."""
 
     computed: dict[str, int] = field(default_factory=dict)
     """Number of new rows by table."""
@@ -89,7 +89,7 @@ class Worker:
     until_empty : bool
         End when nothing is left that could be taken, instead of waiting for more.
     listener : Listener, optional
-        Told how far the work is.
+        Receives the progress.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Worker:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """What the job tables call this worker."""
+        """This worker's key in the job tables."""
         return owner_dict(self._owner)
 
     def run(self) -> Summary:
@@ -133,7 +133,7 @@ class Worker:
             If the database stays away, or the store cannot be written and this worker does not wait for that.
         """
         reconnect = self._connection._config["database.reconnect"]
-        # DataJoint would reconnect without the lock that says that this worker lives.
+        # DataJoint would reconnect without the lock that shows that this worker is alive.
         self._connection._config["database.reconnect"] = False
         try:
             with self._stop.listening(), own_temporary_folder():
@@ -158,7 +158,7 @@ class Worker:
             self._deregister()
 
     def _step(self) -> bool:
-        """Do one job, or look for some, or wait; False when there is nothing more to do."""
+        """Do one job, add new jobs, or wait; False when there is nothing left to do."""
         if time.monotonic() - self._last_housekeeping > _HOUSEKEEPING_EVERY_S:
             self._housekeeping(wait=not self._last_housekeeping)
         if time.monotonic() - self._last_added > _ADD_DEPENDENTS_EVERY_S:
@@ -284,7 +284,7 @@ class Worker:
             self._listener.finished(name, 1)
 
     def _wait_for_room(self, error: Exception) -> None:
-        """Wait until the disk may have room again; a worker that only empties the queue does not wait."""
+        """Wait until the disk may have space again; a worker with `until_empty` does not wait."""
         if self._until_empty:
             if isinstance(error, OrofacialError):
                 raise error
@@ -339,7 +339,7 @@ class Worker:
                 jobs.put_back(table, key, self.owner)
 
     def _deregister(self) -> None:
-        """Leave nothing behind but jobs for others; without a database, they find out by themselves."""
+        """Put the job back and remove the worker's row; without a database, other workers do this later."""
         try:
             self._add_dependents()
             (WorkerTable & self.owner).delete_quick()
@@ -348,7 +348,7 @@ class Worker:
                 raise
 
     def _take_lock(self) -> bool:
-        """Take the lock that shows that this worker lives; False while the server still holds an old connection."""
+        """Take the lock that shows that this worker is alive; False while the server still holds an old connection."""
         for _ in range(100):
             if try_worker_lock(self._connection, self._owner):
                 return True
@@ -358,7 +358,7 @@ class Worker:
     # Connection -------------------------------------------------------------------------------------------
 
     def _reconnect(self, reason: BaseException) -> None:
-        """Connect again under the same name, however long that takes; stopped, or after two minutes, give up."""
+        """Connect again under the same name; give up when stopped or after two minutes."""
         _logger.warning("the connection to the database was lost (%s); connecting again", _one_line(reason))
         deadline = time.monotonic() + _RECONNECT_FOR_S
         self._n_lost += 1
@@ -386,7 +386,7 @@ class Worker:
 
 
 def _is_full_disk(error: BaseException | None) -> bool:
-    """Whether a disk is to blame and not the job."""
+    """Whether the disk is the cause, and not the job."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             return True

@@ -15,7 +15,7 @@ def lock_number(name: str) -> int:
 
 
 def try_lock(connection: Any, name: str) -> bool:
-    """Take a lock of this connection's; False if another connection has it."""
+    """Take a lock for this connection; False if another connection holds it."""
     number = lock_number(name)
     if connection.adapter.backend == "postgresql":
         return bool(connection.query(f"SELECT pg_try_advisory_lock({number})").fetchone()[0])
@@ -37,7 +37,7 @@ def is_held(connection: Any, name: str) -> bool:
 
 
 def unlock(connection: Any, name: str) -> None:
-    """Give a lock back."""
+    """Release a lock."""
     number = lock_number(name)
     postgres = connection.adapter.backend == "postgresql"
     call = f"pg_advisory_unlock({number})" if postgres else f"RELEASE_LOCK('orofacial {number}')"
@@ -46,7 +46,7 @@ def unlock(connection: Any, name: str) -> None:
 
 @contextmanager
 def holding(connection: Any, name: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a lock once no other connection has it; without `wait`, yield False if another has it now."""
+    """Hold a lock, waiting for it; without `wait`, yield False if another connection holds it."""
     while not try_lock(connection, name):
         if not wait:
             yield False

@@ -1,4 +1,4 @@
-"""What made a computed row: which code and packages, on which machine, when, and how long it took.
+"""Provenance of a computed row: code and package versions, machine, time and duration.
 
 Every computed table has a column ``<what>_provenance : json``, filled by the `make` itself in the insert that makes the
 row. Each table has a name of its own for it, since DataJoint refuses to join tables on a column of the same name.
@@ -57,7 +57,7 @@ def recording() -> Iterator[dict[str, Any]]:
 
 @functools.cache
 def environment() -> dict[str, Any]:
-    """What stays the same as long as this process runs: code version, packages, Python, host."""
+    """The parts that do not change while this process runs: code version, packages, Python, host."""
     return {
         "code_version": code_version(),
         "python": platform.python_version(),
@@ -79,7 +79,7 @@ def code_version() -> str:
 
 
 def _commit_of_checkout() -> str | None:
-    if not (_ROOT / ".git").exists():  # else git would describe whatever repository the environment lies in
+    if not (_ROOT / ".git").exists():  # otherwise git would describe any repository that contains the environment
         return None
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--tags"]
     try:

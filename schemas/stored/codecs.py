@@ -15,7 +15,7 @@ from schemas.stored.references import TracksReference
 
 
 class _RecordedCodec(SchemaCodec, register=False):  # type: ignore[call-arg]
-    """A codec that remembers where it wrote, for `published_or_removed`; a read-only lab refuses before it writes."""
+    """A codec that records its files for `published_or_removed`, and refuses to write in a read-only lab."""
 
     def _build_path(self, *args: Any, **kwargs: Any) -> tuple[str, str]:
         check_writable()
@@ -51,7 +51,7 @@ class TracksCodec(_RecordedCodec):
     def encode(
         self, value: Any, *, key: dict | None = None, context: dict | None = None, store_name: str | None = None
     ) -> dict[str, Any]:
-        """Write and verify the file; return what the row keeps of it."""
+        """Write and verify the file; return the part that is kept in the row."""
         schema, table, field, primary_key = self._extract_context(key, context)
         config = self._codec_config(key, context)
         path, _ = self._build_path(

@@ -1,4 +1,4 @@
-"""How a file of a store gets there whole, and is removed where its row was not inserted.
+"""Write files to a store atomically, and remove them if their row is not inserted.
 
 A file is complete before a row points at it, and a row that could not be inserted leaves no file behind:
 write inside `published_or_removed()`.
@@ -36,9 +36,9 @@ def check_writable() -> None:
 
 @contextmanager
 def published_or_removed() -> Iterator[None]:
-    """Remove the files written inside the block if the block fails; have them on the disk if it does not.
+    """Remove the files written inside the block if it fails; flush them to disk if it succeeds.
 
-    Put the insert inside, and the commit outside: when a commit's answer is lost nobody knows whether the row is
+    Put the insert inside, and the commit outside: when the answer to a commit is lost, nobody knows whether the row is
     there, and an orphaned file (which garbage collection finds) is better than a row without its file.
 
     Raises
@@ -97,7 +97,7 @@ def remove_empty_parents(backend: StorageBackend, path: str) -> None:
 
 
 def publish(backend: StorageBackend, path: str, content: bytes, n_frames: int) -> None:
-    """Write a file of tracks so that nobody ever sees a part of it: its name appears once its footer was read back.
+    """Write a tracks file atomically: its name appears only after its footer was read back.
 
     In a folder it is written under another name first; an object store shows an object when it is whole.
     """

@@ -181,7 +181,7 @@ def _describe(folder: Path) -> Bundle:
         )
     except ModelError:
         raise
-    except Exception as error:  # a configuration that somebody edited fails in many ways
+    except Exception as error:  # an edited configuration can fail in many ways
         raise ModelError(f"the training configuration in {folder} cannot be read: {error}") from error
 
 
@@ -198,7 +198,7 @@ def _write_slim_weights(source: Path, target: Path) -> None:
     try:
         checkpoint = torch.load(source, map_location="cpu", weights_only=False)
         slim = {key: checkpoint[key] for key in ("state_dict", "pytorch-lightning_version", "epoch", "global_step")}
-    except Exception as error:  # torch raises whatever its unpickling meets in a broken file
+    except Exception as error:  # unpickling a broken file can raise anything
         raise ModelError(f"the weights {source} cannot be read ({error}); copy or train the model again") from error
     torch.save(slim, target)
 

@@ -1,4 +1,4 @@
-"""What every use of sleap-nn needs: silence, a number of threads, a device."""
+"""Run sleap-nn: threads, device, and no log output."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def train(
     """Train a model on labeled frames and keep it as a bundle.
 
     On a CPU the same labels, configuration, seed and number of threads give the same bytes.
-    Nothing is left on the disk but the bundle, and no network connection is made.
+    Only the bundle is left on the disk. No network connection is made.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _fit(
 
 
 def _callbacks(progress: Progress | None) -> list[Any]:
-    """Lightning callbacks: one reports epochs, the other stands in for the printed table of layers."""
+    """Lightning callbacks: one reports epochs, the other replaces the printed table of layers."""
     from lightning.pytorch.callbacks import Callback, ModelSummary
 
     class ReportEpochs(Callback):
