@@ -67,8 +67,8 @@ def compare(
 
 
 def print_filters(comparison: ModelComparison) -> None:
-    """Print one line a filter, and how to read it."""
-    n_mice = comparison.n_mice
+    """Print two tables with a line a filter, and how to read them; each fits into 80 columns."""
+    groups = ", ".join(f"{number} {group}" for group, number in comparison.n_mice.items())
     rows = [
         [
             one.filter_method,
@@ -77,26 +77,31 @@ def print_filters(comparison: ModelComparison) -> None:
             _number(one.bout_amplitude_kept.value, 2),
             _number(one.noise_kept.value, 3),
             _number(None if one.lag_s.value is None else one.lag_s.value * 1000, 1),
+        ]
+        for one in comparison.filters
+    ]
+    heads = ["filter", "rigid var.\nof raw", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\nms"]
+    print_table(heads, rows, title=f"camera {comparison.camera}, model {comparison.model_id}, mice: {groups}")
+    rows = [
+        [
+            one.filter_method,
             _number(one.labels.p50_px if one.labels else None, 2),
             _number(one.labels.p90_px if one.labels else None, 2),
             _interval(one.held_out_over_training, 2),
         ]
         for one in comparison.filters
     ]
-    heads = ["filter", "rigid var.\nof raw", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\nms"]
-    heads += ["label err.\np50 px", "\np90 px", "held out /\ntraining"]
-    groups = ", ".join(f"{number} {group}" for group, number in n_mice.items())
-    print_table(heads, rows, title=f"camera {comparison.camera}, model {comparison.model_id}, mice: {groups}")
+    print_table(["filter", "label err.\np50 px", "label err.\np90 px", "held out /\ntraining"], rows)
     console.print(_explanation(comparison), style="dim", markup=False)
 
 
 def _explanation(comparison: ModelComparison) -> str:
     labels = next((one.labels for one in comparison.filters if one.labels), None)
     lines = [
-        "rigid var.: variance of rigid distances, of the raw tracks': small is little noise.",
-        "movement, bouts: of moving pairs, power in the movement's band and amplitude of bouts; noise: power in the",
-        "  upper third of frequencies; all of the raw tracks' without spikes. The best filter keeps 1, 1 and 0.",
-        "lag: how much later the movement comes.",
+        "rigid var.: variance of rigid distances, filtered / raw; smaller means less noise.",
+        "movement, bouts: of moving pairs, power in the movement's band and amplitude of bouts;",
+        "  noise: power in the upper third of frequencies. All are filtered / raw without spikes.",
+        "  The best filter keeps 1, 1 and 0. lag: how much later the movement comes.",
     ]
     if labels is None:
         lines.append("label err.: no labeled frame that was held out from training is of an ingested video.")
