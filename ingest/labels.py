@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportedLabels:
-    """What became of a labels file."""
+    """The result of importing a labels file."""
 
     labels_id: str
     is_new: bool
@@ -51,7 +51,7 @@ class ImportedLabels:
 def import_labels(
     path: Path, *, camera: str, mouse: str | None = None, pattern: str = SESSION_PATTERN
 ) -> ImportedLabels:
-    """Import a labels file; the same labels again change nothing.
+    """Import a labels file. Importing the same labels again changes nothing.
 
     Parameters
     ----------

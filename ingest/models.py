@@ -1,4 +1,4 @@
-"""Models come in: asked-for trainings, bundles trained elsewhere, and which of them run by themselves."""
+"""Add models: request a training, import a trained model, deploy one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_training_task(
     estimator: str | None = None,
     split_by: Literal["frame", "mouse"] = "frame",
 ) -> dict[str, Any]:
-    """Ask for a training, and return its key; asking again for the same changes nothing.
+    """Request a training and return its key. Requesting the same training again changes nothing.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def read_config(config_file: Path) -> dict[str, Any]:
 
 
 def insert_config(config: dict[str, Any], name: str, estimator: str | None = None) -> str:
-    """Insert training settings if they are new, and return their key: the name and a hash of what they say.
+    """Insert training settings if they are new, and return their key: the name and a hash of the settings.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def _check_camera(kind: estimators.EstimatorKind, info: estimators.BundleInfo, s
 
 
 def deploy(model_id: str, *, beside: bool = False) -> list[str]:
-    """Let a model run by itself on its camera's videos; return the models that it replaces.
+    """Deploy a model: it runs on every video of its camera. Return the models that it replaces.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def deploy(model_id: str, *, beside: bool = False) -> list[str]:
 
 
 def deploy_if_first(model_id: str, wish: bool | None) -> bool:
-    """Deploy a new model if that is wished, or, without a wish, if its camera has none yet; return whether."""
+    """Deploy a new model if requested; by default, if its camera has none yet. Return whether it was deployed."""
     first = not DeployedModel & {"camera": _camera_of(model_id)}
     if wish or (wish is None and first):
         deploy(model_id)
@@ -281,7 +281,7 @@ def deploy_if_first(model_id: str, wish: bool | None) -> bool:
 
 
 def undeploy(model_id: str) -> None:
-    """Stop a model from running by itself; its results stay."""
+    """Undeploy a model. Its results stay."""
     _camera_of(model_id)
     (DeployedModel & {"model_id": model_id}).delete_quick()
 

@@ -1,4 +1,4 @@
-"""Why a number is what it is: the chain of rows that made it, from the video to the filter."""
+"""Where a number comes from: the chain of rows that made it, from the video to the filter."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
 
 
 def _in_utc(time: datetime) -> str:
-    """A time that the database's clock gave, in the zone of the connection that reads it, as ISO 8601 in UTC."""
+    """A time of the database's clock, given in the connection's time zone, as ISO 8601 in UTC."""
     connection = Model.connection
     is_postgresql = connection.adapter.backend == "postgresql"
     seconds = "extract(epoch FROM CAST(%s AS timestamptz))" if is_postgresql else "unix_timestamp(%s)"

@@ -1,7 +1,7 @@
 """The tables. Call `activate` with a connection before using them.
 
-Their modules import at their top what is light. What a `make` computes with (filters, labels, estimators: Numba, SciPy,
-OpenCV, SLEAP) is imported by the `make` itself: a worker that waits, or only measures distances, needs half the memory,
+The modules import only light packages at the top. Heavy ones (filters, labels, estimators: Numba, SciPy,
+OpenCV, SLEAP) are imported by `make` itself: a worker that waits, or only measures distances, needs half the memory,
 and commands that only ask the database start sooner.
 """
 
@@ -101,7 +101,7 @@ def _activate(schema: Any, name: str, connection: Any, creates: bool) -> None:
 
 @contextmanager
 def _without_first_rows(schema: Any) -> Iterator[None]:
-    """Keep DataJoint from inserting the rows that lookup tables start with: they are the administrator's to make."""
+    """Keep DataJoint from inserting the initial rows of lookup tables: only the administrator may insert them."""
     contents = {cls: vars(cls)["contents"] for cls, _ in schema.declare_list if "contents" in vars(cls)}
     try:
         for cls in contents:
@@ -170,7 +170,7 @@ def _is_no_type_warning(record: logging.LogRecord) -> bool:
 
 
 def _declare_jobs(columns: Columns) -> None:
-    """Create the job tables that are missing; DataJoint would at their first use, by each of several workers."""
+    """Create the missing job tables. DataJoint would create them at first use, in several workers at once."""
     for module in _MODULES:
         for cls, _ in module.schema.declare_list:
             if any((module.schema.database, name) not in columns for name in _jobs_names(cls)):
@@ -178,11 +178,11 @@ def _declare_jobs(columns: Columns) -> None:
 
 
 def _check_columns(columns: Columns) -> None:
-    """Compare the columns of all tables with their definitions; DataJoint itself never does."""
+    """Compare the columns of all tables with their definitions, which DataJoint does not do."""
     for schema in [module.schema for module in _MODULES]:
         for table in (one for cls, _ in schema.declare_list for one in (cls, *parts(cls))):
             found = columns.get((schema.database, table.table_name))
-            # A table without a column is one that this user may not see.
+            # This user may not see the columns of such a table.
             missing = [name for name in _ATTRIBUTE.findall(table.definition) if found and name not in found]
             if missing:
                 name, schema.database = schema.database, None

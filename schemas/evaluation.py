@@ -99,7 +99,7 @@ class ModelEvaluation(dj.Computed):
     def make_compute(
         self, key: dict[str, Any], unseen: list[int], n_seen: int, known_unseen: bool
     ) -> tuple[dict[str, Any], estimators.Evaluation | None, list[dict[str, Any]], dict[str, Any]]:
-        """Compare the model with the people."""
+        """Compare the model's points with the placed points."""
         from compute.labels import load_package, positions_of
 
         row = {"known_unseen": known_unseen, "n_evaluated_frames": len(unseen), "n_seen_frames": n_seen}

@@ -1,4 +1,4 @@
-"""Distances of node pairs, what filters do to them, and errors on labeled frames."""
+"""Distances of node pairs, the effect of filters on them, and errors on labeled frames."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class DistanceMetrics(dj.Computed):
 
 @schema
 class FilterComparison(dj.Computed):
-    """What a filter leaves of the noise and of the movement of a pair's distance, beside `DistanceMetrics`."""
+    """How much noise and how much movement of a pair's distance a filter keeps. Adds to `DistanceMetrics`."""
 
     resources = Resources(device="cpu", memory_gb=1)
 
@@ -129,14 +129,14 @@ def _band(pair: dict[str, Any]) -> tuple[float, float] | None:
 
 
 def _despiked(key: dict[str, Any]) -> Tracks:
-    """The estimator's tracks without wrong placements; those of the last video are kept for its other filters."""
+    """The estimator's tracks without wrong placements; cached for the other filters of the same video."""
     path = (PoseEstimation & key).fetch1("tracks").path
     return _gated_tracks(path, tuple((name, key[name]) for name in PoseEstimation.primary_key))
 
 
 @lru_cache(maxsize=1)
 def _gated_tracks(path: str, key: tuple[tuple[str, Any], ...]) -> Tracks:
-    """Gated tracks by the path of their file, which is another one whenever they are computed anew."""
+    """Gated tracks by the path of their file, which changes when they are computed again."""
     from compute.filters.gate import gated
 
     return gated(estimated_tracks(dict(key)))

@@ -39,7 +39,7 @@ class TrainingConfig(dj.Manual):
 
 @schema
 class TrainingTask(dj.Manual):
-    """A training that someone asked for."""
+    """A training that was requested."""
 
     definition = """
     -> LabeledFrames
@@ -176,7 +176,7 @@ _loaded: dict[str, estimators.Estimator] = {}
 def load_model(model_id: str) -> estimators.Estimator:
     """Load a model, ready for any number of videos.
 
-    The last one stays loaded for the next video, for as long as this process lives.
+    The last model stays loaded for the next video.
 
     Raises
     ------

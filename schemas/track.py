@@ -1,4 +1,4 @@
-"""Filtered tracks, and how good the raw ones are."""
+"""Filtered tracks, and quality of the raw tracks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FilterMethod(dj.Lookup):
     def contents(self) -> list[dict[str, Any]]:
         """The filters that every lab starts with; none once it has them.
 
-        To know the default parameters takes the import of every filter, which a process that finds the rows there is
+        The default parameters need the import of every filter; a process that finds the rows in the database is
         spared.
         """
         first = {
@@ -93,7 +93,7 @@ def is_current(row: Mapping[str, Any]) -> bool:
 
 @schema
 class TrackQuality(dj.Computed):
-    """How good the raw tracks of a video are, node by node."""
+    """Quality of the raw tracks of a video, for each node."""
 
     resources = Resources(device="cpu", memory_gb=1)
     is_stage = True

@@ -1,4 +1,4 @@
-"""What a set of labeled frames holds: skeleton, positions, images, and where each image came from."""
+"""Contents of labeled frames: skeleton, positions, images, and the source of each image."""
 
 from __future__ import annotations
 

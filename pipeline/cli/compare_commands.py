@@ -38,7 +38,7 @@ def compare(
 ) -> None:
     """Compare all filters: noise left, movement kept, error on labeled frames that were held out from training.
 
-    With --choose: hide points that the gate kept, and take for each node the filter that says best where they are, on
+    With --choose: hide points that the gate kept, and choose for each node the filter that predicts them best, on
     every second block of 10 s; report its error on the other blocks; write the choice as a filter method.
     """
     connect(context)

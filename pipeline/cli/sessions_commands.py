@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def ingest(
     context: click.Context, raw_folder: Path, dry_run: bool, stable_after_s: float | None, as_json: bool
 ) -> None:
-    """Take in every session below RAW_FOLDER that is new.
+    """Take in every new session below RAW_FOLDER.
 
     A session is a folder <mouse>/<date>_<number> with a video per camera, such as mouse01/2026-03-02_1/side.mp4.
     """
@@ -64,7 +64,7 @@ def ingest(
 @click.pass_context
 @says_errors
 def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
-    """Compute everything that can be computed, here, now. Stop it when you like: it goes on where it was."""
+    """Compute everything that can be computed, in this process. Once stopped, it continues where it was."""
     connect(context)
     from pipeline.cli.progress import ProgressDisplay
     from pipeline.work import populate as work

@@ -1,4 +1,4 @@
-"""Who may do what on a lab's server: four roles, and what each may do to each table.
+"""The four roles on a lab's server, and their privileges on each table.
 
 ======== =====================================================================================================
 reader   reads every table
@@ -36,7 +36,7 @@ _EVERYONE = frozenset({"SELECT", "REFERENCES"})
 _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingTask, DeployedModel)
-# Comparisons depend on what people say of a pair: a pair that changes has them computed anew.
+# Comparisons depend on the pair's kind, length and band: changing a pair deletes them.
 _INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, FilterComparison)
 # A training makes a model; a worker registers files of poses that have come.
 _WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse, Model.Frame, PoseFile)

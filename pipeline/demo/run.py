@@ -48,7 +48,7 @@ class DemoError(OrofacialError):
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the demo's folder empty; a folder that no demo made is left alone.
+    """Empty the demo's folder; a folder that was not made by a demo is not touched.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def run_demo(folder: Path, data_folder: Path, listener: Listener, *, n_frames: i
     data_folder : Path
         The data folder that this process is connected to.
     listener : Listener
-        Told how far the work is.
+        Receives the progress.
     n_frames : int
         Frames of each video.
 

@@ -53,7 +53,7 @@ class ReportError(OrofacialError):
 
 @dataclass(frozen=True)
 class Truth:
-    """What a simulation knows and a lab does not.
+    """The truth of a simulation.
 
     Attributes
     ----------

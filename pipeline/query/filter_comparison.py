@@ -33,7 +33,7 @@ class LabelSummary:
     n_frames, n_points, n_missed : int
         Labeled frames; placed points with and without a position.
     p50_px, p90_px : float or None
-        Quantiles of the distance over all placed points, a missed one being infinitely far; None if infinite.
+        Quantiles of the distance over all placed points, where a missed point counts as infinity; None if infinite.
     mean_px : Interval
         Mean over mice of each mouse's mean distance.
     """

@@ -1,14 +1,14 @@
 """The queue: DataJoint's job tables, and who has which job.
 
-DataJoint reserves a job with one atomic update and writes who did: host, process id, connection id. Its own way on from
-there (`populate`) leaves gaps: a killed process keeps its job for ever, SIGTERM is an error, and finishing or failing a
-job does not ask whose it is. Here every change of a reserved job is one statement, or one transaction, that names its
+DataJoint reserves a job with one atomic update that records the owner: host, process id, connection id. Its own
+`populate` has gaps after that: a killed process keeps its job forever, SIGTERM is an error, and finishing or failing a
+job does not check the owner. Here every change of a reserved job is one statement, or one transaction, that names its
 owner:
 
-- A result is inserted in the transaction that first deletes the job's row as its owner's. So a result is there if and
-  only if its job is gone, and who lost a job in the meantime can neither insert nor give it back.
+- A result is inserted in the transaction that first deletes the job's row, as its owner. So a result exists if and
+  only if its job is gone, and a worker that lost its job can neither insert a result nor put the job back.
 - A worker holds a session lock on the database server, named after itself. The server frees it with the connection:
-  that is how the others see that a worker is gone, without rights to see other users' connections.
+  so other workers notice that a worker is gone, without the right to see other users' connections.
 
 What is asked for every job is SQL with the key as its values: DataJoint takes longer to write such a statement from a
 restriction than the server takes to answer it (`benchmarks/overhead.py`).
@@ -45,11 +45,11 @@ POSE_FILE_STABLE_AFTER_S = 2.0
 _PRIORITY = 5
 
 _N_TRIES = 8
-"""So many jobs are looked at to find one that nobody else takes at the same moment."""
+"""Number of jobs to try before giving up because others took them."""
 
 
 class LostJobError(DatabaseError):
-    """A job that was somebody else's when its result was to be inserted."""
+    """The job belonged to another worker when its result was to be inserted."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def refresh(
     """Add jobs for what can be computed now, and remove those whose inputs are gone; return whether it was done.
 
     Files of poses that have come since, beside videos that are known, are registered first.
-    One process at a time: concurrent ones wait, or with `wait` off leave it to the one that is at it.
+    One process does this at a time: others wait, or skip it without `wait`.
     """
     targets = [instance(table) for table in tables]
     reads_files = any(isinstance(target, PoseEstimation) for target in targets)
@@ -155,8 +155,8 @@ class Waiting:
     def reserve(self) -> dict[str, Any] | None:
         """Reserve the most urgent job and return its key; None if there is none.
 
-        By DataJoint's priority (lower first), then the oldest. Several of one rank are tried in an order of this
-        process's own, since all workers look at the same time.
+        Ordered by DataJoint's priority (lower first), then by age. Jobs of equal rank are tried in an order of this
+        process's own, to avoid collisions between workers.
         """
         rows = self._jobs.connection.query(self._query).fetchall()
         first = [row for row in rows if row[-1] == rows[0][-1]]
@@ -169,12 +169,12 @@ class Waiting:
 
 
 def put_back(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
-    """Let others have a job that its owner does not go on with; return whether it still was the owner's."""
+    """Put a job back into the queue; return whether this owner still had it."""
     return _update_reserved(table, key, owner, "status='pending', host='', pid=0, connection_id=0, reserved_time=NULL")
 
 
 def set_error(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], message: str, stack: str) -> bool:
-    """Set a job aside with its reason, until `retry_failed`; return whether it still was the owner's."""
+    """Set a job aside with its error, until `retry_failed`; return whether this owner still had it."""
     with table.connection.transaction:
         if not lock(table, key, owner):
             return False
@@ -219,7 +219,7 @@ def _update_reserved(table: dj.Computed, key: dict[str, Any], owner: dict[str, A
 def _query_mine(
     table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], verb: str, change: str = "", end: str = ""
 ) -> Any:
-    """Do something with the row of a job while this owner has it reserved; return the cursor."""
+    """Run a statement on the row of a job that this owner has reserved; return the cursor."""
     jobs = table.jobs
     own = {**{name: key[name] for name in jobs.primary_key}, **owner, "status": "reserved"}
     return _query_row(jobs, own, f"{verb} {jobs.full_table_name}{change}", end)

@@ -84,7 +84,7 @@ class SleapEstimator:
     ) -> Tracks:
         """Find all nodes in all frames of a video.
 
-        Memory does not grow with the video, but for the tracks. Frames are decoded in order, once.
+        Apart from the tracks, memory does not grow with the video. Frames are decoded once, in order.
 
         Parameters
         ----------
@@ -234,7 +234,7 @@ def estimate(
 class _Batches:
     """Frames as sleap-nn's predictor takes them; the next batch is decoded while the network works on one.
 
-    Our own reader, because sleap-nn's asks the header for the number of frames and seeks to each.
+    Not sleap-nn's reader, which trusts the header's number of frames and seeks to each frame.
     """
 
     def __init__(self, frames: Iterator[NDArray[np.uint8]], batch_size: int, n_promised: int) -> None:
@@ -267,7 +267,7 @@ class _Batches:
 def refinement_window(sigma: float) -> int:
     """Side of the window, in pixels of the confidence map, whose center of mass refines a peak.
 
-    SLEAP's fixed 5 cuts off a peak with a sigma over 1, which pulls every position to the grid of the map: with sigma
+    SLEAP's fixed 5 truncates a peak with a sigma over 1, which biases positions towards the grid of the map: with sigma
     2.5 and stride 2 the median error was 0.52 px, with this window 0.12 px.
 
     Parameters
