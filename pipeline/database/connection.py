@@ -67,7 +67,7 @@ class DatabaseStatus:
 
 @dataclass
 class _Session:
-    """This process's connection, and DataJoint's configuration from before."""
+    """Connection of this process, and DataJoint's configuration from before."""
 
     settings: Settings
     connection: Any

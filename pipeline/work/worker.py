@@ -121,7 +121,7 @@ class Worker:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """This worker's key in the job tables."""
+        """Key of this worker in the job tables."""
         return owner_dict(self._owner)
 
     def run(self) -> Summary:
