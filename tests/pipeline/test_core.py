@@ -28,7 +28,7 @@ find_spec = PathFinder.find_spec
 PathFinder.find_spec = lambda name, *rest: None if name in {HIDDEN} else find_spec(name, *rest)
 """
 EXTRA = "pip install 'orofacial[sleap]'"
-LEFT = "left to other workers: 2 PoseEstimation"
+LEFT = "left to other workers: 1 ModelEvaluation, 2 PoseEstimation"
 WITHOUT_SLEAP = (
     ["--help"],
     ["init"],
@@ -124,9 +124,13 @@ def test_jobs_that_need_sleap_are_left_to_other_workers(
     (TrainingTask & "training_config != 'small'").delete(prompt=False)
     make_session("mouse04/2026-03-03_1")
     core("ingest", tmp_path / "raw", "--stable-after", 0)
+    core("populate")  # finds which labeled frames are of which video: that needs no SLEAP
     populated = core("populate", expect=1)
     assert LEFT in populated.stderr and EXTRA in populated.stderr.replace("\n", " ")
-    assert json.loads(core("populate", "--json", expect=1).stdout)["left"] == {"PoseEstimation": 2}
+    assert json.loads(core("populate", "--json", expect=1).stdout)["left"] == {
+        "ModelEvaluation": 1,
+        "PoseEstimation": 2,
+    }
     worked = core("work", "--until-empty")
     assert "Jobs that need it are left to other workers" in worked.stderr
     assert PoseEstimation.jobs.progress()["pending"] == 2 and not len(PoseEstimation.jobs.errors)

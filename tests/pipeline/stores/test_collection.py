@@ -125,7 +125,7 @@ for index in range(n):
         with published_or_removed(), FilteredTrack.connection.transaction:
             FilteredTrack.insert1({**key, "tracks": tracks}, allow_direct_insert=True)
             print("written", flush=True)
-            time.sleep(rng.uniform(0, 2 * pause_s))
+            sys.stdin.readline() if name == "patient" else time.sleep(rng.uniform(0, 2 * pause_s))
             if fails:
                 raise RuntimeError
     except RuntimeError:
@@ -140,6 +140,7 @@ def writer(small_lab: Any, name: str, n: int, pause_s: float) -> subprocess.Pope
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, *where, name, str(n), str(pause_s)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -188,13 +189,15 @@ def test_no_row_loses_its_file_while_workers_write(small_lab: Any) -> None:
 
 
 def test_a_file_whose_transaction_is_open_waits_however_old_it_is(small_lab: Any) -> None:
-    worker = writer(small_lab, "patient", 1, 2.5)
+    before = set(small_lab.settings.tracks_store.rglob("*.parquet"))
+    worker = writer(small_lab, "patient", 1, 0)
     assert worker.stdout is not None
-    assert worker.stdout.readline() == "written\n"
-    time.sleep(1.5)  # older than the grace age, and no row to be seen yet
-    if worker.poll() is None:
-        found = collect(grace_s=1, even_most=True)
-        assert not found.removed
-        assert len(found.young) == 1
-    worker.communicate(timeout=60)
+    assert worker.stdout.readline() == "written\n"  # its transaction is open until it is told to go on
+    (written,) = set(small_lab.settings.tracks_store.rglob("*.parquet")) - before
+    while time.time() - written.stat().st_mtime <= 1.1:  # older than the grace age, and no row to be seen yet
+        time.sleep(0.05)
+    found = collect(grace_s=1, even_most=True)
+    assert not found.removed
+    assert len(found.young) == 1
+    worker.communicate("\n", timeout=60)
     assert_every_row_has_its_file()
