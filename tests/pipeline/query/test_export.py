@@ -13,6 +13,7 @@ import pyarrow.dataset as pa_dataset
 import pytest
 import sleap_io as sio
 
+from compute.filters import registered
 from compute.formats import FORMATS, ExportError, read
 from compute.simulated_mouse.anatomy import EDGES, NODES
 
@@ -98,16 +99,8 @@ def test_the_cameras_own_times_come_back_exactly(small_lab: Any, nwb_folder: Pat
                 np.testing.assert_allclose(tracks.time, expected.time, rtol=0, atol=1e-12)
 
 
-METHODS = (
-    "gaussian",
-    "gaussian_gated",
-    "interpolate",
-    "kalman",
-    "median",
-    "one_euro",
-    "raw",
-    "savitzky_golay",
-)
+METHODS = sorted(method for one in registered().values() for method in one.methods)
+"""What every lab filters its videos with."""
 
 
 def test_sleap_opens_the_nwb_file(nwb_folder: Path) -> None:
@@ -126,7 +119,7 @@ def test_sleap_opens_the_nwb_file(nwb_folder: Path) -> None:
     np.testing.assert_allclose(found, expected.position[expected.found.any(axis=1)], atol=1e-4)
 
 
-@pytest.mark.parametrize("format_name", ["slp", "analysis", "dlc-csv", "dlc-h5", "parquet", "csv"])
+@pytest.mark.parametrize("format_name", [name for name, one in FORMATS.items() if not one.a_session])
 def test_every_file_comes_back_with_what_made_it(small_lab: Any, format_name: str, tmp_path: Path) -> None:
     from pipeline.query.export import portable
 
