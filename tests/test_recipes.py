@@ -16,6 +16,7 @@ import compute.filters
 import compute.formats
 import compute.measures
 import schemas
+from compute.filters import registered
 from compute.formats import FORMATS
 from pipeline.cli import COMMANDS
 from pipeline.query.question import Question
@@ -91,6 +92,12 @@ def test_every_module_of_tables_is_activated() -> None:
     assert {module.__name__.rpartition(".")[2] for module in SCHEMA_MODULES} == set(schemas.names(""))
 
 
+def test_steps_of_migrations_are_numbered_without_a_gap() -> None:
+    names = sorted(path.name for path in (ROOT / "schemas" / "migrations").glob("m[0-9]*_*.py"))
+    numbers = [int(name[1:5]) for name in names]
+    assert numbers == list(range(1, len(names) + 1)), names
+
+
 def test_every_computed_table_is_in_the_queue() -> None:
     computed = {table for table in ALL_TABLES if issubclass(table, dj.Computed)}
     assert set(TABLES) == computed
@@ -154,6 +161,13 @@ def test_every_module_of_a_format_registers_one() -> None:
     assert all(len(importlib.import_module(name).__doc__ or "") > 80 for name in registering)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_a_test_of_its_own(name: str) -> None:
+    used = re.compile(rf'"{name}"|import {FORMATS[name].write.__module__.rpartition(".")[2]}\b')
+    tests = (ROOT / "tests" / "compute" / "formats").rglob("test_*.py")
+    assert any(used.search(path.read_text(encoding="utf-8")) for path in tests)
+
+
 def filters() -> list[str]:
     """The modules of `compute.filters` that hold a function of their own name."""
     found = {one.name: importlib.import_module(one.name) for one in modules_of(compute.filters)}
@@ -167,10 +181,16 @@ def test_every_filter_has_a_test(name: str) -> None:
     assert re.search(rf"\b{name}\b", TESTS)
 
 
+@pytest.mark.parametrize("name", [name for name, one in registered().items() if one.in_every_lab])
+def test_every_filter_of_every_lab_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
+
+
 def test_every_estimator_has_a_test() -> None:
     beside = {"protocol", "registry", "results"}
     for name in {found.name.rpartition(".")[2] for found in modules_of(compute.estimators)} - beside:
-        assert (ROOT / "tests" / "compute" / "estimators" / f"test_{name}.py").exists()
+        path = ROOT / "tests" / "compute" / "estimators" / f"test_{name}.py"
+        assert path.exists() and "def test_" in path.read_text(encoding="utf-8"), f"{path} has no test"
 
 
 def test_every_measure_has_a_test() -> None:
