@@ -52,7 +52,15 @@ def _skip_aliases(app: Any, what: str, name: str, item: Any, skip: bool, options
     return True if isinstance(item, types.GenericAlias) else None
 
 
+def _add_metadata(app: Any, page: str, source: list[str]) -> None:
+    """Show everything that session.toml may say, from the declarations of its columns."""
+    from ingest.session_folder import places_table
+
+    source[0] = source[0].replace("<!-- everything that session.toml may say -->\n", places_table())
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("source-read", _add_metadata)
     app.connect("autodoc-skip-member", _skip_aliases)
     app.connect("autodoc-process-docstring", _add_definition)

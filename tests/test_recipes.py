@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,8 @@ def test_metadata_are_documented(column: Any) -> None:
     assert column.text
     assert column in places().values()
     assert f"`{column.name}`" in places_table()
+    for page in ("conf.py", "own_data.md"):  # the first puts the table into the second
+        assert "<!-- everything that session.toml may say -->" in (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("column", METADATA, ids=lambda column: str(column.name))
@@ -161,6 +165,15 @@ def test_every_module_of_a_format_registers_one() -> None:
     assert all(len(importlib.import_module(name).__doc__ or "") > 80 for name in registering)
 
 
+def test_the_list_of_formats_imports_no_library_of_a_format() -> None:
+    code = (
+        "import sys; from compute.formats import FORMATS; assert FORMATS;"
+        "print([one for one in ('h5py', 'pandas', 'pyarrow', 'pynwb', 'scipy', 'sleap_io') if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_has_a_test_of_its_own(name: str) -> None:
     used = re.compile(rf'"{name}"|import {FORMATS[name].write.__module__.rpartition(".")[2]}\b')
@@ -177,7 +190,8 @@ def filters() -> list[str]:
 
 
 @pytest.mark.parametrize("name", filters())
-def test_every_filter_has_a_test(name: str) -> None:
+def test_every_filter_is_registered_and_has_a_test(name: str) -> None:
+    assert name in registered()
     assert re.search(rf"\b{name}\b", TESTS)
 
 
