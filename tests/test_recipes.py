@@ -200,9 +200,10 @@ def test_every_filter_of_every_lab_is_documented(name: str) -> None:
     assert f"| `{name}` |" in (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
 
 
-def test_every_estimator_has_a_test() -> None:
+def test_every_estimator_is_registered_and_has_a_test() -> None:
     beside = {"protocol", "registry", "results"}
     for name in {found.name.rpartition(".")[2] for found in modules_of(compute.estimators)} - beside:
+        assert name in compute.estimators.registered(), f"{name} offers no ESTIMATOR of its name"
         path = ROOT / "tests" / "compute" / "estimators" / f"test_{name}.py"
         assert path.exists() and "def test_" in path.read_text(encoding="utf-8"), f"{path} has no test"
 
