@@ -104,7 +104,8 @@ def plain(attribute, prefix):
 
 
 upgraded = headings("orofacial_")
-assert differences("orofacial_", connection) == []
+different = differences("orofacial_", connection)
+assert different == [], different
 new = headings("fresh_")
 assert upgraded.keys() == new.keys()
 for name in new:
