@@ -28,7 +28,7 @@ class ModelEvaluation(dj.Computed):
     row with ``n_evaluated_frames`` 0.
     """
 
-    resources = Resources(device="gpu", memory_gb=4, estimator=True)
+    resources = Resources(estimator=lambda kind: kind.can_estimate_images)
 
     definition = """
     -> Model

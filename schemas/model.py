@@ -201,7 +201,7 @@ def load_model(model_id: str) -> estimators.Estimator:
 class Training(dj.Computed):
     """A finished training and the model that came out of it."""
 
-    resources = Resources(device="gpu", memory_gb=6, estimator=True)
+    resources = Resources(memory_gb=6, estimator=lambda kind: kind.can_train)
 
     definition = """
     -> TrainingTask

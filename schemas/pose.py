@@ -40,7 +40,7 @@ class PoseFile(dj.Manual):
 class PoseEstimation(dj.Computed):
     """Position and score of every node in every frame of a video, by one model."""
 
-    resources = Resources(device="gpu", memory_gb=4, estimator=True)
+    resources = Resources(estimator=lambda kind: True)
     is_stage = True
 
     definition = """

@@ -109,6 +109,7 @@ def test_every_computed_table_is_in_the_queue() -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.__name__))
 def test_every_computed_table_has_resources_provenance_and_a_test(table: Any) -> None:
     assert table.resources.device in ("gpu", "cpu")
+    assert any(table.resources.memory_on(device) for device in ("gpu", "cpu"))
     assert re.search(r"^\s*\w+_provenance=null : json", table.definition, re.MULTILINE)
     assert re.search(rf"\b{table.__name__}\b", TESTS)
 

@@ -15,9 +15,9 @@ SAME_IMAGE_GRAY_LEVELS = 2.5
 
 Measured on a mouse that runs on a wheel (250 frames/s, side and lower view). The same frame differs by at most 0.7
 levels when OpenCV decoded it, by 0.8 as a JPEG file of quality 90, and by 1.2, 1.6 and 2.2 when the video was encoded
-again by x264 with crf 12, 18 and 23. The next frame, 4 ms later, differs by 6.6 or more in half of all cases and by 1.8
-at least, and a frame 0.2 s later by 7.8 at least. So another session is refused, and a neighbor of the right frame only
-while the mouse moves.
+again by x264 with crf 12, 18 and 23. The next frame, 4 ms later, differs by 6.6 in the median and by 1.8 at least; a
+frame 0.2 s later by 5.7 at least. So another session is refused, and a neighbor of the right frame while the mouse
+moves; while it is still, a neighbor can be accepted.
 """
 
 

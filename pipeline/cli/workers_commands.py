@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--gpu", "device", flag_value="gpu", help="Only jobs that want a GPU: training and poses.")
-@click.option("--cpu", "device", flag_value="cpu", help="Only jobs that want none: filters, quality, distances.")
+@click.option("--gpu", "device", flag_value="gpu", help="Only jobs that want a GPU: training, and poses of a network.")
+@click.option(
+    "--cpu",
+    "device",
+    flag_value="cpu",
+    help="Only jobs that want none: filters, quality, distances, and poses read from files.",
+)
 @click.option("--until-empty", is_flag=True, help="End when nothing is left to do, instead of waiting for more.")
 @json_option
 @click.pass_context

@@ -138,11 +138,12 @@ def memory_warnings(settings: Settings) -> list[str]:
     warnings = []
     for device in DEVICES:
         limits = _limits(settings, device)
-        neediest = max(jobs.tables_for(device), key=lambda table: table.resources.memory_gb)
-        if limits.memory_gb is not None and limits.memory_gb < neediest.resources.memory_gb:
+        needs = {table: table.resources.memory_on(device) for table in jobs.tables_for(device)}
+        neediest = max(needs, key=lambda table: needs[table])
+        if limits.memory_gb is not None and limits.memory_gb < needs[neediest]:
             warnings.append(
                 f"{device}_workers.memory is {limits.memory} ({limits.memory_gb:.3g} GB), and a job of"
-                f" {neediest.__name__} needs up to {neediest.resources.memory_gb:g} GB: Slurm may kill it. Raise"
+                f" {neediest.__name__} needs up to {needs[neediest]:g} GB: Slurm may kill it. Raise"
                 f" {device}_workers.memory in settings.toml"
             )
     return warnings
@@ -155,16 +156,16 @@ def _limits(settings: Settings, device: Device) -> WorkerLimits:
 def _counts(*, refreshed: bool) -> dict[Device, tuple[int, int]]:
     """Pending and reserved jobs of each class; without a refresh, those that it would add count as pending."""
     counts = {device: (count.pending, count.reserved) for device, count in jobs.pending().items()}
-    for table in () if refreshed else jobs.TABLES:
-        n_pending, n_reserved = counts[table.resources.device]
-        counts[table.resources.device] = n_pending + len(_new_keys(table)), n_reserved
+    for device, (n_pending, n_reserved) in () if refreshed else counts.items():
+        n_new = sum(len(_new_keys(table, device)) for table in jobs.tables_for(device))
+        counts[device] = n_pending + n_new, n_reserved
     return counts
 
 
-def _new_keys(table: Any) -> Any:
-    """Keys that a refresh would add to the table's jobs, and that this installation can compute."""
+def _new_keys(table: Any, device: Device) -> Any:
+    """Keys that a refresh would add to the table's jobs, and that a worker of this installation would take."""
     to_do = table().key_source - table().proj()
-    return only_installed(to_do.restrict(dj.Not(table.jobs), semantic_check=False), table)
+    return only_installed(to_do.restrict(dj.Not(table.jobs), semantic_check=False), table, device)
 
 
 def worker_command(settings: Settings, device: Device) -> list[str]:

@@ -1,4 +1,8 @@
-"""Which jobs this installation can do: those of an estimator that is not installed here are left to other workers."""
+"""Which jobs a worker can do here, by their estimator: whether it is installed, and whether it wants a GPU.
+
+A job runs the estimator of its model or training configuration. Jobs of an estimator that is not installed here are
+left to other workers.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,14 @@ from schemas.making.resources import Device
 from schemas.model import Model, TrainingConfig
 
 
-def only_installed(jobs: Any, table: dj.Computed | type[dj.Computed]) -> Any:
-    """Jobs, or keys, of a table without those whose estimator is not installed here."""
-    absent = _absent(table)
-    return jobs.restrict((_owner(table) - absent).proj(), semantic_check=False) if absent else jobs
+def only_installed(jobs: Any, table: dj.Computed | type[dj.Computed], device: Device | None = None) -> Any:
+    """Jobs, or keys, of a table whose estimator is installed here and wants this device (None: any)."""
+    return _without(jobs, table, [*_absent(table), *_of_other_devices(table, device)])
+
+
+def only_device(jobs: Any, table: dj.Computed | type[dj.Computed], device: Device) -> Any:
+    """Jobs of a table whose estimator wants this device, installed here or not."""
+    return _without(jobs, table, _of_other_devices(table, device))
 
 
 def left_to_others(tables: tuple[type[dj.Computed], ...], restriction: dict[str, Any]) -> dict[str, int]:
@@ -54,6 +62,18 @@ def check_device(device: Device | None) -> None:
     wanting = [said for name, said in estimators.not_installed().items() if estimators.by_name(name).device == "gpu"]
     if device == "gpu" and wanting:
         raise NotInstalledError(". ".join(wanting))
+
+
+def _without(jobs: Any, table: dj.Computed | type[dj.Computed], kinds: list[dict[str, str]]) -> Any:
+    """Jobs without those of some estimators; one restriction of the query, whatever the number of jobs."""
+    return jobs.restrict((_owner(table) - kinds).proj(), semantic_check=False) if kinds else jobs
+
+
+def _of_other_devices(table: dj.Computed | type[dj.Computed], device: Device | None) -> list[dict[str, str]]:
+    """Restriction to the estimators that a table's jobs may run and that want another device than this."""
+    if not table.resources.estimator or device is None:
+        return []
+    return [{"estimator": name} for name, kind in estimators.registered().items() if kind.device != device]
 
 
 def _absent(table: dj.Computed | type[dj.Computed]) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ import schemas
 from compute.errors import DatabaseError
 from compute.text import session_name
 from ingest.poses import register_pose_files
-from pipeline.work.installed import left_to_others, only_installed
+from pipeline.work.installed import only_device, only_installed
 from pipeline.work.owners import one_at_a_time
 from schemas.making.resources import Device
 from schemas.pose import PoseEstimation
@@ -70,23 +70,33 @@ class JobCount:
 
 
 def tables_for(device: Device | None) -> tuple[type[dj.Computed], ...]:
-    """Tables whose jobs a worker with this device takes; None takes all."""
-    return tuple(table for table in TABLES if device is None or table.resources.device == device)
+    """Tables that have jobs for a worker with this device; None takes all. Of some tables, each device has its own."""
+    return tuple(table for table in TABLES if device is None or table.resources.memory_on(device))
 
 
 def pending(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobCount]:
     """Count the jobs of each class of resources that this installation can do, as the last `refresh` left them."""
-    counts: dict[Device, JobCount] = {"gpu": JobCount(), "cpu": JobCount()}
-    for table in tables:
+    return {"gpu": _count(tables, "gpu"), "cpu": _count(tables, "cpu")}
+
+
+def _count(tables: tuple[type[dj.Computed], ...], device: Device) -> JobCount:
+    """Count the jobs that want this device."""
+    memory_gb = {table: table.resources.memory_on(device) for table in tables}
+    counts = {table: _count_of(table, device) for table in tables if memory_gb[table]}
+    return JobCount(
+        sum(n_pending for n_pending, _ in counts.values()),
+        sum(n_reserved for _, n_reserved in counts.values()),
+        max((memory_gb[table] for table, (n_pending, _) in counts.items() if n_pending), default=0.0),
+    )
+
+
+def _count_of(table: type[dj.Computed], device: Device) -> tuple[int, int]:
+    """Pending and reserved jobs of one table; where no estimator runs, all of them want one device."""
+    if table.resources.estimator is None:
         progress = table.jobs.progress()
-        n_pending = progress["pending"] - sum(left_to_others((table,), {}).values())
-        before = counts[table.resources.device]
-        counts[table.resources.device] = JobCount(
-            before.pending + n_pending,
-            before.reserved + progress["reserved"],
-            max(before.memory_gb, table.resources.memory_gb if n_pending else 0.0),
-        )
-    return counts
+        return progress["pending"], progress["reserved"]
+    pending = only_installed(table.jobs.pending, table, device)
+    return len(pending), len(only_device(table.jobs.reserved, table, device))
 
 
 def refresh(
@@ -133,7 +143,7 @@ def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, An
 
 
 class Waiting:
-    """The jobs of a table that wait to be taken, as far as their estimator is installed here.
+    """The jobs of a table that wait to be taken, as far as their estimator is installed here and wants the device.
 
     Parameters
     ----------
@@ -141,14 +151,16 @@ class Waiting:
         Whose jobs.
     restriction : dict
         Only keys with these values.
+    device : {"gpu", "cpu"}, optional
+        Only jobs that want it; None: all.
     """
 
-    def __init__(self, table: dj.Computed, restriction: dict[str, Any]) -> None:
+    def __init__(self, table: dj.Computed, restriction: dict[str, Any], device: Device | None = None) -> None:
         self.table = table
         self._jobs = table.jobs
         self._key_names = tuple(self._jobs.primary_key)
         waiting = self._jobs.pending & restriction & "scheduled_time <= CURRENT_TIMESTAMP(3)"
-        waiting = only_installed(waiting, table)
+        waiting = only_installed(waiting, table, device)
         first = dj.Top(limit=_N_TRIES, order_by=["priority", "scheduled_time"])
         self._query = (waiting.proj("priority") & first).make_sql((*self._key_names, "priority"))
 

@@ -105,7 +105,7 @@ class Worker:
         chosen = [table for table in jobs.tables_for(device) if tables is None or table in tables]
         self._tables = [table for table in reversed(self._all_tables) if type(table) in chosen]
         self._restriction = restriction or {}
-        self._waiting = [jobs.Waiting(table, self._restriction) for table in self._tables]
+        self._waiting = [jobs.Waiting(table, self._restriction, device) for table in self._tables]
         self._dependents = {table.table_name: jobs.dependents(table, self._all_tables) for table in self._tables}
         self._finished: dict[str, list[dict[str, Any]]] = {}  # by table, until their dependents are in the queue
         self._device = device

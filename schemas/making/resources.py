@@ -6,10 +6,12 @@ then it is a column of `orofacial status`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-Device = Literal["gpu", "cpu"]
+from compute.estimators import Device, EstimatorKind, registered
+
+__all__ = ["Device", "Resources"]
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,22 @@ class Resources:
     Attributes
     ----------
     device : {"gpu", "cpu"}
-        Which workers take it. A GPU's jobs also run on a CPU, slowly, for a worker that takes everything.
+        Which workers take it, where no estimator runs.
     memory_gb : float
-        (GB) main memory of the process at its largest.
-    estimator : bool
-        Whether it runs the estimator of its model or training configuration, whose package not every machine has.
+        (GB) main memory of the process at its largest; where an estimator runs and states more, it is that.
+    estimator : callable, optional
+        Which estimators such jobs run: takes an `EstimatorKind`, gives a bool. Each job runs that of its model or
+        training configuration, which says whether it wants a GPU, and whose package not every machine has. A job that
+        wants a GPU also runs on a CPU, slowly, for a worker that takes everything.
     """
 
     device: Device = "cpu"
     memory_gb: float = 1.0
-    estimator: bool = False
+    estimator: Callable[[EstimatorKind], bool] | None = None
+
+    def memory_on(self, device: Device) -> float:
+        """(GB) the most that a job which wants this device needs; 0: no job wants it."""
+        if self.estimator is None:
+            return self.memory_gb if self.device == device else 0.0
+        kinds = [kind for kind in registered().values() if kind.device == device and self.estimator(kind)]
+        return max((max(kind.memory_gb, self.memory_gb) for kind in kinds), default=0.0)

@@ -240,6 +240,54 @@ def test_tracks_wait_for_labels_to_say_what_scores_mean_but_not_for_ever(trained
     assert broken not in unevaluated_models()
 
 
+def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(trained: Trained) -> None:
+    from pipeline.stores.deletion import delete, plan_session
+    from pipeline.work.populate import populate
+    from schemas.evaluation import ModelEvaluation
+    from schemas.model import Model, TrainedOn
+    from schemas.stored.references import local_copy
+    from schemas.track import FilteredTrack, FilterMethod
+
+    failing = {"model_id": trained.copied_model("failing", TrainedOn())}
+    video = insert_poses(failing["model_id"])
+    try:
+        assert not FilteredTrack().key_source & failing
+        with local_copy((Model & failing).fetch1("bundle")) as bundle:
+            (bundle / "best.ckpt").write_bytes(b"damaged")
+        assert populate(tables=(ModelEvaluation,), restriction=failing).failed
+        keys = (FilteredTrack().key_source & failing).to_dicts()
+        assert {key["filter_method"] for key in keys} == set(FilterMethod.to_arrays("filter_method"))
+        assert all(key["session_date"] == video["session_date"] for key in keys)
+        said = orofacial(trained, "status").stdout
+        (line,) = [line for line in said.splitlines() if "are filtered without" in line]
+        assert failing["model_id"] in line and "what those labels say of its scores" in line
+        assert not populate(tables=(FilteredTrack,), restriction=failing).failed
+        assert len(FilteredTrack & failing) == len(keys)
+    finally:
+        delete(plan_session(video))
+
+
+def insert_poses(model_id: str) -> dict[str, Any]:
+    """Insert a session of one video, with poses of a model; return the session's key."""
+    from datetime import date
+
+    from schemas.pose import PoseEstimation
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+
+    key = {"mouse_id": MICE[0], "session_date": date(2026, 5, 6), "session_number": 1}
+    Mouse.insert1({"mouse_id": MICE[0]}, skip_duplicates=True)
+    Session.insert1({**key, "session_folder": "elsewhere"})
+    size = {"width_px": WIDTH, "height_px": HEIGHT, "fps_numerator": 100, "fps_denominator": 1, "n_frames": 50}
+    file = {"video_file": "elsewhere", "file_size_bytes": 1, "content_hash": f"{1:064}"}
+    Video.insert1({**key, "camera": "side", **size, **file})
+    position = np.random.default_rng(0).normal(30, 1, (50, len(NODES), 2))
+    tracks = Tracks(position, np.ones((50, len(NODES))), np.arange(50) / 100, NODES)
+    row = {**key, "camera": "side", "model_id": model_id, "tracks": tracks}
+    PoseEstimation.insert1({**row, "device": "cpu", "estimation_duration_s": 1.0}, allow_direct_insert=True)
+    return key
+
+
 def orofacial(trained: Trained, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command on the test's own tables."""
     variables = {
