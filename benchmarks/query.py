@@ -208,8 +208,8 @@ def s3_bytes_fraction(folder: Path) -> float:
 
     from compute.tracks.parquet import to_parquet
     from pipeline import query
+    from schemas.stored.fetching import TracksReference
     from schemas.stored.object_store import S3FileSystem
-    from schemas.stored.references import TracksReference
 
     sys.path.insert(0, str(ROOT / "tests"))
     from s3_store import LocalS3

@@ -14,7 +14,7 @@ from compute.errors import OrofacialError, VideoError
 from schemas.model import DeployedModel
 from schemas.pose import PoseFile, reading_models
 from schemas.session import Video
-from schemas.stored.references import local_copy
+from schemas.stored.fetching import local_copy
 
 
 def register_pose_files(*, stable_after_s: float = 0.0) -> int:

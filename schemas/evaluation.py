@@ -14,7 +14,7 @@ from schemas.making import provenance
 from schemas.making.resources import Resources
 from schemas.model import Model, Training, load_model
 from schemas.session import Video
-from schemas.stored.references import local_copy
+from schemas.stored.fetching import local_copy
 
 schema = dj.Schema()
 

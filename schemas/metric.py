@@ -97,7 +97,7 @@ class FilterComparison(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks of both sides, compare, insert."""
-        from compute.comparison.true_distance import pair_movement_kept, true_distance
+        from compute.comparison.filter_effect import pair_movement_kept, true_distance
         from compute.measures.movement import NOTHING_MOVES
 
         nodes = (key["node_a"], key["node_b"])

@@ -18,8 +18,8 @@ from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
+from schemas.stored.fetching import local_copy
 from schemas.stored.publishing import published_or_removed
-from schemas.stored.references import local_copy
 from schemas.subject import Mouse  # noqa: F401
 
 schema = dj.Schema()

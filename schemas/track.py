@@ -25,8 +25,8 @@ from schemas.making import provenance
 from schemas.making.resources import Resources
 from schemas.pose import PoseEstimation
 from schemas.session import Video
+from schemas.stored.fetching import TracksReference
 from schemas.stored.publishing import published_or_removed
-from schemas.stored.references import TracksReference
 
 schema = dj.Schema()
 

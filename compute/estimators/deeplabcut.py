@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import ModelError, OrofacialError
+from compute.estimators.bundle_info import BundleInfo
+from compute.estimators.model_errors import Evaluation
 from compute.estimators.protocol import EstimatorKind, Progress
-from compute.estimators.results import BundleInfo, Evaluation
 from compute.files import VIDEO_SUFFIXES, whole_file
 from compute.tracks import Tracks
 

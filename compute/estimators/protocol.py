@@ -39,7 +39,9 @@ from typing import Any, ClassVar, Literal, Protocol
 from numpy.typing import ArrayLike
 
 from compute.errors import ModelError, NotInstalledError
-from compute.estimators.results import BundleInfo, Evaluation, TrainedModel
+from compute.estimators.bundle_info import BundleInfo
+from compute.estimators.model_errors import Evaluation
+from compute.estimators.training_results import TrainedModel
 from compute.tracks import Tracks
 
 Device = Literal["gpu", "cpu"]

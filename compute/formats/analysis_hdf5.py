@@ -14,14 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.formats.portable import (
-    ExportError,
-    PortableTrack,
-    about_in_group,
-    hdf5_has,
-    read_group,
-    write_group,
-)
+from compute.formats.portable import ExportError, PortableTrack, about_in_group, hdf5_has, read_group, write_group
 from compute.formats.registry import Format, register
 
 _DIMENSIONS = {

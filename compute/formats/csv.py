@@ -12,14 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from compute.formats.portable import (
-    ExportError,
-    PortableTrack,
-    about_in_sidecar,
-    checked,
-    first_line,
-    write_sidecar,
-)
+from compute.formats.portable import ExportError, PortableTrack, about_in_sidecar, checked, first_line, write_sidecar
 from compute.formats.registry import Format, register
 
 

@@ -1,7 +1,6 @@
 """Labeled frames: read from SLEAP, DeepLabCut and Lightning Pose files, kept as one self-contained package."""
 
-from compute.labels.matching import SAME_IMAGE_GRAY_LEVELS, differences_from_video
-from compute.labels.model import (
+from compute.labels.labeled_frames import (
     Source,
     image_hash,
     images_of,
@@ -12,6 +11,7 @@ from compute.labels.model import (
     split_indices,
     subset,
 )
+from compute.labels.matching import SAME_IMAGE_GRAY_LEVELS, differences_from_video
 from compute.labels.package import load_package, save_package, write_package
 from compute.labels.read import read_labels
 

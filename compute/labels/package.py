@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from compute.errors import LabelsError
-from compute.labels.model import SOURCES_KEY, Source, images_of, positions_of, sources_of
+from compute.labels.labeled_frames import SOURCES_KEY, Source, images_of, positions_of, sources_of
 from compute.labels.read import read_labels
 
 

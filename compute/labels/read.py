@@ -9,7 +9,7 @@ import numpy as np
 import sleap_io as sio
 
 from compute.errors import LabelsError
-from compute.labels.model import source_of
+from compute.labels.labeled_frames import source_of
 
 
 def read_labels(path: str | Path) -> sio.Labels:

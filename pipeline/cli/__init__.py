@@ -31,7 +31,7 @@ COMMANDS = {
     "status": ("sessions_commands", "Sessions x stages: done, to do, failed, and why."),
     "tracks": ("query_commands", "Tracks across animals, as CSV or Parquet."),
     "sql": ("query_commands", "SQL over the tracks of all animals as one table."),
-    "migrate-tracks": ("arrays_commands", "Tracks of arrays in a column of another table."),
+    "migrate-tracks": ("migrate_tracks_commands", "Tracks of arrays in a column of another table."),
     "filter": ("filter_commands", "Filter methods, each a filter with its parameters: add, list."),
     "compare": ("compare_commands", "Filters side by side: noise left, movement kept; choose one for each node."),
     "export": ("export_commands", "Tracks as files of NWB, SLEAP, DeepLabCut, Parquet, CSV."),

@@ -51,7 +51,8 @@ def compare(
 
     comparisons = compare_filters(camera=camera, model=model)
     if output is not None:
-        from pipeline.figures.trade_off import plot_comparison, write_figure
+        from pipeline.figures.saving import write_figure
+        from pipeline.figures.trade_off import plot_comparison
 
         write_figure(plot_comparison(comparisons), output)
     if as_json:

@@ -39,7 +39,7 @@ def demo(context: click.Context, folder: Path, n_frames: int) -> None:
 
     prepare_folder(folder)
     connect(context)
-    from pipeline.cli.progress import ProgressDisplay
+    from pipeline.cli.progress_bars import ProgressDisplay
     from pipeline.demo.results import print_comparison, write_demo_report
 
     with ProgressDisplay().shown() as display:

@@ -52,8 +52,9 @@ def train(
     """Train a model on LABELS (id or name of imported labels), and measure its error on frames held out."""
     connect(context)
     from ingest.models import add_training_task, deploy_if_first, read_config
-    from pipeline.cli.progress import ProgressDisplay
-    from pipeline.query.models import node_errors, train_task
+    from pipeline.cli.progress_bars import ProgressDisplay
+    from pipeline.query.models import node_errors
+    from pipeline.work.training import train_task
 
     task = add_training_task(
         labels,

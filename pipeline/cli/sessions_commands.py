@@ -66,7 +66,7 @@ def ingest(
 def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
     """Compute everything that can be computed, in this process. Once stopped, it continues where it was."""
     connect(context)
-    from pipeline.cli.progress import ProgressDisplay
+    from pipeline.cli.progress_bars import ProgressDisplay
     from pipeline.work import populate as work
     from pipeline.work.installed import describe_left
     from pipeline.work.jobs import describe

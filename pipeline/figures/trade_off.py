@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from compute.comparison.bootstrap import Interval
-from compute.files import whole_file
-from compute.formats.portable import ExportError
 from pipeline.figures.traces import method_color
 from pipeline.query.filter_comparison import FilterSummary, ModelComparison
 
@@ -98,17 +95,3 @@ def _bars(interval: Interval) -> Any:
     if interval.value is None or interval.low is None or interval.high is None:
         return None
     return np.array([[max(interval.value - interval.low, 0)], [max(interval.high - interval.value, 0)]])
-
-
-def write_figure(figure: Figure, output: Path) -> None:
-    """Write a picture, whole or not at all; the suffix says how.
-
-    Raises
-    ------
-    ExportError
-        If the suffix is none of .png, .svg and .pdf, or the file cannot be written.
-    """
-    if output.suffix not in (".png", ".svg", ".pdf"):
-        raise ExportError(f"{output}: suffix {output.suffix!r}; expected .png, .svg or .pdf")
-    with whole_file(output, ExportError) as temporary:
-        figure.savefig(temporary, format=output.suffix[1:])

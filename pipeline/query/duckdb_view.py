@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.query.checks import QueryError
-from schemas.stored.references import TracksReference
+from schemas.stored.fetching import TracksReference
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,4 +1,4 @@
-"""Train one model now, say how good models are, and compare them on the same labeled frames."""
+"""How good models are, and which is better on the same labeled frames."""
 
 from __future__ import annotations
 
@@ -8,43 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.errors import ModelError, NotInstalledError
-from compute.estimators import not_installed
-from pipeline.work.jobs import retry_failed
-from pipeline.work.populate import populate
-from pipeline.work.worker import Listener
+from compute.errors import ModelError
 from schemas.evaluation import LabeledVideo, ModelEvaluation, first_evaluation
 from schemas.labels import LabeledFrames, Skeleton
-from schemas.model import DeployedModel, Model, Training, TrainingConfig
+from schemas.model import DeployedModel, Model
 
 Row = dict[str, Any]
-
-
-def train_task(task: Row, listener: Listener | None = None) -> str:
-    """Train what was asked for, measure its error, and return the model's id.
-
-    Raises
-    ------
-    ModelError
-        If the training failed; the message says why.
-    NotInstalledError
-        If the estimator is not installed here. The training waits for a worker that has it.
-    """
-    absent = not_installed().get((TrainingConfig & task).fetch1("estimator"))
-    if absent:
-        raise NotInstalledError(f"{absent}. The training waits in the queue for a worker that has it")
-    _compute(Training, task, listener)
-    if not Training & task:
-        raise ModelError(f"labels {task['labels_id']} are being trained on by another process; see 'orofacial status'")
-    model_id = str((Training & task).fetch1("model_id"))
-    _compute(ModelEvaluation, {"model_id": model_id, "labels_id": task["labels_id"]}, listener)
-    return model_id
-
-
-def _compute(table: type[Training] | type[ModelEvaluation], key: Row, listener: Listener | None) -> None:
-    retry_failed((table,), key)
-    for failure in populate(listener, tables=(table,), restriction=key).failed:
-        raise ModelError(f"{failure['table']} of labels {key['labels_id']} failed: {failure['message']}")
 
 
 def node_errors(model_id: str) -> list[Row]:

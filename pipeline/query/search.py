@@ -15,7 +15,7 @@ from pipeline.query.columns import DETAILS
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
 from schemas.model import Model
-from schemas.stored.references import TracksReference
+from schemas.stored.fetching import TracksReference
 from schemas.track import FilteredTrack
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from compute.text import session_name
 from compute.tracks import Tracks, check_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.columns import MANIFEST, schema, tidy, tidy_schema
-from schemas.stored.references import TracksReference
+from schemas.stored.fetching import TracksReference
 
 if TYPE_CHECKING:
     import duckdb

@@ -18,6 +18,7 @@ import datajoint as dj
 import psutil
 
 from compute.errors import OrofacialError
+from compute.estimators.protocol import Device
 from pipeline.database import connection as database
 from pipeline.database.datajoint_setup import import_datajoint
 from pipeline.settings import Settings, WorkerLimits
@@ -25,7 +26,6 @@ from pipeline.work import jobs, slurm
 from pipeline.work.dead_workers import release_dead
 from pipeline.work.installed import describe_left, left_to_others, only_installed
 from pipeline.work.owners import one_at_a_time
-from schemas.making.resources import Device
 
 DEVICES: tuple[Device, ...] = ("gpu", "cpu")
 

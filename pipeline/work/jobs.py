@@ -25,11 +25,11 @@ import datajoint as dj
 
 import schemas
 from compute.errors import DatabaseError
+from compute.estimators.protocol import Device
 from compute.text import session_name
 from ingest.poses import register_pose_files
 from pipeline.work.installed import only_device, only_installed
 from pipeline.work.owners import one_at_a_time
-from schemas.making.resources import Device
 from schemas.pose import PoseEstimation
 from schemas.worker import Crash, job_hash
 

@@ -26,6 +26,7 @@ import datajoint as dj
 import psutil
 
 from compute.errors import DatabaseError, OrofacialError
+from compute.estimators.protocol import Device
 from pipeline.database import connection as database
 from pipeline.work import jobs
 from pipeline.work.dead_workers import release_dead
@@ -33,7 +34,6 @@ from pipeline.work.owners import Owner, owner_dict, try_worker_lock
 from pipeline.work.stopping import Stop, Stopped
 from pipeline.work.temporary import own_temporary_folder
 from schemas.making import progress
-from schemas.making.resources import Device
 from schemas.worker import Worker as WorkerTable
 
 _HOUSEKEEPING_EVERY_S = 20.0

@@ -16,7 +16,7 @@ from schemas.metric import LabelError
 from schemas.migrations.database import Database
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session
-from schemas.stored.references import local_copy
+from schemas.stored.fetching import local_copy
 
 DESCRIPTION = "labeled frames are known by their image; evaluations are of a model and a set of labels"
 

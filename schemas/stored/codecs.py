@@ -10,8 +10,8 @@ from datajoint.table import Table
 from compute.errors import TracksError
 from compute.tracks import FILTER_COLUMNS, FORMAT_VERSION, Tracks
 from compute.tracks.parquet import to_parquet
+from schemas.stored.fetching import TracksReference
 from schemas.stored.publishing import check_writable, publish, remove_empty_parents, written_files
-from schemas.stored.references import TracksReference
 
 
 class _RecordedCodec(SchemaCodec, register=False):  # type: ignore[call-arg]

@@ -60,7 +60,7 @@ def test_a_frame_from_a_folder_with_an_impossible_date_is_of_no_known_mouse(tmp_
 def test_every_point_and_image_is_kept_as_the_person_left_it(package: Path) -> None:
     from ingest.labels import import_labels
     from schemas.labels import LabeledFrames, Skeleton
-    from schemas.stored.references import local_copy
+    from schemas.stored.fetching import local_copy
 
     imported = import_labels(package, camera="side")
     assert (imported.is_new, imported.n_labeled_frames, imported.nodes, imported.edges) == (True, 4, NODES, EDGES)
@@ -210,6 +210,7 @@ def test_a_training_is_asked_for_once_and_its_settings_are_a_row(package: Path) 
 
 
 def test_a_model_folder_without_weights_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("sleap_nn", reason="a SLEAP model is read by sleap-nn, from the extra sleap")
     from ingest.models import deploy, import_model
     from schemas.model import Model
     from schemas.subject import Mouse

@@ -33,7 +33,7 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest
     from pipeline.demo.simulated_lab import simulate_lab
-    from pipeline.query.models import train_task
+    from pipeline.work.training import train_task
 
     lab = simulate_lab(
         tmp_path_factory.mktemp("lab") / "lab",

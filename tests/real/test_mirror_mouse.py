@@ -51,8 +51,8 @@ def _check_camera(camera: str, tmp_path: Path) -> None:
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest
     from pipeline import query
-    from pipeline.query.models import train_task
     from pipeline.work.populate import populate
+    from pipeline.work.training import train_task
     from schemas.evaluation import ModelEvaluation
     from schemas.metric import DistanceMetrics
     from schemas.session import Video

@@ -70,7 +70,7 @@ class Trained:
     def copied_model(self, name: str, trained_on: Any) -> str:
         """The same network as another model, of which something else is known."""
         from schemas.model import Model, insert_model
-        from schemas.stored.references import local_copy
+        from schemas.stored.fetching import local_copy
 
         copy = self.folder / name
         row = (Model & {"model_id": self.model_id}).fetch1()
@@ -95,7 +95,7 @@ def trained(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Tra
     """A network that was trained for seconds."""
     from ingest.labels import import_labels
     from ingest.models import add_training_task
-    from pipeline.query.models import train_task
+    from pipeline.work.training import train_task
 
     folder = tmp_path_factory.mktemp("evaluation")
     images, position = filmed(12, seed=0)
@@ -231,7 +231,7 @@ def test_tracks_wait_for_labels_to_say_what_scores_mean_but_not_for_ever(trained
     assert broken in unevaluated_models()
     assert trained.model_id not in unevaluated_models()  # its own labels have said it; others are not waited for
     from schemas.model import Model
-    from schemas.stored.references import local_copy
+    from schemas.stored.fetching import local_copy
 
     with local_copy((Model & {"model_id": broken}).fetch1("bundle")) as bundle:
         (bundle / "best.ckpt").write_bytes(b"damaged")
@@ -245,7 +245,7 @@ def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(train
     from pipeline.work.populate import populate
     from schemas.evaluation import ModelEvaluation
     from schemas.model import Model, TrainedOn
-    from schemas.stored.references import local_copy
+    from schemas.stored.fetching import local_copy
     from schemas.track import FilteredTrack, FilterMethod
 
     failing = {"model_id": trained.copied_model("failing", TrainedOn())}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import ModelError
-from compute.estimators.results import BundleInfo
+from compute.estimators.bundle_info import BundleInfo
 from compute.estimators.sleap.model_folder import CONFIG, MINIMUM_SCORE, WEIGHTS, model_files
 from compute.estimators.sleap.runtime import sleap_nn_runtime
 from compute.estimators.sleap.training_frames import read_training_frames

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import LabelsError, ModelError, VideoError
+from compute.estimators.model_errors import Evaluation, NodeError
 from compute.estimators.protocol import Progress
-from compute.estimators.results import Evaluation, NodeError
 from compute.estimators.sleap.bundle import read_bundle
 from compute.estimators.sleap.runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
 from compute.filters.score_noise import fit_score_exponent

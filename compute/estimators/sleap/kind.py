@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from compute.errors import ModelError
 from compute.estimators.protocol import EstimatorKind, Progress
-from compute.estimators.results import TrainedModel
 from compute.estimators.sleap.model_folder import CONFIG, LEGACY_CONFIG, LEGACY_WEIGHTS, MINIMUM_SCORE, WEIGHTS
+from compute.estimators.training_results import TrainedModel
 
 if TYPE_CHECKING:
     from compute.estimators.sleap.bundle import Bundle

@@ -14,10 +14,10 @@ import numpy as np
 
 from compute.errors import LabelsError, ModelError
 from compute.estimators.protocol import Progress
-from compute.estimators.results import Epoch, TrainedModel
 from compute.estimators.sleap.bundle import describe_model, with_training, write_bundle
 from compute.estimators.sleap.model_folder import MINIMUM_SCORE
 from compute.estimators.sleap.runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
+from compute.estimators.training_results import Epoch, TrainedModel
 from compute.labels import load_package, positions_of, split
 
 if TYPE_CHECKING:

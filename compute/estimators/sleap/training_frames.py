@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compute.errors import LabelsError
-from compute.estimators.results import TrainingFrame
+from compute.estimators.bundle_info import TrainingFrame
 
 if TYPE_CHECKING:
     import sleap_io as sio

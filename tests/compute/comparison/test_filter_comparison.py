@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from simulated_tracks import simulate_tracks
 
 from compute.comparison.bootstrap import mean_over_mice, ratio_of_means
-from compute.comparison.true_distance import pair_movement_kept, true_distance
+from compute.comparison.filter_effect import pair_movement_kept, true_distance
 from compute.errors import TracksError
 from compute.filters.gaussian import gaussian
 from compute.filters.kalman import kalman

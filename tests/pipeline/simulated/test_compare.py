@@ -126,7 +126,8 @@ def test_the_terminal_says_what_json_says_and_draws(compared: Any, tmp_path: Pat
 
 def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path) -> None:
     from compute.formats import ExportError
-    from pipeline.figures.trade_off import plot_comparison, write_figure
+    from pipeline.figures.saving import write_figure
+    from pipeline.figures.trade_off import plot_comparison
     from pipeline.query.filter_comparison import ComparisonError, compare_filters
 
     with pytest.raises(ComparisonError, match="no filters have been compared for camera top"):

@@ -107,7 +107,7 @@ def _plain(value: Any) -> Any:
     """A value as JSON can hold it."""
     from datajoint.objectref import ObjectRef
 
-    from schemas.stored.references import TracksReference
+    from schemas.stored.fetching import TracksReference
 
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
@@ -150,7 +150,7 @@ def _hash_of_tracks(reference: Any) -> dict[str, Any]:
 
 
 def _hash_of_files(reference: Any) -> str:
-    from schemas.stored.references import local_copy
+    from schemas.stored.fetching import local_copy
 
     digest = hashlib.sha256()
     with local_copy(reference) as found:

@@ -13,7 +13,7 @@ DATA = Path(__file__).parent / "data"
 SAY = """
 import json
 from compute.labels import image_hash, images_of, load_package
-from schemas.stored.references import local_copy
+from schemas.stored.fetching import local_copy
 
 schemas.activate(prefix, connection)
 from schemas.evaluation import ModelEvaluation, score_exponent, unevaluated_models

@@ -12,8 +12,8 @@ import pytest
 from compute.errors import DatabaseError, TracksError
 from compute.tracks import Tracks
 from pipeline.settings import Settings
+from schemas.stored.fetching import local_copy
 from schemas.stored.publishing import published_or_removed
-from schemas.stored.references import local_copy
 
 
 @pytest.fixture(scope="module")

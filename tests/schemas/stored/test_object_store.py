@@ -20,9 +20,9 @@ from compute.errors import DatabaseError
 from compute.tracks import Tracks
 from pipeline.database.connection import connect
 from pipeline.settings import Settings
+from schemas.stored.fetching import local_copy
 from schemas.stored.object_store import S3FileSystem
 from schemas.stored.publishing import published_or_removed
-from schemas.stored.references import local_copy
 
 TESTS = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("s3_store", TESTS / "s3_store.py")
@@ -131,8 +131,8 @@ def test_duckdb_reads_the_same_objects(table: type[dj.Manual]) -> None:
 
 def test_a_server_that_is_gone_is_said(table: type[dj.Manual], database: Settings) -> None:
     """A store at an address where nobody answers: one error with the path, no traceback of the network."""
+    from schemas.stored.fetching import TracksReference
     from schemas.stored.object_store import S3FileSystem
-    from schemas.stored.references import TracksReference
 
     table.insert1({"item": "away", "tracks": TRACKS})
     reference = (table & {"item": "away"}).fetch1("tracks")

@@ -28,7 +28,7 @@ def migrate_tracks(
     They come into a new table beside the old one, which stays as it is. Doing it again goes on where it was.
     """
     connect(context)
-    from pipeline.stores.arrays import migrate_tracks
+    from pipeline.stores.migrate_tracks import migrate_tracks
 
     def show(done: int, total: int) -> None:
         if done and (done % 100 == 0 or done == total):

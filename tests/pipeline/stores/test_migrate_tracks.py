@@ -10,7 +10,7 @@ import pytest
 
 from compute.errors import DatabaseError, TracksError
 from pipeline.settings import Settings
-from pipeline.stores.arrays import migrate_tracks
+from pipeline.stores.migrate_tracks import migrate_tracks
 
 NODES = ("jaw_tip", "left snout")
 
