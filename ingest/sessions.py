@@ -23,7 +23,7 @@ from ingest.layout import (
     seconds_since_change,
     videos_by_camera,
 )
-from ingest.session_folder import SessionFile, read_session_file, read_timestamps
+from ingest.session_files import SessionFile, read_session_file, read_timestamps
 from schemas.metadata import complete, known
 from schemas.session import Camera, Session, Video
 from schemas.stored.publishing import published_or_removed

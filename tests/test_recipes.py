@@ -130,7 +130,7 @@ def test_metadata_have_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("column", METADATA, ids=lambda column: str(column.name))
 def test_metadata_are_documented(column: Any) -> None:
-    from ingest.session_folder import places, places_table
+    from ingest.session_files import places, places_table
 
     assert column.text
     assert column in places().values()

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.simulated_mouse.raymarching import trace
+from compute.simulated_mouse.raymarching import trace_rays
 
 NODES = (
     "left_snout_tip",
@@ -145,7 +145,7 @@ def pivot_mm(mouse: SimulatedMouse) -> NDArray[np.float64]:
 
 
 def head_solids(mouse: SimulatedMouse) -> NDArray[np.float64]:
-    """The furry head without jaw, eyes and teeth, as rows for `trace`, shape (solid, 17), in mm."""
+    """The furry head without jaw, eyes and teeth, as rows for `trace_rays`, shape (solid, 17), in mm."""
     width, height, cheek = mouse.snout_width, mouse.snout_height, mouse.cheek
     solids = [
         _solid((-18.5, 0, 1.2), (8.5, 6.4, 6.2)),
@@ -253,7 +253,7 @@ def surface_point(
     """Where the ray from a point inside leaves the solids for good, shape (3,), in mm."""
     outward = np.asarray(direction, float) / np.linalg.norm(direction)
     far_mm = 30.0
-    depth = trace((inside_mm + far_mm * outward)[None], -outward, solids, 2 * far_mm)
+    depth = trace_rays((inside_mm + far_mm * outward)[None], -outward, solids, 2 * far_mm)
     return inside_mm + (far_mm - depth[0]) * outward
 
 

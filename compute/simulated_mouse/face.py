@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compute.simulated_mouse import anatomy
 from compute.simulated_mouse.anatomy import SimulatedMouse, View
-from compute.simulated_mouse.raymarching import openness, surface_normals, trace
+from compute.simulated_mouse.raymarching import openness, surface_normals, trace_rays
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -76,7 +76,7 @@ class Canvas:
         """
         rows, columns = self._bounds(solids)
         origins = self.origins[rows, columns]
-        depth = trace(origins.reshape(-1, 3), self.direction, solids, 2 * FAR_MM).reshape(origins.shape[:2])
+        depth = trace_rays(origins.reshape(-1, 3), self.direction, solids, 2 * FAR_MM).reshape(origins.shape[:2])
         nearer = depth < self.depth[rows, columns]
         points = origins[nearer] + np.outer(depth[nearer], self.direction)
         self.depth[rows, columns][nearer] = depth[nearer]

@@ -64,7 +64,7 @@ def _span(
 
 
 @numba.njit(cache=True, error_model="numpy")
-def trace(
+def trace_rays(
     origins: NDArray[np.float64], direction: NDArray[np.float64], solids: NDArray[np.float64], far_mm: float
 ) -> NDArray[np.float64]:
     """How far parallel rays go until they meet the solids, shape (ray,), in mm; NaN for those that miss."""

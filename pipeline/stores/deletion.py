@@ -15,7 +15,7 @@ from datajoint.utils import to_camel_case
 from compute.errors import OrofacialError
 from compute.text import counted, session_name
 from pipeline.stores.collection import StoredFile, files_of, references_of, remove
-from pipeline.work.owners import is_lock_held, owner_of
+from pipeline.work.worker_locks import is_worker_lock_held, owner_of
 from schemas import computed_tables, labels
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
@@ -132,7 +132,7 @@ def _n_running(key: dict[str, Any]) -> int:
     rows = [row for jobs in _jobs(key, reserved=True) for row in jobs.proj("host", "pid", "connection_id").to_dicts()]
     owners = [owner_of(row) for row in rows]
     known = {owner_of(row) for row in Worker.to_dicts()}
-    return sum(owner not in known or is_lock_held(Worker().connection, owner) for owner in owners)
+    return sum(owner not in known or is_worker_lock_held(Worker().connection, owner) for owner in owners)
 
 
 def _jobs(key: dict[str, Any], *, reserved: bool) -> list[Any]:

@@ -25,7 +25,7 @@ from pipeline.settings import Settings, WorkerLimits
 from pipeline.work import jobs, slurm
 from pipeline.work.dead_workers import release_dead
 from pipeline.work.installed import describe_left, left_to_others, only_installed
-from pipeline.work.owners import one_at_a_time
+from pipeline.work.worker_locks import one_at_a_time
 
 DEVICES: tuple[Device, ...] = ("gpu", "cpu")
 

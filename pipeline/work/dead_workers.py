@@ -13,7 +13,7 @@ import psutil
 
 from pipeline.work import slurm
 from pipeline.work.jobs import TABLES, describe, instance, lock, put_back
-from pipeline.work.owners import Owner, is_lock_held, one_at_a_time, owner_dict, owner_of
+from pipeline.work.worker_locks import Owner, is_worker_lock_held, one_at_a_time, owner_dict, owner_of
 from schemas.stored.codecs import remove_unreferenced
 from schemas.worker import Crash, Worker, job_hash
 
@@ -62,7 +62,7 @@ def _is_dead(
     connection = Worker().connection
     if worker is None:  # reserved by DataJoint's own populate, in somebody's notebook
         return not _connection_exists(connection, owner[2]) and not _process_exists(owner[0], owner[1], None)
-    if is_lock_held(connection, owner):
+    if is_worker_lock_held(connection, owner):
         return False
     if owner[0] == platform.node():
         return not _process_exists(owner[0], owner[1], worker["process_started_s"])

@@ -29,7 +29,7 @@ from compute.estimators.protocol import Device
 from compute.text import session_name
 from ingest.poses import register_pose_files
 from pipeline.work.installed import only_device, only_installed
-from pipeline.work.owners import one_at_a_time
+from pipeline.work.worker_locks import one_at_a_time
 from schemas.pose import PoseEstimation
 from schemas.worker import Crash, job_hash
 

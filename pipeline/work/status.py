@@ -15,7 +15,7 @@ import datajoint as dj
 
 from compute.text import session_name
 from pipeline.work.jobs import TABLES, describe, instance
-from pipeline.work.owners import Owner, is_lock_held, owner_of
+from pipeline.work.worker_locks import Owner, is_worker_lock_held, owner_of
 from schemas.session import Session, Video
 from schemas.worker import Worker
 
@@ -228,7 +228,7 @@ def _worker_state(row: dict[str, Any], jobs: dict[Owner, tuple[str, str]]) -> Wo
     told = bool(table_name) and row["table_name"] == table_name
     return WorkerState(
         **{name: row[name] for name in ("host", "pid", "device", "slurm_job_id", "started_at", "heartbeat_at")},
-        alive=is_lock_held(Worker().connection, owner_of(row)),
+        alive=is_worker_lock_held(Worker().connection, owner_of(row)),
         job=f"{table_name} {key}".strip(),
         n_done=row["n_done"] if told else 0,
         n_total=row["n_total"] if told else 0,

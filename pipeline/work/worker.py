@@ -30,9 +30,9 @@ from compute.estimators.protocol import Device
 from pipeline.database import connection as database
 from pipeline.work import jobs
 from pipeline.work.dead_workers import release_dead
-from pipeline.work.owners import Owner, owner_dict, try_worker_lock
 from pipeline.work.stopping import Stop, Stopped
 from pipeline.work.temporary import own_temporary_folder
+from pipeline.work.worker_locks import Owner, owner_dict, try_worker_lock
 from schemas.making import progress
 from schemas.worker import Worker as WorkerTable
 

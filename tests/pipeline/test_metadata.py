@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingest.session_folder import places, read_session_file
+from ingest.session_files import places, read_session_file
 from schemas.metadata import MetadataColumn, complete
 from schemas.session import METADATA, Session, Video
 from schemas.subject import Mouse

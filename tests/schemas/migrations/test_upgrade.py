@@ -223,7 +223,7 @@ def test_tables_are_not_changed_under_a_running_worker(old_lab: Any) -> None:
         """
 import os, platform
 from compute.errors import DatabaseError
-from pipeline.work.owners import try_worker_lock
+from pipeline.work.worker_locks import try_worker_lock
 from schemas.migrations.binding import bind
 from schemas.worker import Worker
 

@@ -31,7 +31,7 @@ def try_worker_lock(connection: Any, owner: Owner) -> bool:
     return try_lock(connection, worker_lock_name(Worker().full_table_name, owner))
 
 
-def is_lock_held(connection: Any, owner: Owner) -> bool:
+def is_worker_lock_held(connection: Any, owner: Owner) -> bool:
     """Whether a connection holds a worker's lock."""
     return is_held(connection, worker_lock_name(Worker().full_table_name, owner))
 
