@@ -18,7 +18,7 @@ import datajoint as dj
 import psutil
 
 from compute.errors import OrofacialError
-from compute.estimators.protocol import Device
+from compute.estimators import Device
 from pipeline.database import connection as database
 from pipeline.database.datajoint_setup import import_datajoint
 from pipeline.settings import Settings, WorkerLimits

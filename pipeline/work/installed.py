@@ -12,7 +12,7 @@ import datajoint as dj
 
 from compute import estimators
 from compute.errors import NotInstalledError
-from compute.estimators.protocol import Device
+from compute.estimators import Device
 from schemas.model import Model, TrainingConfig
 
 

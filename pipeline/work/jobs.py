@@ -25,7 +25,7 @@ import datajoint as dj
 
 import schemas
 from compute.errors import DatabaseError
-from compute.estimators.protocol import Device
+from compute.estimators import Device
 from compute.text import session_name
 from ingest.poses import register_pose_files
 from pipeline.work.installed import only_device, only_installed

@@ -26,7 +26,7 @@ import datajoint as dj
 import psutil
 
 from compute.errors import DatabaseError, OrofacialError
-from compute.estimators.protocol import Device
+from compute.estimators import Device
 from pipeline.database import connection as database
 from pipeline.work import jobs
 from pipeline.work.dead_workers import release_dead
