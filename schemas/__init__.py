@@ -114,10 +114,7 @@ def _without_first_rows(schema: Any) -> Iterator[None]:
 
 def is_active(prefix: str, connection: Any) -> bool:
     """Whether the tables are bound to the schemas of this prefix on this connection."""
-    return all(
-        module.schema.database == name and module.schema.connection is connection
-        for module, name in zip(_MODULES, names(prefix), strict=True)
-    )
+    return all(schema.database == name and schema.connection is connection for name, schema in by_name(prefix).items())
 
 
 def tables() -> list[Any]:
@@ -127,7 +124,7 @@ def tables() -> list[Any]:
 
 def computed_tables() -> tuple[type[Computed], ...]:
     """The tables that workers fill, each after those that it needs: in the order in which they are declared."""
-    return tuple(cls for module in _MODULES for cls, _ in module.schema.declare_list if issubclass(cls, Computed))
+    return tuple(cls for cls in tables() if issubclass(cls, Computed))
 
 
 def names(prefix: str) -> list[str]:
