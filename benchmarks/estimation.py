@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 
 from compute.estimators import sleap
 from compute.estimators.sleap.estimator import refinement_window
-from compute.estimators.sleap.runtime import sleap_nn_runtime, use_fast_memory_format
+from compute.estimators.sleap.runtime import sleap_nn_runtime, use_runtime_memory_format
 from compute.labels import write_package
 from compute.simulated_mouse.anatomy import EDGES, NODES
-from compute.simulated_mouse.simulation import render, simulate_mouse, simulate_session
-from compute.video import read_luma, write_video
+from compute.simulated_mouse.simulation import render_simulation, simulate_mouse, simulate_session
+from compute.video import read_video_luma, write_video
 
 CONFIG = {
     "filters": 8,
@@ -66,15 +66,15 @@ def main() -> None:
 def measure(folder: Path, n_frames: int, n_rounds: int) -> dict[str, float]:
     session = simulate_session(simulate_mouse(1), seed=1, n_frames=n_frames)
     video = folder / "side.mp4"
-    write_video(video, render(session, "side"), session.fps)
-    frames = np.stack(list(read_luma(video)))
+    write_video(video, render_simulation(session, "side"), session.fps)
+    frames = np.stack(list(read_video_luma(video)))
     labeled = slice(0, 12)
     sources = [(str(video), index) for index in range(12)]
     write_package(
         folder / "labels.pkg.slp", frames[labeled], session.position_px["side"][labeled], NODES, EDGES, sources
     )
-    sleap.train(folder / "labels.pkg.slp", CONFIG, seed=0, bundle_folder=folder / "bundle")
-    estimator = sleap.load(folder / "bundle")
+    sleap.train_with_sleap(folder / "labels.pkg.slp", CONFIG, seed=0, bundle_folder=folder / "bundle")
+    estimator = sleap.load_sleap_estimator(folder / "bundle")
     bare = make_bare(folder / "bundle", estimator, video)
     pairs = paired_seconds(lambda: estimator.estimate(video), bare, n_rounds)
     ours_s, bare_s = np.median(pairs, axis=0)
@@ -101,7 +101,7 @@ def make_bare(bundle: Path, estimator: sleap.SleapEstimator, video: Path) -> Cal
             peak_threshold=0.0,
             integral_patch_size=refinement_window(estimator.bundle.sigma),
         )
-        use_fast_memory_format(predictor.layer.backend.model)
+        use_runtime_memory_format(predictor.layer.backend.model)
 
     def run() -> None:
         with sleap_nn_runtime(1):

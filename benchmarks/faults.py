@@ -108,9 +108,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         kills = disturb(server, data_folder, options)
         return {**count(data_folder, options.jobs), "kills": kills} | {"computed": _n_begun(data_folder)}
     finally:
-        from pipeline.database.connection import disconnect
+        from pipeline.database.connection import close_connection
 
-        disconnect()
+        close_connection()
         server.stop()
         if not os.environ.get("OROFACIAL_KEEP"):
             shutil.rmtree(data_folder, ignore_errors=True)
@@ -118,11 +118,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _connect(data_folder: Path) -> Any:
     import schemas
-    from pipeline.database.connection import connect
+    from pipeline.database.connection import open_connection
     from pipeline.settings import Settings
 
     settings = Settings(data_folder=data_folder)
-    connection = connect(settings)
+    connection = open_connection(settings)
     schemas.activate(settings.schema_prefix, connection)
     return settings
 
@@ -130,7 +130,7 @@ def _connect(data_folder: Path) -> Any:
 def fill(n_jobs: int) -> None:
     """Videos with poses, to each of which every filter is to be applied."""
     from compute.tracks import Tracks
-    from ingest.labels import insert_skeleton
+    from ingest.labels import insert_label_skeleton
     from schemas.model import Model
     from schemas.pose import PoseEstimation
     from schemas.session import Session, Video
@@ -141,7 +141,7 @@ def fill(n_jobs: int) -> None:
     with tempfile.TemporaryDirectory() as bundle:
         (Path(bundle) / "weights").write_bytes(b"none")
         row = {"model_id": "0" * 16, "camera": "side", "estimator": "sleap", "model_name": "none", "bundle": bundle}
-        Model.insert1({**row, "skeleton_id": insert_skeleton(nodes, ((nodes[0], nodes[1]),))})
+        Model.insert1({**row, "skeleton_id": insert_label_skeleton(nodes, ((nodes[0], nodes[1]),))})
     Mouse.insert1({"mouse_id": "mouse01"})
     generator = np.random.default_rng(0)
     if n_jobs % len(FilterMethod()):
@@ -168,7 +168,7 @@ def run_worker(data_folder: Path, options: argparse.Namespace) -> None:
     os.chdir(data_folder)
     _connect(data_folder)
     from pipeline.cli.workers_commands import _log_lines
-    from pipeline.work.worker import Worker
+    from pipeline.work.worker import JobWorker
     from schemas.making import progress
     from schemas.track import FilteredTrack
 
@@ -180,12 +180,12 @@ def run_worker(data_folder: Path, options: argparse.Namespace) -> None:
             file.write("x")
         for step in range(10):
             time.sleep(random.uniform(0.2, 1.8) * mean_s / 10)
-            progress.report(step, 10)
+            progress.report_progress(step, 10)
         return compute(self, key, *fetched)
 
     FilteredTrack.make_compute = slow_compute  # type: ignore[method-assign]
     _log_lines()
-    Worker(tables=(FilteredTrack,)).run()
+    JobWorker(tables=(FilteredTrack,)).run()
 
 
 def _start_worker(data_folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:
@@ -285,10 +285,10 @@ def _n_begun(data_folder: Path) -> int:
 
 def count(data_folder: Path, n_jobs: int) -> dict[str, Any]:
     """What is there at the end."""
-    from pipeline.work.dead_workers import release_dead
+    from pipeline.work.dead_workers import release_dead_workers
     from schemas.track import FilteredTrack
 
-    release_dead()
+    release_dead_workers()
     rows = FilteredTrack.to_dicts()
     keys = [tuple(str(row[name]) for name in FilteredTrack.primary_key) for row in rows]
     store = data_folder / "store" / "tracks"

@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from simulated_tracks import MOTIONS, NODES, RIGID, SimulatedTracks, simulate_motion, simulate_tracks
 
 from compute.filters import apply_filter
-from compute.filters.gate import without
+from compute.filters.gate import gate_out
 from compute.filters.kalman import kalman
-from compute.filters.kalman.kernels import PRIOR, smooth
-from compute.measures.distances import distance_px, variance_without_noise_px2
+from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
+from compute.measures.distances import distance_px, distance_variance_px2
 from compute.tracks import Tracks
 
 SIGMAS_S = (0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08)
@@ -59,8 +59,8 @@ def accuracy(seed: int, n_frames: int) -> dict[str, float]:
     simulated = simulate_tracks(seed, n_frames)
     tracks, truth = simulated.tracks, simulated.truth
     result = kalman(tracks)
-    oracle = kalman(without(tracks, simulated.wrong), gate_probability=None)
-    gated = without(tracks, result.rejected)
+    oracle = kalman(gate_out(tracks, simulated.wrong), gate_probability=None)
+    gated = gate_out(tracks, result.rejected)
     gaussians = [apply_filter(gated, "gaussian", {"sigma_s": sigma, "max_gap_s": None}) for sigma in SIGMAS_S]
     where = np.logical_and.reduce([one.found for one in (result, oracle, *gaussians)])
     errors = rmse(result, truth, where)
@@ -87,7 +87,7 @@ def variance_biases(simulated: SimulatedTracks, result: Tracks) -> dict[str, flo
             true = distance_px(truth, node_a, node_b).var()
             if true < 0.05:
                 continue
-            corrected = variance_without_noise_px2(simulated.tracks, result, node_a, node_b)
+            corrected = distance_variance_px2(simulated.tracks, result, node_a, node_b)
             plain = np.nanvar(distance_px(result, node_a, node_b))
             raw = np.nanvar(distance_px(simulated.tracks, node_a, node_b))
             biases.append([corrected / true - 1, plain / true - 1, raw / true - 1])
@@ -139,7 +139,7 @@ def run_kernel(tracks: Tracks) -> Callable[[], NDArray[np.float64]]:
     mean, variance = np.empty_like(arrays[0]), np.empty_like(arrays[0])
 
     def work() -> NDArray[np.float64]:
-        smooth(*arrays, PRIOR, 128, mean, variance)
+        smoothing_kernel(*arrays, PRIOR, 128, mean, variance)
         return mean
 
     return work

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from compute.filters import apply_filter
-from compute.filters.gate import without
+from compute.filters.gate import gate_out
 from compute.filters.kalman import kalman
-from compute.measures.distances import distance_px, variance_without_noise_px2
+from compute.measures.distances import distance_px, distance_variance_px2
 from compute.simulated_mouse.anatomy import NODES
 from compute.tracks import Tracks
 
@@ -47,12 +47,12 @@ def measure(raw: Tracks, truth: NDArray[np.float64]) -> dict[str, float]:
     fps = 1 / float(np.median(np.diff(raw.time)))
     wrong = raw.found & (np.linalg.norm(raw.position - truth, axis=-1) > WRONG_PX)
     result = kalman(raw, rigid_groups=[RIGID])
-    gated = without(raw, result.rejected)
+    gated = gate_out(raw, result.rejected)
     tried = {
         "raw": raw,
         "median": apply_filter(raw, "median", {}),
         "kalman": result,
-        "oracle": kalman(without(raw, wrong), gate_probability=None),
+        "oracle": kalman(gate_out(raw, wrong), gate_probability=None),
     }
     for sigma in SIGMAS_S:
         tried[f"gaussian {sigma:g} s"] = apply_filter(gated, "gaussian", {"sigma_s": sigma})
@@ -72,7 +72,7 @@ def measure(raw: Tracks, truth: NDArray[np.float64]) -> dict[str, float]:
     row["variance truth"] = float(distance_px(true_tracks, *pair).var(ddof=1))
     row["variance raw"] = float(np.nanvar(distance_px(raw, *pair)))
     row["variance kalman"] = float(np.nanvar(distance_px(result, *pair)))
-    row["variance corrected"] = variance_without_noise_px2(raw, result, *pair) or float("nan")
+    row["variance corrected"] = distance_variance_px2(raw, result, *pair) or float("nan")
     return row
 
 
@@ -100,11 +100,11 @@ def main() -> None:
 def demo_tracks(folder: Path) -> Any:
     """Camera and group, raw tracks, and truth of every video of a demo."""
     import schemas
-    from pipeline.database.connection import connect
+    from pipeline.database.connection import open_connection
     from pipeline.settings import load_settings
 
     settings = load_settings(data_folder=folder / "data")
-    schemas.activate(settings.schema_prefix, connect(settings))
+    schemas.activate(settings.schema_prefix, open_connection(settings))
     from pipeline import query
 
     for row, tracks in query.tracks(filter="raw"):

@@ -61,9 +61,9 @@ def main() -> None:
         result["cluster_up_s"] = cluster_up_s(settings)
         result["ingest_1000_s"] = ingest_1000_s(data_folder)
     finally:
-        from pipeline.database.connection import disconnect
+        from pipeline.database.connection import close_connection
 
-        disconnect()
+        close_connection()
         shutil.rmtree(data_folder, ignore_errors=True)
     if options.json:
         print(json.dumps(result))
@@ -81,7 +81,7 @@ class _Shown(dict[str, float]):
 
 def job_overhead_ms() -> tuple[float, float]:
     """Median and mean over 400 jobs of the time between two jobs' ends, less what make_compute took."""
-    from pipeline.work.worker import Worker
+    from pipeline.work.worker import JobWorker
     from schemas.metric import DistanceMetrics, FilterComparison, LabelError
     from schemas.track import FilteredTrack
 
@@ -95,7 +95,7 @@ def job_overhead_ms() -> tuple[float, float]:
 
     FilteredTrack.make_compute = timed  # type: ignore[method-assign]
     try:
-        Worker(tables=(FilteredTrack, DistanceMetrics, FilterComparison, LabelError), until_empty=True).run()
+        JobWorker(tables=(FilteredTrack, DistanceMetrics, FilterComparison, LabelError), until_empty=True).run()
     finally:
         FilteredTrack.make_compute = compute  # type: ignore[method-assign]
     between_ms = [1e3 * (after[0] - before[1]) for before, after in pairwise(marks)]
@@ -147,7 +147,7 @@ def ingest_1000_s(data_folder: Path) -> float:
     read_video, sessions._read_video = sessions._read_video, read
     started = time.perf_counter()
     try:
-        outcomes = list(sessions.ingest(raw, stable_after_s=0))
+        outcomes = list(sessions.ingest_sessions(raw, stable_after_s=0))
     finally:
         sessions._read_video = read_video
     assert {outcome.status for outcome in outcomes} == {"ingested"}, outcomes[0]
@@ -202,16 +202,16 @@ def fill_done(n_sessions: int) -> None:
 
 def cluster_up_s(settings: Any) -> float:
     """A pass that may start no worker: 100 sessions' jobs are found, counted and left."""
-    from pipeline.settings import GPUWorkerLimits, WorkerLimits
+    from pipeline.settings import GPUWorkerSettings, WorkerSettings
     from pipeline.work import cluster
 
-    limits = {"gpu_workers": GPUWorkerLimits(max_workers=0), "cpu_workers": WorkerLimits(max_workers=0)}
+    limits = {"gpu_workers": GPUWorkerSettings(max_workers=0), "cpu_workers": WorkerSettings(max_workers=0)}
     none = settings.model_copy(update=limits)
     started = time.perf_counter()
     import pipeline.database.connection
 
     pipeline.database.connection._session.settings = none  # type: ignore[union-attr]  # the same connection
-    cluster.up(none, on_slurm=False)
+    cluster.start_cluster_workers(none, on_slurm=False)
     return time.perf_counter() - started
 
 

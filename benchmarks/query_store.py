@@ -15,7 +15,7 @@ from simulated_tracks import NODES, simulate_tracks
 
 import schemas
 from compute.tracks import Tracks
-from pipeline.database.connection import connect
+from pipeline.database.connection import open_connection
 from pipeline.settings import Settings
 
 N_MICE = 100
@@ -25,7 +25,7 @@ SKELETON_ID = "fedcba9876543210"
 
 def open_store(folder: Path) -> Settings:
     settings = Settings(data_folder=folder)
-    schemas.activate(settings.schema_prefix, connect(settings))
+    schemas.activate(settings.schema_prefix, open_connection(settings))
     return settings
 
 

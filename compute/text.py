@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def counted(n: int, noun: str, plural: str = "") -> str:
+def count_text(n: int, noun: str, plural: str = "") -> str:
     """A number and what it counts, in singular or plural.
 
     Parameters
@@ -20,18 +20,18 @@ def counted(n: int, noun: str, plural: str = "") -> str:
 
     Examples
     --------
-    >>> counted(1, "file"), counted(0, "file"), counted(2, "mouse", "mice")
+    >>> count_text(1, "file"), count_text(0, "file"), count_text(2, "mouse", "mice")
     ('1 file', '0 files', '2 mice')
     """
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
-def session_name(key: Mapping[str, Any]) -> str:
+def session_text(key: Mapping[str, Any]) -> str:
     """A session as every command takes it, from its key.
 
     Examples
     --------
-    >>> session_name({"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": 1, "camera": "side"})
+    >>> session_text({"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": 1, "camera": "side"})
     'mouse01/2026-03-02_1'
     """
     return f"{key['mouse_id']}/{key['session_date']}_{key['session_number']}"

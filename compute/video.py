@@ -57,7 +57,7 @@ class VideoInfo:
     codec: str
 
 
-def probe(path: str | Path) -> VideoInfo:
+def probe_video(path: str | Path) -> VideoInfo:
     """Decode a video to its end and say what it holds.
 
     Parameters
@@ -76,11 +76,11 @@ def probe(path: str | Path) -> VideoInfo:
     """
     path = Path(path)
     n_frames = sum(1 for _ in _decode(path))
-    header = read_header(path)
+    header = read_video_header(path)
     return replace(header, n_frames=n_frames, duration_s=float(n_frames / header.fps))
 
 
-def read_header(path: str | Path) -> VideoInfo:
+def read_video_header(path: str | Path) -> VideoInfo:
     """What the header of a video promises, without decoding it.
 
     Parameters
@@ -92,7 +92,7 @@ def read_header(path: str | Path) -> VideoInfo:
     -------
     VideoInfo
         ``n_frames`` and ``duration_s`` are only a promise: 0 where the header does not say, and too large for a video
-        that was cut off. Use `probe` where they must be true.
+        that was cut off. Use `probe_video` where they must be true.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def read_header(path: str | Path) -> VideoInfo:
     return VideoInfo(n_frames, fps, width_px, height_px, duration_s=float(n_frames / fps), codec=codec)
 
 
-def read_luma(path: str | Path, *, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
+def read_video_luma(path: str | Path, *, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
     """Read the gray levels of the frames, in order.
 
     Parameters
@@ -127,11 +127,11 @@ def read_luma(path: str | Path, *, start: int = 0, stop: int | None = None) -> I
     Raises
     ------
     VideoError
-        As `probe`, at the frame where reading breaks; also if the video ends before `stop`.
+        As `probe_video`, at the frame where reading breaks; also if the video ends before `stop`.
 
     Examples
     --------
-    >>> for gray in read_luma("side.mp4", stop=10):  # doctest: +SKIP
+    >>> for gray in read_video_luma("side.mp4", stop=10):  # doctest: +SKIP
     ...     print(gray.mean())
     """
     path = Path(path)
@@ -150,7 +150,7 @@ def read_luma(path: str | Path, *, start: int = 0, stop: int | None = None) -> I
         raise VideoError(f"{path} has {n_read} frames, but frames {start} to {stop} were asked for")
 
 
-def read_frame(path: str | Path, index: int) -> NDArray[np.uint8]:
+def read_video_frame(path: str | Path, index: int) -> NDArray[np.uint8]:
     """Read the gray levels of one frame; decodes all frames before it.
 
     Parameters
@@ -167,9 +167,9 @@ def read_frame(path: str | Path, index: int) -> NDArray[np.uint8]:
     Raises
     ------
     VideoError
-        As `read_luma`.
+        As `read_video_luma`.
     """
-    return next(read_luma(path, start=index, stop=index + 1))
+    return next(read_video_luma(path, start=index, stop=index + 1))
 
 
 def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: Fraction | float, *, crf: int = 12) -> None:
@@ -205,7 +205,7 @@ def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: Frac
         temporary.unlink(missing_ok=True)
 
 
-def content_hash(path: str | Path) -> str:
+def video_content_hash(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits.
 
     Raises

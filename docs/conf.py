@@ -54,9 +54,9 @@ def _skip_aliases(app: Any, what: str, name: str, item: Any, skip: bool, options
 
 def _add_metadata(app: Any, page: str, source: list[str]) -> None:
     """Show everything that session.toml may say, from the declarations of its columns."""
-    from ingest.session_files import places_table
+    from ingest.session_files import session_file_table
 
-    source[0] = source[0].replace("<!-- everything that session.toml may say -->\n", places_table())
+    source[0] = source[0].replace("<!-- everything that session.toml may say -->\n", session_file_table())
 
 
 def setup(app: Any) -> None:

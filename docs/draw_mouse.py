@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from compute.simulated_mouse.anatomy import CAMERAS, EDGES, NODES
-from compute.simulated_mouse.simulation import render, simulate_mouse, simulate_session
+from compute.simulated_mouse.simulation import render_simulation, simulate_mouse, simulate_session
 
 COLORS = ("#56B4E9", "#E69F00", "#F0E442", "#009E73", "#D55E00", "#CC79A7", "#0072B2")
 
@@ -24,7 +24,7 @@ def main() -> None:
             simulate_mouse(seed, held_out=held_out), seed=seed, n_frames=300, width=384, height=320
         )
         frame_index = int(np.argmax(session.jaw_opening_mm))
-        (frame,) = render(session, camera, start=frame_index, stop=frame_index + 1)
+        (frame,) = render_simulation(session, camera, start=frame_index, stop=frame_index + 1)
         position = session.position_px[camera][frame_index]
         axis.imshow(frame, cmap="gray", vmin=0, vmax=255)
         for source, target in EDGES:

@@ -37,13 +37,13 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
     there = (FilterMethod & key).fetch1()
     if there != row:
         raise FilterError(
-            f"filter method {filter_method} is there already: {differences(there, row)}."
+            f"filter method {filter_method} is there already: {filter_method_differences(there, row)}."
             " Its tracks depend on it, so it stays as it is; choose another name"
         )
     return False
 
 
-def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def filter_method_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """What differs between two rows of `FilterMethod`, in words."""
     if there["filter_name"] != wanted["filter_name"]:
         return f"filter is {there['filter_name']}, not {wanted['filter_name']}"

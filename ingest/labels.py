@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from compute.errors import LabelsError
 from compute.labels import (
-    Source,
-    image_hash,
-    images_of,
-    positions_of,
+    LabeledFrameSource,
+    labeled_frame_sources,
+    labeled_image_hash,
+    labeled_images,
+    labeled_positions,
+    labeled_skeleton,
     read_labels,
     save_package,
-    skeleton_of,
-    sources_of,
 )
-from ingest.layout import SESSION_PATTERN, ImpossibleDateError, SessionName, parse_name
+from ingest.layout import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
 from schemas.stored.publishing import published_or_removed
@@ -76,12 +76,12 @@ def import_labels(
             f" Name one of them, or add it with: orofacial camera add {camera}"
         )
     labels = read_labels(path)
-    nodes, edges = skeleton_of(labels)
-    images = images_of(labels)
+    nodes, edges = labeled_skeleton(labels)
+    images = labeled_images(labels)
     labels_id = hash_labels(labels, images)
     sources = [
         _source_row(source, image, camera, mouse, pattern)
-        for source, image in zip(sources_of(labels), images, strict=True)
+        for source, image in zip(labeled_frame_sources(labels), images, strict=True)
     ]
     mice = [row["mouse_id"] for row in sources]
     is_new = not LabeledFrames & {"labels_id": labels_id}
@@ -91,7 +91,7 @@ def import_labels(
             "labels_id": labels_id,
             "labels_name": path.name,
             "camera": camera,
-            "skeleton_id": skeleton_id(nodes, edges),
+            "skeleton_id": label_skeleton_id(nodes, edges),
             "n_labeled_frames": len(sources),
             "image_width_px": width_px,
             "image_height_px": height_px,
@@ -117,13 +117,13 @@ def _insert(labels: sleap_io.Labels, row: dict[str, Any], sources: list[dict[str
         save_package(labels, package)
         with LabeledFrames.connection.transaction, published_or_removed():
             Mouse.insert([{"mouse_id": mouse} for mouse in mice], skip_duplicates=True)
-            insert_skeleton(*skeleton_of(labels))
+            insert_label_skeleton(*labeled_skeleton(labels))
             LabeledFrames.insert1({**row, "package": package})
             LabeledFrames.Source.insert([{**number, **source} for number, source in zip(numbers, sources, strict=True)])
 
 
 def _source_row(
-    source: Source, image: NDArray[np.uint8], camera: str, mouse: str | None, pattern: str
+    source: LabeledFrameSource, image: NDArray[np.uint8], camera: str, mouse: str | None, pattern: str
 ) -> dict[str, Any]:
     """What is known of a labeled frame: its identity, its mouse, and the session whose video it was taken from.
 
@@ -136,15 +136,15 @@ def _source_row(
         "original_file": source.path,
         "frame_index": source.frame_index,
         "mouse_id": mouse_id,
-        "image_hash": image_hash(image),
+        "image_hash": labeled_image_hash(image),
         "source_date": name.session_date if name is not None and is_named else None,
         "source_number": name.session_number if name is not None and is_named else None,
     }
 
 
-def insert_skeleton(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> str:
+def insert_label_skeleton(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> str:
     """Insert a skeleton if it is new, and return its id."""
-    key = {"skeleton_id": skeleton_id(nodes, edges)}
+    key = {"skeleton_id": label_skeleton_id(nodes, edges)}
     if not Skeleton & key:
         Skeleton.insert1(key)
         Skeleton.Node.insert([{**key, "node": node, "node_index": index} for index, node in enumerate(nodes)])
@@ -157,12 +157,12 @@ def insert_skeleton(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) 
     return key["skeleton_id"]
 
 
-def skeleton_id(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> str:
+def label_skeleton_id(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> str:
     """Hash of the names of nodes and edges, in their order.
 
     Examples
     --------
-    >>> skeleton_id(("nose", "jaw_tip"), (("nose", "jaw_tip"),))
+    >>> label_skeleton_id(("nose", "jaw_tip"), (("nose", "jaw_tip"),))
     'cc8fdf983f453d9e'
     """
     return hashlib.sha256(repr((nodes, edges)).encode()).hexdigest()[:16]
@@ -170,18 +170,18 @@ def skeleton_id(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> s
 
 def hash_labels(labels: sleap_io.Labels, images: Sequence[NDArray[np.uint8]]) -> str:
     """Hash of a set of labels: skeleton, images and points, whatever file format they came in."""
-    digest = hashlib.sha256(repr(skeleton_of(labels)).encode())
-    for image, position in zip(images, positions_of(labels), strict=True):
+    digest = hashlib.sha256(repr(labeled_skeleton(labels)).encode())
+    for image, position in zip(images, labeled_positions(labels), strict=True):
         digest.update(repr(image.shape).encode())
         digest.update(image.tobytes())
         digest.update(position.astype(np.float64).tobytes())
     return digest.hexdigest()[:16]
 
 
-def _session_of(source: Source, pattern: str) -> SessionName | None:
+def _session_of(source: LabeledFrameSource, pattern: str) -> SessionFolderName | None:
     """The session that the folder of a frame's video names, if it does."""
     try:
-        return parse_name(PurePosixPath(_with_slashes(source.path)).parent.as_posix(), pattern)
+        return parse_session_folder(PurePosixPath(_with_slashes(source.path)).parent.as_posix(), pattern)
     except ImpossibleDateError:  # then it is no session of this database
         return None
 

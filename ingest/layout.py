@@ -23,7 +23,7 @@ class ImpossibleDateError(SessionError):
 
 
 @dataclass(frozen=True)
-class SessionName:
+class SessionFolderName:
     """Mouse, date and number, read from the path of a session's folder."""
 
     mouse_id: str
@@ -43,7 +43,7 @@ class SessionName:
         return f"{self.mouse_id}/{self.session_date}_{self.session_number}"
 
 
-def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
+def parse_session_folder(path: str, pattern: str = SESSION_PATTERN) -> SessionFolderName | None:
     """Read mouse, date and number from the end of a path, or return None if it does not fit.
 
     Parameters
@@ -62,9 +62,9 @@ def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
 
     Examples
     --------
-    >>> print(parse_name("raw/mouse01/2026-03-02_1"))
+    >>> print(parse_session_folder("raw/mouse01/2026-03-02_1"))
     mouse01/2026-03-02_1
-    >>> parse_name("raw/mouse01/yesterday") is None
+    >>> parse_session_folder("raw/mouse01/yesterday") is None
     True
     """
     if any(pattern.count("{" + name + "}") != 1 for name in _FIELDS):
@@ -75,7 +75,7 @@ def parse_name(path: str, pattern: str = SESSION_PATTERN) -> SessionName | None:
     if match is None:
         return None
     try:
-        return SessionName(match["mouse"], date.fromisoformat(match["date"]), int(match["number"]))
+        return SessionFolderName(match["mouse"], date.fromisoformat(match["date"]), int(match["number"]))
     except ValueError as error:  # such as the 31st of February
         raise ImpossibleDateError(
             f"{path}: {match['date']} is no date of the calendar ({error}); expected YYYY-MM-DD, such as 2026-03-02."
@@ -107,18 +107,18 @@ def _walk(folder: Path) -> Iterator[Path | SessionError]:
     except OSError as error:
         yield SessionError(f"{folder} cannot be read: {error.strerror}; ask its owner for read access")
         return
-    if any(is_video(Path(entry.name)) or entry.name == "session.toml" for entry in entries):
+    if any(is_video_file(Path(entry.name)) or entry.name == "session.toml" for entry in entries):
         yield folder
     for entry in folders:
         yield from _walk(Path(entry.path))
 
 
-def is_video(path: Path) -> bool:
+def is_video_file(path: Path) -> bool:
     """Whether the name is a video's: a known suffix, not hidden."""
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
 
-def videos_by_camera(folder: Path) -> dict[str, Path]:
+def session_folder_videos(folder: Path) -> dict[str, Path]:
     """Video files of a session's folder by the camera that they are named after.
 
     Raises
@@ -128,7 +128,7 @@ def videos_by_camera(folder: Path) -> dict[str, Path]:
     """
     videos: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if not is_video(path):
+        if not is_video_file(path):
             continue
         if path.stem in videos:
             raise SessionError(
@@ -139,7 +139,7 @@ def videos_by_camera(folder: Path) -> dict[str, Path]:
     return videos
 
 
-def seconds_since_change(folder: Path) -> float:
+def seconds_since_folder_change(folder: Path) -> float:
     """Seconds since a file of the folder was last written; infinite for an empty folder."""
     times = [entry.stat().st_mtime for entry in os.scandir(folder)]
     return time.time() - max(times) if times else float("inf")

@@ -12,10 +12,18 @@ from typing import Any, Literal
 
 from compute import estimators
 from compute.errors import LabelsError, ModelError
-from ingest.labels import insert_skeleton
-from ingest.layout import SESSION_PATTERN, ImpossibleDateError, parse_name
+from ingest.labels import insert_label_skeleton
+from ingest.layout import SESSION_PATTERN, ImpossibleDateError, parse_session_folder
 from schemas.labels import LabeledFrames
-from schemas.model import DeployedModel, Model, TrainedOn, TrainingConfig, TrainingTask, insert_model, split_labels
+from schemas.model import (
+    DeployedModel,
+    Model,
+    TrainedOn,
+    TrainingConfig,
+    TrainingTask,
+    insert_model,
+    split_for_training,
+)
 from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -64,7 +72,7 @@ def add_training_task(
     if not 0 < fraction_held_out < 1:
         raise ModelError(f"the fraction to hold out is {fraction_held_out}, expected a number between 0 and 1")
     key = {"labels_id": labels_id, "training_config": insert_config(config or {}, config_name, estimator), "seed": seed}
-    split_labels(labels_id, split_by, fraction_held_out, seed)
+    split_for_training(labels_id, split_by, fraction_held_out, seed)
     asked = {"fraction_held_out": fraction_held_out, "split_by": split_by}
     known = (TrainingTask & key).to_dicts()
     if known and {name: known[0][name] for name in asked} != asked:
@@ -126,7 +134,7 @@ def insert_config(config: dict[str, Any], name: str, estimator: str | None = Non
     ModelError
         If the estimator does not know a setting, cannot train, or is not named where several can.
     """
-    kind = estimators.that_trains(estimator)
+    kind = estimators.estimator_that_trains(estimator)
     try:
         parameters = kind.training_parameters(config)
     except ModelError as error:
@@ -180,7 +188,7 @@ def import_model(
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
         raise ModelError(f"{source}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}")
-    kind = estimators.recognised(source)
+    kind = estimators.recognised_estimator(source)
     with tempfile.TemporaryDirectory(prefix="orofacial-") as temporary:
         bundle = Path(temporary) / "bundle"
         info = kind.import_bundle(source, bundle, minimum_score=minimum_score, name=name)
@@ -192,7 +200,7 @@ def import_model(
                 bundle,
                 estimator=kind.name,
                 camera=camera,
-                skeleton_id=insert_skeleton(info.nodes, info.edges),
+                skeleton_id=insert_label_skeleton(info.nodes, info.edges),
                 name=name or source.resolve().name,
                 trained_on=trained_on,
             )
@@ -200,7 +208,7 @@ def import_model(
 
 def _trained_on(info: estimators.BundleInfo, mice: Collection[str], pattern: str) -> TrainedOn:
     """What a model was trained on, as far as a person or its own files say."""
-    known = set(mice) or training_mice(info, pattern)
+    known = set(mice) or mice_of_model(info, pattern)
     hashes = [frame.image_hash for frame in info.training_frames or ()]
     return TrainedOn(
         mice=frozenset(known or ()),
@@ -210,7 +218,7 @@ def _trained_on(info: estimators.BundleInfo, mice: Collection[str], pattern: str
     )
 
 
-def training_mice(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -> set[str] | None:
+def mice_of_model(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -> set[str] | None:
     """The mice that a model was trained on, as far as its own files say.
 
     Returns
@@ -230,7 +238,7 @@ def training_mice(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -
 def _mouse_of(path: str, pattern: str) -> str | None:
     """The mouse that the folder of a video names, if it does; the path may be of a Windows machine."""
     try:
-        name = parse_name(PurePosixPath(path.replace("\\", "/")).parent.as_posix(), pattern)
+        name = parse_session_folder(PurePosixPath(path.replace("\\", "/")).parent.as_posix(), pattern)
     except ImpossibleDateError:  # then it is no session of this database
         return None
     return None if name is None else name.mouse_id

@@ -12,9 +12,9 @@ from datajoint.errors import DuplicateError
 from compute import estimators
 from compute.errors import OrofacialError, VideoError
 from schemas.model import DeployedModel
-from schemas.pose import PoseFile, reading_models
+from schemas.pose import PoseFile, models_with_pose_files
 from schemas.session import Video
-from schemas.stored.fetching import local_copy
+from schemas.stored.fetching import fetch_local_copy
 
 
 def register_pose_files(*, stable_after_s: float = 0.0) -> int:
@@ -27,7 +27,7 @@ def register_pose_files(*, stable_after_s: float = 0.0) -> int:
     stable_after_s : float
         A file that was written within this many seconds is left for the next time.
     """
-    models = (reading_models() & DeployedModel).proj("camera", "estimator", "bundle").to_dicts()
+    models = (models_with_pose_files() & DeployedModel).proj("camera", "estimator", "bundle").to_dicts()
     n_new = 0
     for model in models:
         with contextlib.suppress(OrofacialError):  # a damaged bundle: its jobs say so, other models go on
@@ -36,8 +36,8 @@ def register_pose_files(*, stable_after_s: float = 0.0) -> int:
 
 
 def _register(model: dict[str, Any], stable_after_s: float) -> int:
-    kind = estimators.by_name(model["estimator"])
-    with local_copy(model["bundle"]) as folder:
+    kind = estimators.registered_estimator(model["estimator"])
+    with fetch_local_copy(model["bundle"]) as folder:
         info = kind.read_bundle(folder)
     known = (PoseFile & {"model_id": model["model_id"]}).proj()
     n_new = 0
@@ -57,10 +57,10 @@ def _age_s(path: Path) -> float:
 
 
 def _insert(row: dict[str, Any]) -> bool:
-    from compute.video import content_hash  # not at the top: a worker that waits is spared the video decoder
+    from compute.video import video_content_hash  # not at the top: a worker that waits is spared the video decoder
 
     try:
-        PoseFile.insert1({**row, "pose_file_hash": content_hash(row["pose_file"])})
+        PoseFile.insert1({**row, "pose_file_hash": video_content_hash(row["pose_file"])})
     except (DuplicateError, VideoError):  # another process was faster; the file cannot be read now, but maybe later
         return False
     return True

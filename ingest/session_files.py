@@ -57,7 +57,9 @@ def read_session_file(folder: Path) -> SessionFile:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise SessionError(f"{path}: {place}: {first['msg'].lower()}; known are {', '.join(places())}") from error
+        raise SessionError(
+            f"{path}: {place}: {first['msg'].lower()}; known are {', '.join(session_file_places())}"
+        ) from error
     videos: dict[str, dict[str, Any]] = {}
     for column in Video.metadata:
         for camera, value in said.get(column.toml_key, {}).items():
@@ -101,12 +103,12 @@ _MODEL = _model(
 )
 
 
-def places() -> dict[str, MetadataColumn]:
+def session_file_places() -> dict[str, MetadataColumn]:
     """Everything that session.toml may say: its place in the file, with the section, and its column.
 
     Examples
     --------
-    >>> places()["mouse.sex"].values
+    >>> session_file_places()["mouse.sex"].values
     ('female', 'male', 'unknown')
     """
     return {
@@ -116,18 +118,20 @@ def places() -> dict[str, MetadataColumn]:
     }
 
 
-def places_table() -> str:
+def session_file_table() -> str:
     r"""What session.toml may say, as a table in Markdown.
 
     Examples
     --------
-    >>> print("\n".join(line for line in places_table().splitlines() if "mouse.sex" in line or "px_per_mm" in line))
+    >>> lines = session_file_table().splitlines()
+    >>> print("\n".join(line for line in lines if "mouse.sex" in line or "px_per_mm" in line))
     | `px_per_mm.<camera>` | number above 0 | scale at the mouse; null: unknown | `px_per_mm` |
     | `mouse.sex` | `"female"`, `"male"`, `"unknown"` | sex of the mouse | `sex` |
     """
     lines = ["| in session.toml | value | meaning | column of the tables and of queries |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| `{place}` | {_value(column)} | {column.text} | `{column.name}` |" for place, column in places().items()
+        f"| `{place}` | {_value(column)} | {column.text} | `{column.name}` |"
+        for place, column in session_file_places().items()
     ]
     return "\n".join(lines) + "\n"
 
@@ -148,7 +152,7 @@ def _value(column: MetadataColumn) -> str:
     return kind if column.above is None else f"{kind} above {column.above:g}"
 
 
-def read_timestamps(path: Path, n_frames: int) -> NDArray[np.float64]:
+def read_timestamps_file(path: Path, n_frames: int) -> NDArray[np.float64]:
     """Read a camera's timestamps: a CSV with one time per frame, in seconds, with or without a header line.
 
     Returns

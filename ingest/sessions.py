@@ -13,18 +13,18 @@ from datajoint.errors import DuplicateError
 from numpy.typing import NDArray
 
 from compute.errors import OrofacialError, SessionError
-from compute.text import counted
-from compute.video import VideoInfo, content_hash, probe
+from compute.text import count_text
+from compute.video import VideoInfo, probe_video, video_content_hash
 from ingest.layout import (
     SESSION_PATTERN,
-    SessionName,
+    SessionFolderName,
     find_session_folders,
-    parse_name,
-    seconds_since_change,
-    videos_by_camera,
+    parse_session_folder,
+    seconds_since_folder_change,
+    session_folder_videos,
 )
-from ingest.session_files import SessionFile, read_session_file, read_timestamps
-from schemas.metadata import complete, known
+from ingest.session_files import SessionFile, read_session_file, read_timestamps_file
+from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Camera, Session, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -33,7 +33,7 @@ Status = Literal["ingested", "would be ingested", "known", "waiting", "refused"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SessionOutcome:
     """The result of one folder."""
 
     folder: Path
@@ -58,13 +58,13 @@ class NewVideo:
 class NewSession:
     """A session folder that was checked and is ready to be inserted."""
 
-    name: SessionName
+    name: SessionFolderName
     folder: Path
     file: SessionFile
     videos: tuple[NewVideo, ...]
 
 
-def ingest(
+def ingest_sessions(
     raw_folder: Path,
     *,
     pattern: str = SESSION_PATTERN,
@@ -73,7 +73,7 @@ def ingest(
     marker: str = "",
     skip: Callable[[Path], bool] = lambda folder: False,
     on_folder: Callable[[Path], None] = lambda folder: None,
-) -> Iterator[Outcome]:
+) -> Iterator[SessionOutcome]:
     """Ingest every session below a folder that is new.
 
     Parameters
@@ -81,7 +81,7 @@ def ingest(
     raw_folder : Path
         Where the sessions lie; it may also be one session's folder.
     pattern : str
-        How session folders are named, see `ingest.layout.parse_name`.
+        How session folders are named, see `ingest.layout.parse_session_folder`.
     stable_after_s : float
         A folder with a file written within this many seconds is left for the next pass.
     dry_run : bool
@@ -106,7 +106,7 @@ def ingest(
     """
     for found in find_session_folders(raw_folder.resolve()):
         if isinstance(found, SessionError):
-            yield Outcome(raw_folder, "refused", str(found))
+            yield SessionOutcome(raw_folder, "refused", str(found))
             continue
         if skip(found):
             continue
@@ -114,38 +114,38 @@ def ingest(
         try:
             yield _ingest_folder(found, pattern, stable_after_s, dry_run, marker)
         except (OrofacialError, OSError) as error:
-            yield Outcome(found, "refused", str(error))
+            yield SessionOutcome(found, "refused", str(error))
 
 
-def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: bool, marker: str) -> Outcome:
-    name = parse_name(folder.as_posix(), pattern)
+def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: bool, marker: str) -> SessionOutcome:
+    name = parse_session_folder(folder.as_posix(), pattern)
     if name is None:
         raise SessionError(
             f"{folder} does not fit the pattern {pattern}; expected for example mouse01/2026-03-02_1."
             " Rename the folder, or set session_pattern in settings.toml"
         )
     if _is_known(name, folder):
-        return Outcome(folder, "known", f"{name} was ingested before")
+        return SessionOutcome(folder, "known", f"{name} was ingested before")
     if marker and not (folder / marker).exists():
-        return Outcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
-    age_s = seconds_since_change(folder)
+        return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
+    age_s = seconds_since_folder_change(folder)
     if age_s < stable_after_s and not marker:
-        return Outcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
-    session = read_session(folder, name)
-    frames = ", ".join(f"{video.camera} {counted(video.info.n_frames, 'frame')}" for video in session.videos)
+        return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
+    session = read_new_session(folder, name)
+    frames = ", ".join(f"{video.camera} {count_text(video.info.n_frames, 'frame')}" for video in session.videos)
     if dry_run:
-        return Outcome(folder, "would be ingested", f"{name}: {frames}")
+        return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
     try:
-        insert_session(session)
+        insert_new_session(session)
     except DuplicateError:
         # Another process inserted the same videos first.
         if not _is_known(name, folder):
             raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
-        return Outcome(folder, "known", f"{name} was ingested by another process")
-    return Outcome(folder, "ingested", f"{name}: {frames}")
+        return SessionOutcome(folder, "known", f"{name} was ingested by another process")
+    return SessionOutcome(folder, "ingested", f"{name}: {frames}")
 
 
-def _is_known(name: SessionName, folder: Path) -> bool:
+def _is_known(name: SessionFolderName, folder: Path) -> bool:
     """Whether this session is in the database with the same videos.
 
     Raises
@@ -156,7 +156,7 @@ def _is_known(name: SessionName, folder: Path) -> bool:
     if not Session & name.key:
         return False
     known = {row["camera"]: row for row in (Video & name.key).proj("file_size_bytes", "video_file").to_dicts()}
-    found = videos_by_camera(folder)
+    found = session_folder_videos(folder)
     for camera, path in found.items():
         if camera not in known:
             raise SessionError(
@@ -173,7 +173,7 @@ def _is_known(name: SessionName, folder: Path) -> bool:
     return True
 
 
-def read_session(folder: Path, name: SessionName) -> NewSession:
+def read_new_session(folder: Path, name: SessionFolderName) -> NewSession:
     """Read and check everything of a session's folder; every video is decoded to its end.
 
     Raises
@@ -181,7 +181,7 @@ def read_session(folder: Path, name: SessionName) -> NewSession:
     SessionError, VideoError
         If any part of the folder cannot be ingested.
     """
-    paths = videos_by_camera(folder)
+    paths = session_folder_videos(folder)
     if not paths:
         raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
     cameras = set(Camera.to_arrays("camera"))
@@ -198,13 +198,13 @@ def read_session(folder: Path, name: SessionName) -> NewSession:
 
 
 def _read_video(camera: str, path: Path, file: SessionFile) -> NewVideo:
-    info = probe(path)
+    info = probe_video(path)
     timestamps_path = path.with_name(f"{camera}.timestamps.csv")
-    timestamps = read_timestamps(timestamps_path, info.n_frames) if timestamps_path.exists() else None
-    return NewVideo(camera, path, info, content_hash(path), timestamps, file.videos.get(camera, {}))
+    timestamps = read_timestamps_file(timestamps_path, info.n_frames) if timestamps_path.exists() else None
+    return NewVideo(camera, path, info, video_content_hash(path), timestamps, file.videos.get(camera, {}))
 
 
-def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
+def _refuse_copies(name: SessionFolderName, videos: tuple[NewVideo, ...]) -> None:
     seen: dict[str, str] = {}
     for video in videos:
         same_content = (Video & {"content_hash": video.content_hash}).proj("video_file").to_dicts()
@@ -219,10 +219,10 @@ def _refuse_copies(name: SessionName, videos: tuple[NewVideo, ...]) -> None:
         seen[video.content_hash] = str(video.path)
 
 
-def insert_session(session: NewSession) -> None:
+def insert_new_session(session: NewSession) -> None:
     """Insert the mouse if it is new, the session and its videos, in one transaction."""
     key = session.name.key
-    row = {**key, **complete(Session.metadata, session.file.session), "session_folder": str(session.folder)}
+    row = {**key, **complete_metadata(Session.metadata, session.file.session), "session_folder": str(session.folder)}
     with Session.connection.transaction, published_or_removed():
         _insert_mouse(session.name.mouse_id, session.file.mouse, session.folder)
         Session.insert1(row)
@@ -235,7 +235,7 @@ def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
         Mouse.insert1({"mouse_id": mouse_id, **said}, skip_duplicates=True)
         return
     row = (Mouse & {"mouse_id": mouse_id}).fetch1()
-    known_before = known(Mouse.metadata, row)
+    known_before = known_metadata(Mouse.metadata, row)
     for name, value in said.items():
         if name not in known_before:
             Mouse.update1({"mouse_id": mouse_id, name: value})
@@ -258,6 +258,6 @@ def _video_row(video: NewVideo) -> dict[str, Any]:
         "fps_denominator": fps.denominator,
         "width_px": video.info.width_px,
         "height_px": video.info.height_px,
-        **complete(Video.metadata, video.metadata),
+        **complete_metadata(Video.metadata, video.metadata),
         "timestamps": video.timestamps,
     }

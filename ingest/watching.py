@@ -15,14 +15,14 @@ from watchdog.observers import Observer
 
 from compute.errors import SessionError
 from ingest.layout import SESSION_PATTERN
-from ingest.sessions import Outcome, ingest
+from ingest.sessions import SessionOutcome, ingest_sessions
 
 SCAN_EVERY_S = 60.0
 _SHORTEST_WAIT_S = 1.0
 _logger = logging.getLogger("orofacial")
 
 
-def watch(
+def watch_raw_folder(
     raw_folder: Path,
     *,
     pattern: str = SESSION_PATTERN,
@@ -30,7 +30,7 @@ def watch(
     marker: str = "",
     scan_every_s: float = SCAN_EVERY_S,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Outcome]:
+) -> Iterator[SessionOutcome]:
     """Ingest sessions below a folder as they are completed, without end.
 
     The file system reports changes of this machine; a periodic scan finds those that a network file system does not
@@ -41,7 +41,7 @@ def watch(
     raw_folder : Path
         Where the sessions lie.
     pattern : str
-        How session folders are named, see `ingest.layout.parse_name`.
+        How session folders are named, see `ingest.layout.parse_session_folder`.
     stable_after_s : float
         A session is complete when nothing of it has changed for so long (s) and its videos open to their ends.
     marker : str
@@ -73,7 +73,7 @@ def watch(
         while not stopped():
             changed.clear()
             waiting = False
-            for outcome in ingest(
+            for outcome in ingest_sessions(
                 raw_folder, pattern=pattern, stable_after_s=stable_after_s, marker=marker, skip=is_refused_as_before
             ):
                 waiting |= outcome.status == "waiting"

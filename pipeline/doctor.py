@@ -15,7 +15,7 @@ _ENOUGH_FREE_BYTES = 5 * 1024**3
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """One finding; ``ok`` is None for what is not installed here and not needed by the rest."""
 
     name: str
@@ -24,9 +24,9 @@ class Check:
     advice: str = ""
 
 
-def check_all(settings: Settings) -> list[Check]:
+def doctor_checks(settings: Settings) -> list[DoctorCheck]:
     """Check everything that the pipeline needs. A check that fails does not stop the others."""
-    checks: list[tuple[str, Callable[[Settings], Check]]] = [
+    checks: list[tuple[str, Callable[[Settings], DoctorCheck]]] = [
         ("database", _check_database),
         ("tables", _check_tables),
         ("stores", _check_stores),
@@ -37,40 +37,42 @@ def check_all(settings: Settings) -> list[Check]:
     return [_run(name, check, settings) for name, check in checks]
 
 
-def _run(name: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
+def _run(name: str, check: Callable[[Settings], DoctorCheck], settings: Settings) -> DoctorCheck:
     try:
         return check(settings)
     except OrofacialError as error:
-        return Check(name, False, str(error))
+        return DoctorCheck(name, False, str(error))
     except Exception as error:  # a broken installation can fail in any way; this is reported, too
-        return Check(name, False, f"{type(error).__name__}: {error}", "install orofacial again, or report this")
+        return DoctorCheck(name, False, f"{type(error).__name__}: {error}", "install orofacial again, or report this")
 
 
-def _check_database(settings: Settings) -> Check:
-    from pipeline.database.connection import describe
+def _check_database(settings: Settings) -> DoctorCheck:
+    from pipeline.database.connection import describe_connection
 
-    status = describe(settings)
+    status = describe_connection(settings)
     if not status.reachable:
-        return Check("database", False, status.error or "not reachable")
+        return DoctorCheck("database", False, status.error or "not reachable")
     version = (status.version or "").split(",")[0].split(" on ")[0]
-    return Check("database", True, f"{status.kind}, {version}, {status.address}, answers in {status.latency_ms:.1f} ms")
+    return DoctorCheck(
+        "database", True, f"{status.kind}, {version}, {status.address}, answers in {status.latency_ms:.1f} ms"
+    )
 
 
-def _check_tables(settings: Settings) -> Check:
+def _check_tables(settings: Settings) -> DoctorCheck:
     """Compare the tables with their definitions."""
-    from pipeline.database.connection import connect
+    from pipeline.database.connection import open_connection
 
-    connection = connect(settings)
-    from schemas.migrations.comparison import differences
+    connection = open_connection(settings)
+    from schemas.migrations.comparison import table_differences
 
-    found = differences(settings.schema_prefix, connection)
+    found = table_differences(settings.schema_prefix, connection)
     if found:
         advice = "restore the database from a backup; a table or job table that is missing is made by the next command"
-        return Check("tables", False, "; ".join(found), advice)
-    return Check("tables", True, "as defined")
+        return DoctorCheck("tables", False, "; ".join(found), advice)
+    return DoctorCheck("tables", True, "as defined")
 
 
-def store_addresses() -> dict[str, str]:
+def doctor_store_addresses() -> dict[str, str]:
     """Where each store lies, as DataJoint is configured now."""
     import datajoint as dj
 
@@ -81,47 +83,49 @@ def store_addresses() -> dict[str, str]:
     }
 
 
-def _check_stores(settings: Settings) -> Check:
+def _check_stores(settings: Settings) -> DoctorCheck:
     """Write, read back and remove a small file in each store."""
     from datajoint.hash_registry import get_store_backend
 
-    from pipeline.database.connection import connect
+    from pipeline.database.connection import open_connection
 
-    connect(settings)
-    for name, address in store_addresses().items():
+    open_connection(settings)
+    for name, address in doctor_store_addresses().items():
         backend = get_store_backend(name)
         path = "orofacial-doctor.txt"
         try:
             backend.put_buffer(b"works", path)
             if backend.get_buffer(path) != b"works":
-                return Check("stores", False, f"{name} ({address}) returns other bytes than were written")
+                return DoctorCheck("stores", False, f"{name} ({address}) returns other bytes than were written")
             backend.remove(path)
         except OSError as error:
             advice = "free space, or mend the permissions of the folder"
-            return Check("stores", False, f"{name} ({address}) cannot be written: {error}", advice)
-    return Check("stores", True, ", ".join(f"{name} {address}" for name, address in store_addresses().items()))
+            return DoctorCheck("stores", False, f"{name} ({address}) cannot be written: {error}", advice)
+    return DoctorCheck(
+        "stores", True, ", ".join(f"{name} {address}" for name, address in doctor_store_addresses().items())
+    )
 
 
-def _check_video(settings: Settings) -> Check:
+def _check_video(settings: Settings) -> DoctorCheck:
     """Write a short video and decode it."""
     import numpy as np
 
-    from compute.video import probe, write_video
+    from compute.video import probe_video, write_video
 
     with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
         path = Path(folder) / "test.mp4"
         write_video(path, (np.full((64, 64), value, np.uint8) for value in range(10)), 30)
-        info = probe(path)
+        info = probe_video(path)
     found = f"wrote and decoded {info.n_frames} frames ({info.codec})"
-    return Check("video", info.n_frames == 10, found, "" if info.n_frames == 10 else "install PyAV again")
+    return DoctorCheck("video", info.n_frames == 10, found, "" if info.n_frames == 10 else "install PyAV again")
 
 
-def _check_estimators(settings: Settings) -> Check:
+def _check_estimators(settings: Settings) -> DoctorCheck:
     """Every estimator that is registered: what it runs on, or what to install."""
-    from compute.estimators import not_installed, registered
+    from compute.estimators import estimators_not_installed, registered_estimators
 
-    found, advice, absent = [], [], not_installed()
-    for name, kind in registered().items():
+    found, advice, absent = [], [], estimators_not_installed()
+    for name, kind in registered_estimators().items():
         if name in absent:
             found.append(absent[name])
             continue
@@ -132,15 +136,15 @@ def _check_estimators(settings: Settings) -> Check:
             advice.append(f"{name} works without a GPU; with one, estimation is much faster")
     if absent:
         advice.append("an estimator is needed only where models are trained, and poses estimated; all else works")
-    return Check("estimator", None if absent else True, "; ".join(found), ". ".join(advice))
+    return DoctorCheck("estimator", None if absent else True, "; ".join(found), ". ".join(advice))
 
 
-def _check_disk(settings: Settings) -> Check:
+def _check_disk(settings: Settings) -> DoctorCheck:
     folder = settings.data_folder
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     found = f"{free / 1024**3:.0f} GB free in {folder}"
     if free < _ENOUGH_FREE_BYTES:
-        return Check("disk", False, found, "free some space: tracks need about 6 MB for 100,000 frames")
-    return Check("disk", True, found)
+        return DoctorCheck("disk", False, found, "free some space: tracks need about 6 MB for 100,000 frames")
+    return DoctorCheck("disk", True, found)

@@ -69,11 +69,11 @@ def connect(data_folder: str | Path | None = None, *, settings: Settings | None 
         settings = load_settings(None if data_folder is None else Path(data_folder))
     from pipeline.database import connection as database
 
-    connection = database.connect(settings, read_only=read_only)
+    connection = database.open_connection(settings, read_only=read_only)
     try:
         _activate(settings, connection)
     except BaseException as error:
-        database.disconnect(f"its tables could not be used ({error})")
+        database.close_connection(f"its tables could not be used ({error})")
         raise
     if _lab is None or _lab.connection is not connection:
         _lab = Lab(settings, connection)
@@ -324,7 +324,7 @@ class Lab:
         Returns
         -------
         dict
-            See `pipeline.why.chain`.
+            See `pipeline.why.why_chain`.
 
         Raises
         ------
@@ -340,24 +340,24 @@ class Lab:
         ('median', ['mouse01', 'mouse02'])
         """
         query = self._query()
-        from pipeline.query.selection import row_name
+        from pipeline.query.selection import selection_row_name
         from pipeline.query.sessions import tracks_of_session
-        from pipeline.why import chain
+        from pipeline.why import why_chain
 
         if not isinstance(track, str):
-            return chain(dict(track), node)
+            return why_chain(dict(track), node)
         rows = tracks_of_session(track, self.settings, **question).rows
         if len(rows) > 1:
-            fits = "; ".join(row_name(row) for row in rows)
+            fits = "; ".join(selection_row_name(row) for row in rows)
             raise query.QueryError(f"{len(rows)} tracks fit: {fits}. Name one of them with camera=... or model=...")
-        return chain(rows[0], node)
+        return why_chain(rows[0], node)
 
     def close(self) -> None:
         """Close the lab; DataJoint's configuration becomes what it was before. Closing twice does nothing."""
         from pipeline.database import connection as database
 
         if self.is_open:
-            database.disconnect()
+            database.close_connection()
 
     def __enter__(self) -> Lab:
         return self

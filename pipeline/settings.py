@@ -45,7 +45,7 @@ def _has_session_fields(pattern: str) -> str:
 StoreFolder = Annotated[Path, AfterValidator(_below_data_folder), Field(validate_default=True)]
 
 
-class WorkerLimits(BaseModel):
+class WorkerSettings(BaseModel):
     """How many workers of one kind `orofacial cluster up` may start, and what Slurm gives each; see `Settings`.
 
     Attributes
@@ -80,7 +80,7 @@ class WorkerLimits(BaseModel):
         return float(int(digits) * 1024 ** (1 + "KMGT".index(unit)) / 1e9)
 
 
-class GPUWorkerLimits(WorkerLimits):
+class GPUWorkerSettings(WorkerSettings):
     """Limits of workers that train and estimate."""
 
     max_workers: Annotated[int, Field(ge=0)] = 1
@@ -123,8 +123,8 @@ class Settings(BaseSettings):
     models_store: StoreFolder = Path("store/models")
     labels_store: StoreFolder = Path("store/labels")
     database_ca: Annotated[Path, AfterValidator(_absolute)] | None = None
-    gpu_workers: GPUWorkerLimits = GPUWorkerLimits()
-    cpu_workers: WorkerLimits = WorkerLimits()
+    gpu_workers: GPUWorkerSettings = GPUWorkerSettings()
+    cpu_workers: WorkerSettings = WorkerSettings()
 
     @classmethod
     def settings_customise_sources(

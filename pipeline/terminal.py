@@ -23,24 +23,24 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 def print_json(value: Any) -> None:
     """Print one JSON object: dates as text, paths as text, NaN as null."""
-    print(json.dumps(plain(value), indent=2, allow_nan=False))
+    print(json.dumps(terminal_text(value), indent=2, allow_nan=False))
 
 
 def print_json_line(value: Any) -> None:
     """Print one JSON object as one line, at once: for commands that go on."""
-    print(json.dumps(plain(value), allow_nan=False), flush=True)
+    print(json.dumps(terminal_text(value), allow_nan=False), flush=True)
 
 
-def plain(value: Any) -> Any:
+def terminal_text(value: Any) -> Any:
     """The value as JSON can hold it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return terminal_text(asdict(value))
     if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): terminal_text(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(item) for item in value]
+        return [terminal_text(item) for item in value]
     if isinstance(value, np.generic):
-        return plain(value.item())
+        return terminal_text(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, (date, Path, Fraction)):
@@ -91,6 +91,6 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def next_step(text: str) -> None:
+def print_next_step(text: str) -> None:
     """Say what comes next."""
     console.print(f"[dim]next:[/] {escape(text)}")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from compute.errors import OrofacialError
-from compute.text import session_name
+from compute.text import session_text
 from compute.tracks import Tracks
-from pipeline.query.selection import row_name
-from schemas.evaluation import ModelEvaluation, first_evaluation
+from pipeline.query.selection import selection_row_name
+from schemas.evaluation import ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames
 from schemas.model import Model, Training, TrainingConfig, TrainingTask
 from schemas.pose import PoseEstimation
@@ -21,7 +21,7 @@ from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
 
 
-def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None = None) -> dict[str, Any]:
+def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None = None) -> dict[str, Any]:
     """Everything that made one track, as JSON can hold it.
 
     Parameters
@@ -48,10 +48,10 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
     """
     key = {name: key[name] for name in FilteredTrack.primary_key}
     if tracks is None:
-        tracks = named_tracks(key, None if node is None else (node,))
+        tracks = why_tracks(key, None if node is None else (node,))
     nodes = tracks.nodes if node is None else (node,)
     result = {
-        "session": session_name(key),
+        "session": session_text(key),
         "camera": key["camera"],
         "nodes": list(nodes),
         "fraction_found": {name: _fraction_found(tracks, name) for name in nodes},
@@ -65,7 +65,7 @@ def chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None
     return {name: _plain(value) for name, value in result.items()}
 
 
-def named_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
+def why_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
     """Read the tracks of one row of `FilteredTrack`; an error names the row, not only the file.
 
     Parameters
@@ -83,7 +83,7 @@ def named_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tra
     try:
         return fetch_tracks(key, nodes)
     except OrofacialError as error:
-        raise type(error)(f"{row_name(key)}: {error}") from error
+        raise type(error)(f"{selection_row_name(key)}: {error}") from error
 
 
 def _fraction_found(tracks: Tracks, node: str) -> float | None:
@@ -144,7 +144,7 @@ def _error(model_id: str, nodes: tuple[str, ...]) -> dict[str, Any] | None:
 
     ``known_unseen`` is false where it is not known whether the model was trained on these frames.
     """
-    evaluation = first_evaluation(model_id)
+    evaluation = first_model_evaluation(model_id)
     if evaluation is None:
         return None
     key = {name: evaluation[name] for name in ModelEvaluation.primary_key}

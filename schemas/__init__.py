@@ -18,9 +18,9 @@ from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
 from schemas import evaluation, labels, metric, model, pose, session, subject, track, worker
-from schemas.making.locks import holding
+from schemas.making.locks import holding_lock
 from schemas.migrations.database import jobs_name, parts
-from schemas.migrations.steps import newest_version
+from schemas.migrations.steps import newest_step
 from schemas.migrations.version import Columns, check_version, read_columns, write_version
 from schemas.stored import codecs
 
@@ -70,11 +70,11 @@ def activate(prefix: str, connection: Any) -> None:
     """
     creates = connection._config.database.create_tables
     # Processes that start together would create the same tables.
-    with holding(connection, f"{prefix} tables") if creates else nullcontext():
+    with holding_lock(connection, f"{prefix} tables") if creates else nullcontext():
         columns = read_columns(connection, names(prefix))
         if check_version(connection, prefix, columns) and creates:
             _activate(worker.schema, f"{prefix}worker", connection, creates)
-            write_version(newest_version())
+            write_version(newest_step())
         for name, schema in by_name(prefix).items():
             _activate(schema, name, connection, creates)
         if creates and not _all_declared(columns):

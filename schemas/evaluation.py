@@ -9,12 +9,12 @@ import datajoint as dj
 import numpy as np
 
 from compute import estimators
-from schemas.labels import LabeledFrames, Skeleton, same_nodes
+from schemas.labels import LabeledFrames, Skeleton, same_skeleton_nodes
 from schemas.making import provenance
 from schemas.making.resources import Resources
 from schemas.model import Model, Training, load_model
 from schemas.session import Video
-from schemas.stored.fetching import local_copy
+from schemas.stored.fetching import fetch_local_copy
 
 schema = dj.Schema()
 
@@ -75,7 +75,9 @@ class ModelEvaluation(dj.Computed):
 
         Only models whose estimator can estimate single images.
         """
-        able = [{"estimator": name} for name, kind in estimators.registered().items() if kind.can_estimate_images]
+        able = [
+            {"estimator": name} for name, kind in estimators.registered_estimators().items() if kind.can_estimate_images
+        ]
         models = (Model & able).proj(
             model_skeleton="skeleton_id", model_camera="camera", model_width_px="width_px", model_height_px="height_px"
         )
@@ -83,7 +85,7 @@ class ModelEvaluation(dj.Computed):
             "image_width_px", "image_height_px", labels_skeleton="skeleton_id", labels_camera="camera"
         )
         return (
-            (models * labels).restrict(same_nodes(), semantic_check=False)
+            (models * labels).restrict(same_skeleton_nodes(), semantic_check=False)
             & "model_camera = labels_camera"
             & "model_width_px is null or model_width_px = image_width_px"
             & "model_height_px is null or model_height_px = image_height_px"
@@ -98,17 +100,17 @@ class ModelEvaluation(dj.Computed):
 
     def make_compute(
         self, key: dict[str, Any], unseen: list[int], n_seen: int, known_unseen: bool
-    ) -> tuple[dict[str, Any], estimators.Evaluation | None, list[dict[str, Any]], dict[str, Any]]:
+    ) -> tuple[dict[str, Any], estimators.EvaluationResult | None, list[dict[str, Any]], dict[str, Any]]:
         """Compare the model's points with the placed points."""
-        from compute.labels import load_package, positions_of
+        from compute.labels import labeled_positions, load_package
 
         row = {"known_unseen": known_unseen, "n_evaluated_frames": len(unseen), "n_seen_frames": n_seen}
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             if not unseen:
                 return row, None, [], record
             nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
-            with local_copy((LabeledFrames & key).fetch1("package")) as package:
-                placed = positions_of(load_package(package))
+            with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
+                placed = labeled_positions(load_package(package))
                 evaluation = load_model(key["model_id"]).evaluate(package, frames=unseen)
             order = [list(evaluation.nodes).index(node) for node in nodes]
             frames = [
@@ -121,7 +123,7 @@ class ModelEvaluation(dj.Computed):
         self,
         key: dict[str, Any],
         row: dict[str, Any],
-        evaluation: estimators.Evaluation | None,
+        evaluation: estimators.EvaluationResult | None,
         frames: list[dict[str, Any]],
         record: dict[str, Any],
     ) -> None:
@@ -137,7 +139,7 @@ class ModelEvaluation(dj.Computed):
         self.Frame.insert([{**key, **frame} for frame in frames])
 
 
-def first_evaluation(model_id: str) -> dict[str, Any] | None:
+def first_model_evaluation(model_id: str) -> dict[str, Any] | None:
     """The evaluation that speaks for a model, as a row of `ModelEvaluation`; None if there is none.
 
     That on the labels it was trained with; for a model trained elsewhere the one on the labels that were imported
@@ -148,7 +150,7 @@ def first_evaluation(model_id: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def score_exponent(model_id: str) -> float | None:
+def evaluated_score_exponent(model_id: str) -> float | None:
     """What labeled frames say of a model's scores, see `compute.filters.score_noise`.
 
     Of the labels that the model was trained with, as far as it has not seen them; for a model trained elsewhere of the
@@ -159,7 +161,7 @@ def score_exponent(model_id: str) -> float | None:
 
 
 def unevaluated_models() -> list[str]:
-    """Models whose `score_exponent` waits for an evaluation; one that failed is not waited for."""
+    """Models whose `evaluated_score_exponent` waits for an evaluation; one that failed is not waited for."""
     waiting = (ModelEvaluation().key_source - ModelEvaluation.proj()).to_dicts()
     if not waiting:
         return []
@@ -193,7 +195,7 @@ def _labels_of_trainings(restriction: dict[str, Any] | None = None) -> dict[str,
     return own
 
 
-def _error_row(error: estimators.NodeError) -> dict[str, Any]:
+def _error_row(error: estimators.NodeEvaluation) -> dict[str, Any]:
     quantiles = {"error_p50_px": error.p50_px, "error_p90_px": error.p90_px, "error_mean_px": error.mean_px}
     return {
         "n_points": error.n,
@@ -252,12 +254,18 @@ class LabeledVideo(dj.Computed):
         self, key: dict[str, Any], video_file: str, named: list[tuple[int, int]]
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Compare the labels' images with the video's frames."""
-        from compute.labels import SAME_IMAGE_GRAY_LEVELS, differences_from_video, images_of, load_package, subset
+        from compute.labels import (
+            SAME_IMAGE_GRAY_LEVELS,
+            labeled_images,
+            labeled_subset,
+            load_package,
+            match_with_video,
+        )
 
-        with provenance.recording() as record:
-            with local_copy((LabeledFrames & key).fetch1("package")) as package:
-                images = images_of(subset(load_package(package), [index for index, _ in named]))
-            differences = differences_from_video(images, [frame_index for _, frame_index in named], video_file)
+        with provenance.recording_provenance() as record:
+            with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
+                images = labeled_images(labeled_subset(load_package(package), [index for index, _ in named]))
+            differences = match_with_video(images, [frame_index for _, frame_index in named], video_file)
             frames = [
                 {
                     "labeled_frame_index": index,

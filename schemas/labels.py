@@ -77,7 +77,7 @@ class LabeledFrames(dj.Manual):
         """
 
 
-def same_nodes() -> dj.expression.QueryExpression:
+def same_skeleton_nodes() -> dj.expression.QueryExpression:
     """Pairs of skeletons with the same node names, whatever their order and edges.
 
     Columns ``model_skeleton`` and ``labels_skeleton``; each skeleton is also paired with itself.

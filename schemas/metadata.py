@@ -70,7 +70,7 @@ class MetadataColumn:
     @property
     def python_type(self) -> type:
         """Type of its values in Python."""
-        return python_type(self.datatype)
+        return metadata_python_type(self.datatype)
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -107,22 +107,22 @@ class MetadataColumn:
         return f"{self.name}={default} : {self.datatype}" + (f"  # {self.comment}" if self.comment else "")
 
 
-def definition(metadata: Iterable[MetadataColumn]) -> str:
+def metadata_definition(metadata: Iterable[MetadataColumn]) -> str:
     """The lines of these columns in a table's definition."""
     return "\n    ".join(column.definition for column in metadata)
 
 
-def complete(metadata: Iterable[MetadataColumn], said: dict[str, Any]) -> dict[str, Any]:
+def complete_metadata(metadata: Iterable[MetadataColumn], said: dict[str, Any]) -> dict[str, Any]:
     """A value of each of these columns: what was said, else that nothing is known."""
     return {column.name: said.get(column.name, column.unknown) for column in metadata}
 
 
-def known(metadata: Iterable[MetadataColumn], row: dict[str, Any]) -> dict[str, Any]:
+def known_metadata(metadata: Iterable[MetadataColumn], row: dict[str, Any]) -> dict[str, Any]:
     """The values of these columns in a row, without those that are not known."""
     return {column.name: row[column.name] for column in metadata if row.get(column.name) not in (None, column.unknown)}
 
 
-def python_type(datajoint_type: str) -> type:
+def metadata_python_type(datajoint_type: str) -> type:
     """Python's type of the values of a column.
 
     Raises
@@ -133,12 +133,12 @@ def python_type(datajoint_type: str) -> type:
     return _PYTHON[datajoint_type.partition("(")[0]]
 
 
-def arrow_type(datajoint_type: str) -> str:
+def metadata_arrow_type(datajoint_type: str) -> str:
     """Arrow's type, as `pyarrow.type_for_alias` takes it, of a column.
 
     Examples
     --------
-    >>> arrow_type("varchar(64)"), arrow_type("float64"), arrow_type("int32")
+    >>> metadata_arrow_type("varchar(64)"), metadata_arrow_type("float64"), metadata_arrow_type("int32")
     ('string', 'double', 'int64')
     """
-    return _ARROW[python_type(datajoint_type)]
+    return _ARROW[metadata_python_type(datajoint_type)]

@@ -9,7 +9,7 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from compute.measures.distances import distance_px, summarize
+from compute.measures.distances import distance_px, summarize_distances
 from compute.measures.label_errors import label_error_px
 from compute.tracks import Tracks
 from schemas.evaluation import LabeledVideo, ModelEvaluation
@@ -66,10 +66,10 @@ class DistanceMetrics(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the two nodes, measure, insert."""
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             tracks = fetch_tracks(key, (key["node_a"], key["node_b"]))
             px_per_mm = (Video & key).fetch1("px_per_mm")
-            summary = summarize(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
+            summary = summarize_distances(distance_px(tracks, key["node_a"], key["node_b"]), px_per_mm=px_per_mm)
         self.insert1({**key, **asdict(summary), "distance_provenance": record})
 
 
@@ -97,18 +97,18 @@ class FilterComparison(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks of both sides, compare, insert."""
-        from compute.comparison.filter_effect import pair_movement_kept, true_distance
+        from compute.comparison.filter_effect import filter_effect_on_distance, filter_effect_on_movement
         from compute.measures.movement import NOTHING_MOVES
 
         nodes = (key["node_a"], key["node_b"])
         pair = (NodePair & key).fetch1()
         real, kept, length_px = None, NOTHING_MOVES, None
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             filtered = fetch_tracks(key, nodes)
             if filtered.sd is not None:
-                real = true_distance(estimated_tracks(key, nodes), filtered, *nodes)
+                real = filter_effect_on_distance(estimated_tracks(key, nodes), filtered, *nodes)
             if pair["pair_kind"] == "moving":
-                kept = pair_movement_kept(_despiked(key), filtered, *nodes, band_hz=_band(pair))
+                kept = filter_effect_on_movement(_despiked(key), filtered, *nodes, band_hz=_band(pair))
             if pair["length_mm"] is not None:
                 px_per_mm = (Video & key).fetch1("px_per_mm")
                 length_px = None if px_per_mm is None else pair["length_mm"] * px_per_mm
@@ -173,7 +173,7 @@ class LabelError(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the placed points of this video and the tracks, measure, insert."""
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             matched = LabeledVideo.Frame.proj("is_matched") * LabeledFrames.Source.proj("frame_index") & "is_matched"
             frames = (ModelEvaluation.Frame.proj("placed_px") * matched & key).to_dicts(order_by="labeled_frame_index")
             nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()

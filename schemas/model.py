@@ -18,7 +18,7 @@ from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
-from schemas.stored.fetching import local_copy
+from schemas.stored.fetching import fetch_local_copy
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse  # noqa: F401
 
@@ -100,7 +100,7 @@ class DeployedModel(dj.Manual):
     """
 
 
-def hash_bundle(folder: Path) -> str:
+def hash_model(folder: Path) -> str:
     """Hash of the names and contents of a bundle's files: the id of its model."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -147,10 +147,10 @@ def insert_model(
     trained_on : TrainedOn
         Mice and frames in its training set.
     """
-    model_id = hash_bundle(bundle)
+    model_id = hash_model(bundle)
     if Model & {"model_id": model_id}:
         return model_id
-    info = estimators.by_name(estimator).read_bundle(bundle)
+    info = estimators.registered_estimator(estimator).read_bundle(bundle)
     row = {
         "model_id": model_id,
         "camera": camera,
@@ -185,15 +185,15 @@ def load_model(model_id: str) -> estimators.Estimator:
     """
     if model_id not in _loaded:
         reference, name = (Model & {"model_id": model_id}).fetch1("bundle", "estimator")
-        with local_copy(reference) as folder:
-            found = hash_bundle(folder)
+        with fetch_local_copy(reference) as folder:
+            found = hash_model(folder)
             if found != model_id:
                 raise ModelError(
                     f"model {model_id}: its files in the store ({folder}) now have the hash {found}; they were altered"
                     " or damaged. Restore them from a backup, or remove the model"
                 )
             _loaded.clear()
-            _loaded[model_id] = estimators.by_name(name).load(folder)
+            _loaded[model_id] = estimators.registered_estimator(name).load(folder)
     return _loaded[model_id]
 
 
@@ -216,27 +216,27 @@ class Training(dj.Computed):
         """Fetch how to train, and on which frames."""
         estimator, parameters = (TrainingConfig & key).fetch1("estimator", "training_parameters")
         task = (TrainingTask & key).fetch1()
-        chosen = split_labels(task["labels_id"], task["split_by"], task["fraction_held_out"], task["seed"])
+        chosen = split_for_training(task["labels_id"], task["split_by"], task["fraction_held_out"], task["seed"])
         return estimator, parameters, chosen
 
     def make_compute(
         self, key: dict[str, Any], estimator: str, parameters: dict[str, Any], chosen: TrainingSplit
     ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], TrainedOn, float, dict[str, Any]]:
         """Train on the frames that are not held out."""
-        from compute.labels import load_package, save_package, subset
+        from compute.labels import labeled_subset, load_package, save_package
 
         folder = tempfile.TemporaryDirectory(prefix="orofacial-")  # removed with the last reference to it
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             started = time.monotonic()
             package = Path(folder.name) / "training.pkg.slp"
-            with local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
-                save_package(subset(load_package(labels_path), chosen.training), package)
-            trained = estimators.by_name(estimator).train(
+            with fetch_local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
+                save_package(labeled_subset(load_package(labels_path), chosen.training), package)
+            trained = estimators.registered_estimator(estimator).train(
                 package,
                 parameters,
                 seed=key["seed"],
                 bundle_folder=Path(folder.name) / "bundle",
-                progress=progress.report,
+                progress=progress.report_progress,
             )
             duration_s = time.monotonic() - started
         history = [{name: _null_if_nan(value) for name, value in asdict(epoch).items()} for epoch in trained.history]
@@ -283,7 +283,7 @@ class TrainingSplit:
     trained_on: TrainedOn
 
 
-def split_labels(labels_id: str, split_by: str, fraction_held_out: float, seed: int) -> TrainingSplit:
+def split_for_training(labels_id: str, split_by: str, fraction_held_out: float, seed: int) -> TrainingSplit:
     """Split labeled frames into those to train on and those held out, always the same for one seed.
 
     Parameters
@@ -302,7 +302,7 @@ def split_labels(labels_id: str, split_by: str, fraction_held_out: float, seed: 
     LabelsError
         If there are fewer than two frames or mice, or a frame of no known mouse is to be split by mouse.
     """
-    from compute.labels import split_indices
+    from compute.labels import split_labeled_indices
 
     sources = (LabeledFrames.Source & {"labels_id": labels_id}).to_dicts(order_by="labeled_frame_index")
     mice = {row["mouse_id"] for row in sources}
@@ -314,7 +314,7 @@ def split_labels(labels_id: str, split_by: str, fraction_held_out: float, seed: 
             " mouse; that takes two mice or more and the mouse of every frame. Split by frame, or label other mice too"
         )
     groups = [row["image_hash" if split_by == "frame" else "mouse_id"] for row in sources]
-    training, held_out = split_indices(groups, fraction_held_out, seed)
+    training, held_out = split_labeled_indices(groups, fraction_held_out, seed)
     used = [sources[index] for index in training]
     trained_on = TrainedOn(
         mice=frozenset(row["mouse_id"] for row in used if row["mouse_id"] is not None),

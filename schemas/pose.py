@@ -59,7 +59,7 @@ class PoseEstimation(dj.Computed):
 
         A model that reads a further file for each video has those videos whose file is known.
         """
-        return (Video.proj() * DeployedModel.proj()) & [dj.Not(reading_models().proj()), PoseFile.proj()]
+        return (Video.proj() * DeployedModel.proj()) & [dj.Not(models_with_pose_files().proj()), PoseFile.proj()]
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, int, int, int, dict[str, str]]:
         """Fetch where the video lies, its size, and the further file that the model reads (empty: none)."""
@@ -84,7 +84,7 @@ class PoseEstimation(dj.Computed):
                 " or record with the size that the model knows"
             )
         times = Video.frame_times((Video & key).fetch1())
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             started = time.monotonic()
             estimator = load_model(key["model_id"])
             tracks = _estimate(estimator, video_file, times, pose_file)
@@ -105,9 +105,9 @@ class PoseEstimation(dj.Computed):
             self.insert1({**row, "estimation_provenance": record})
 
 
-def reading_models() -> dj.expression.QueryExpression:
+def models_with_pose_files() -> dj.expression.QueryExpression:
     """Models that need a further file for each video."""
-    kinds = [{"estimator": name} for name, kind in estimators.registered().items() if kind.reads_input_file]
+    kinds = [{"estimator": name} for name, kind in estimators.registered_estimators().items() if kind.reads_input_file]
     return Model & kinds
 
 
@@ -116,12 +116,12 @@ def _estimate(
 ) -> Tracks:
     """Estimate from the video, and from the further file while it is the one that was found."""
     if not pose_file:
-        return estimator.estimate(video_file, time=times, progress=progress.report)
-    from compute.video import content_hash
+        return estimator.estimate(video_file, time=times, progress=progress.report_progress)
+    from compute.video import video_content_hash
 
     path, expected = pose_file["pose_file"], pose_file["pose_file_hash"]
-    _check_hash(path, content_hash(path) if Path(path).is_file() else "none, it is gone", expected)
-    tracks = estimator.estimate(video_file, time=times, input_file=path, progress=progress.report)
+    _check_hash(path, video_content_hash(path) if Path(path).is_file() else "none, it is gone", expected)
+    tracks = estimator.estimate(video_file, time=times, input_file=path, progress=progress.report_progress)
     _check_hash(path, tracks.attributes["input_file_hash"], expected)  # what was read, should it have changed meanwhile
     return tracks
 

@@ -8,7 +8,7 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.metadata import MetadataColumn, definition
+from schemas.metadata import MetadataColumn, metadata_definition
 from schemas.subject import Mouse
 
 schema = dj.Schema()
@@ -46,7 +46,7 @@ class Session(dj.Manual):
     session_date : date
     session_number : int16  # counts the sessions of a day
     ---
-    {definition(metadata)}
+    {metadata_definition(metadata)}
     session_folder : varchar(1000)  # where the videos lie
     ingested_at=CURRENT_TIMESTAMP : datetime
     """
@@ -71,7 +71,7 @@ class Video(dj.Manual):
     fps_denominator : int32
     width_px : int32
     height_px : int32
-    {definition(metadata)}
+    {metadata_definition(metadata)}
     timestamps=null : <array@tracks>  # (s) time of each frame by the camera's clock; null: frame_index / fps
     unique index (content_hash)
     """

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import datajoint as dj
 
-from schemas.metadata import MetadataColumn, definition
+from schemas.metadata import MetadataColumn, metadata_definition
 
 schema = dj.Schema()
 
@@ -23,5 +23,5 @@ class Mouse(dj.Manual):
     definition = f"""
     mouse_id : varchar(64)
     ---
-    {definition(metadata)}
+    {metadata_definition(metadata)}
     """

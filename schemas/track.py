@@ -15,12 +15,12 @@ from compute.filters import (
     apply_filter,
     check_parameters,
     default_parameters,
-    registered,
-    version_of,
+    registered_filters,
+    registered_version,
 )
 from compute.measures.quality import track_quality
 from compute.tracks import Tracks
-from schemas.evaluation import score_exponent, unevaluated_models
+from schemas.evaluation import evaluated_score_exponent, unevaluated_models
 from schemas.making import provenance
 from schemas.making.resources import Resources
 from schemas.pose import PoseEstimation
@@ -51,7 +51,9 @@ class FilterMethod(dj.Lookup):
         spared.
         """
         first = {
-            method: (name, changed) for name, one in registered().items() for method, changed in one.methods.items()
+            method: (name, changed)
+            for name, one in registered_filters().items()
+            for method, changed in one.methods.items()
         }
         if self.is_declared and set(first) <= set(self.to_arrays("filter_method")):
             return []
@@ -82,13 +84,13 @@ def filter_row(filter_method: str, filter_name: str, changed: Mapping[str, Any])
         "filter_method": filter_method,
         "filter_name": filter_name,
         "filter_parameters": parameters,
-        "filter_version": version_of(filter_name, parameters),
+        "filter_version": registered_version(filter_name, parameters),
     }
 
 
-def is_current(row: Mapping[str, Any]) -> bool:
+def is_current_filter(row: Mapping[str, Any]) -> bool:
     """Whether a row of `FilterMethod` is of the version that the code has: only such a row makes new tracks."""
-    return bool(row["filter_version"] == version_of(row["filter_name"], row["filter_parameters"]))
+    return bool(row["filter_version"] == registered_version(row["filter_name"], row["filter_parameters"]))
 
 
 @schema
@@ -123,7 +125,7 @@ class TrackQuality(dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks, measure, insert."""
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             tracks = (PoseEstimation & key).fetch1("tracks").tracks()
             width_px, height_px = (Video & key).fetch1("width_px", "height_px")
             qualities = track_quality(tracks, width_px=width_px, height_px=height_px)
@@ -154,7 +156,9 @@ class FilteredTrack(dj.Computed):
         `orofacial status` says so. A row of an older version of its filter makes no new tracks; those it made stay.
         """
         waiting = [{"model_id": model_id} for model_id in unevaluated_models()]
-        older = [{"filter_method": row["filter_method"]} for row in FilterMethod.to_dicts() if not is_current(row)]
+        older = [
+            {"filter_method": row["filter_method"]} for row in FilterMethod.to_dicts() if not is_current_filter(row)
+        ]
         return (PoseEstimation.proj() - waiting) * (FilterMethod - older).proj()
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -166,12 +170,12 @@ class FilteredTrack(dj.Computed):
             If the row is of another version of the filter: a job that was queued before the code changed.
         """
         row = (FilterMethod & key).fetch1()
-        if not is_current(row):
+        if not is_current_filter(row):
             raise FilterError(
                 f"filter method {row['filter_method']} is of version {row['filter_version']} of filter"
                 f" {row['filter_name']}, this orofacial has version"
-                f" {version_of(row['filter_name'], row['filter_parameters'])}; add a method of that version with"
-                " 'orofacial filter add'"
+                f" {registered_version(row['filter_name'], row['filter_parameters'])}; add a method of that"
+                " version with 'orofacial filter add'"
             )
         return row["filter_name"], row["filter_parameters"]
 
@@ -179,7 +183,7 @@ class FilteredTrack(dj.Computed):
         self, key: dict[str, Any], filter_name: str, filter_parameters: dict[str, Any]
     ) -> tuple[Tracks | None, dict[str, Any]]:
         """Filter the tracks."""
-        with provenance.recording() as record:
+        with provenance.recording_provenance() as record:
             tracks = None
             if filter_name != "raw":
                 tracks = apply_filter(estimated_tracks(key), filter_name, filter_parameters)
@@ -202,7 +206,7 @@ def estimated_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) ->
         Read only these nodes.
     """
     tracks: Tracks = (PoseEstimation & key).fetch1("tracks").tracks(nodes)
-    exponent = score_exponent(key["model_id"])
+    exponent = evaluated_score_exponent(key["model_id"])
     if exponent is None:
         return tracks
     return replace(tracks, attributes={**tracks.attributes, SCORE_EXPONENT_ATTRIBUTE: exponent})

@@ -73,6 +73,6 @@ def worker_lock_name(table: str, owner: tuple[str, int, int]) -> str:
     return f"{table} {owner}"
 
 
-def job_hash(key: dict[str, Any]) -> str:
+def crashed_job_hash(key: dict[str, Any]) -> str:
     """Name of a job in `Crash`."""
     return hashlib.md5(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()

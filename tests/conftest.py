@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from compute.tracks import Tracks
 from compute.video import write_video
-from pipeline.database.connection import disconnect
+from pipeline.database.connection import close_connection
 from pipeline.lab import connect
 from pipeline.settings import Settings
-from schemas.making.provenance import recording
+from schemas.making.provenance import recording_provenance
 
 # No test is timed: a shared machine is slow at times. Property tests try the same examples at every run; `make fuzz`
 # tries new ones, those that failed before first. An example once found becomes an explicit one of its test.
@@ -50,7 +50,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("here"))  # away from anybody's datajoint.json
     yield tmp_path_factory.mktemp("data")
-    disconnect()
+    close_connection()
     os.chdir(before)
 
 
@@ -109,7 +109,7 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     The side camera of mouse01 has irregular timestamps; nothing is known about mouse03 but its name.
     """
     from ingest.pairs import add_node_pair
-    from ingest.sessions import ingest
+    from ingest.sessions import ingest_sessions
     from pipeline.work.populate import populate
 
     folder = tmp_path_factory.mktemp("small_lab")
@@ -126,7 +126,7 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
             f'[mouse]\nsex = "{sex}"\ndate_of_birth = 2026-01-01\ngenotype = "wild type"\n'
             "[px_per_mm]\nside = 10.0\nlower = 10.0\n"
         )
-    assert {outcome.status for outcome in ingest(raw_folder, stable_after_s=0)} == {"ingested"}
+    assert {outcome.status for outcome in ingest_sessions(raw_folder, stable_after_s=0)} == {"ingested"}
     model_ids = {camera: insert_small_model(camera, folder) for camera in ("side", "lower")}
     insert_small_poses(model_ids)
     add_node_pair("left_snout_tip", "right_snout_tip", kind="rigid")
@@ -163,7 +163,7 @@ def write_small_session(folder: Path, seed: int) -> None:
 
 def insert_small_model(camera: str, folder: Path) -> str:
     """Insert labels, a finished training with its evaluation, and the deployed model that came out of it."""
-    from compute.labels import Source, write_package
+    from compute.labels import LabeledFrameSource, write_package
     from compute.simulated_mouse.anatomy import EDGES, NODES
     from ingest.labels import import_labels
     from ingest.models import deploy
@@ -172,7 +172,7 @@ def insert_small_model(camera: str, folder: Path) -> str:
     package = folder / f"{camera}.pkg.slp"
     images = np.stack(list(blob_frames(4, seed=len(camera))))
     positions = np.random.default_rng(len(camera)).uniform(5, 40, (4, len(NODES), 2))
-    sources = [Source(f"raw/mouse0{1 + index % 2}/2026-03-02_1/{camera}.mp4", index) for index in range(4)]
+    sources = [LabeledFrameSource(f"raw/mouse0{1 + index % 2}/2026-03-02_1/{camera}.mp4", index) for index in range(4)]
     write_package(package, images, positions, NODES, EDGES, sources)
     labels = import_labels(package, camera=camera)
     bundle = folder / f"bundle_{camera}"
@@ -182,7 +182,7 @@ def insert_small_model(camera: str, folder: Path) -> str:
     config = {"training_config": "small", "estimator": "sleap", "training_parameters": {"epochs": 2}}
     model.TrainingConfig.insert1(config, skip_duplicates=True)
     model.TrainingTask.insert1(key)
-    model_id = model.hash_bundle(bundle)
+    model_id = model.hash_model(bundle)
     skeleton_id = (model.LabeledFrames & {"labels_id": labels.labels_id}).fetch1("skeleton_id")
     row = {"model_id": model_id, "camera": camera, "skeleton_id": skeleton_id, "estimator": "sleap"}
     row |= {"training_mice_known": True, "training_frames_known": True}
@@ -190,7 +190,7 @@ def insert_small_model(camera: str, folder: Path) -> str:
     hashes = (model.LabeledFrames.Source & key).to_arrays("image_hash", order_by="labeled_frame_index")
     model.Model.Frame.insert([{"model_id": model_id, "image_hash": image_hash} for image_hash in hashes[:3]])
     model.Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in ("mouse01", "mouse02")])
-    with recording() as record:
+    with recording_provenance() as record:
         made = {**key, "model_id": model_id, "training_history": [], "training_duration_s": 1.0}
     model.Training.insert1({**made, "training_provenance": record}, allow_direct_insert=True)
     errors = {"error_p50_px": 1.5, "error_p90_px": 3.0, "error_mean_px": 2.0}
@@ -214,7 +214,7 @@ def insert_small_poses(model_ids: dict[str, str]) -> None:
     for key in keys:
         time = Video.frame_times((Video & key).fetch1())
         tracks = small_tracks(time, key["camera"], int(key["mouse_id"][-1]))
-        with recording() as record:
+        with recording_provenance() as record:
             made = {
                 **key,
                 "model_id": model_ids[key["camera"]],

@@ -113,14 +113,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 def test_a_copied_lab_is_asked_exported_and_plotted_outside_the_checkout(
     installed: Callable[..., subprocess.CompletedProcess[str]], small_lab: Any, tmp_path: Path
 ) -> None:
-    from pipeline.database.connection import connect, disconnect
+    from pipeline.database.connection import close_connection, open_connection
 
     settings = small_lab.settings
-    disconnect()
+    close_connection()
     try:
         subprocess.run(["cp", "-a", settings.data_folder, tmp_path / "lab"], check=True)  # with owners: PostgreSQL's
     finally:
-        connect(settings)
+        open_connection(settings)
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(parent.stat().st_mode | 0o011)  # root's PostgreSQL runs as another user
     where = installed("python", "-c", "import pipeline; print(pipeline.__file__)").stdout

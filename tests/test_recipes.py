@@ -18,7 +18,7 @@ import compute.filters
 import compute.formats
 import compute.measures
 import schemas
-from compute.filters import registered
+from compute.filters import registered_filters
 from compute.formats import FORMATS
 from pipeline.cli import COMMANDS
 from pipeline.query.question import Question
@@ -130,22 +130,22 @@ def test_metadata_have_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("column", METADATA, ids=lambda column: str(column.name))
 def test_metadata_are_documented(column: Any) -> None:
-    from ingest.session_files import places, places_table
+    from ingest.session_files import session_file_places, session_file_table
 
     assert column.text
-    assert column in places().values()
-    assert f"`{column.name}`" in places_table()
+    assert column in session_file_places().values()
+    assert f"`{column.name}`" in session_file_table()
     for page in ("conf.py", "own_data.md"):  # the first puts the table into the second
         assert "<!-- everything that session.toml may say -->" in (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("column", METADATA, ids=lambda column: str(column.name))
 def test_metadata_are_columns_of_queries(column: Any) -> None:
-    from pipeline.query.columns import DETAILS, MANIFEST, schema
+    from pipeline.query.columns import DETAILS, MANIFEST, columns_schema
     from pipeline.query.question import TEXTS
 
     assert column.name in DETAILS
-    assert column.name in schema(MANIFEST).names
+    assert column.name in columns_schema(MANIFEST).names
     assert (column.name in TEXTS) == column.is_text
 
 
@@ -192,11 +192,11 @@ def filters() -> list[str]:
 
 @pytest.mark.parametrize("name", filters())
 def test_every_filter_is_registered_and_has_a_test(name: str) -> None:
-    assert name in registered()
+    assert name in registered_filters()
     assert re.search(rf"\b{name}\b", TESTS)
 
 
-@pytest.mark.parametrize("name", [name for name, one in registered().items() if one.in_every_lab])
+@pytest.mark.parametrize("name", [name for name, one in registered_filters().items() if one.in_every_lab])
 def test_every_filter_of_every_lab_is_documented(name: str) -> None:
     assert f"| `{name}` |" in (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
 
@@ -204,7 +204,7 @@ def test_every_filter_of_every_lab_is_documented(name: str) -> None:
 def test_every_estimator_is_registered_and_has_a_test() -> None:
     beside = {"protocol", "registry", "bundle_info", "training_results", "model_errors"}
     for name in {found.name.rpartition(".")[2] for found in modules_of(compute.estimators)} - beside:
-        assert name in compute.estimators.registered(), f"{name} offers no ESTIMATOR of its name"
+        assert name in compute.estimators.registered_estimators(), f"{name} offers no ESTIMATOR of its name"
         path = ROOT / "tests" / "compute" / "estimators" / f"test_{name}.py"
         assert path.exists() and "def test_" in path.read_text(encoding="utf-8"), f"{path} has no test"
 

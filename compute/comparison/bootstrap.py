@@ -14,7 +14,7 @@ CONFIDENCE_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Interval:
+class BootstrapInterval:
     """A value with its 95 % confidence interval.
 
     Parameters
@@ -30,10 +30,10 @@ class Interval:
     high: float | None
 
 
-NOTHING = Interval(None, None, None)
+NOTHING = BootstrapInterval(None, None, None)
 
 
-def mean_over_mice(values: Sequence[float]) -> Interval:
+def bootstrap_mean_over_mice(values: Sequence[float]) -> BootstrapInterval:
     """Mean of one value a mouse, with the percentile interval of a bootstrap over mice (Efron and Tibshirani 1993).
 
     With few mice the interval is too short: with two, it cannot exceed their range.
@@ -44,15 +44,15 @@ def mean_over_mice(values: Sequence[float]) -> Interval:
 
     Examples
     --------
-    >>> mean_over_mice([2.0, 4.0])
+    >>> bootstrap_mean_over_mice([2.0, 4.0])
     Interval(value=3.0, low=2.0, high=4.0)
-    >>> mean_over_mice([2.0])
+    >>> bootstrap_mean_over_mice([2.0])
     Interval(value=2.0, low=None, high=None)
     """
     return _interval((values,), lambda one, axis=-1: one.mean(axis=axis))
 
 
-def ratio_of_means(above: Sequence[float], below: Sequence[float]) -> Interval:
+def bootstrap_ratio_of_means(above: Sequence[float], below: Sequence[float]) -> BootstrapInterval:
     """Ratio of the means of two groups of mice, each resampled independently.
 
     Parameters
@@ -62,7 +62,7 @@ def ratio_of_means(above: Sequence[float], below: Sequence[float]) -> Interval:
 
     Examples
     --------
-    >>> ratio_of_means([2.0, 4.0], [1.0, 1.0])
+    >>> bootstrap_ratio_of_means([2.0, 4.0], [1.0, 1.0])
     Interval(value=3.0, low=2.0, high=4.0)
     """
     if not len(below) or not np.mean(below):
@@ -70,15 +70,15 @@ def ratio_of_means(above: Sequence[float], below: Sequence[float]) -> Interval:
     return _interval((above, below), lambda one, other, axis=-1: one.mean(axis=axis) / other.mean(axis=axis))
 
 
-def _interval(groups: tuple[Sequence[float], ...], statistic: Callable[..., Any]) -> Interval:
+def _interval(groups: tuple[Sequence[float], ...], statistic: Callable[..., Any]) -> BootstrapInterval:
     arrays = tuple(np.asarray(group, np.float64) for group in groups)
     if not all(array.size for array in arrays):
         return NOTHING
     value = float(statistic(*arrays))
     if any(array.size < 2 for array in arrays):
-        return Interval(value, None, None)
+        return BootstrapInterval(value, None, None)
     if all(np.ptp(array) == 0 for array in arrays):
-        return Interval(value, value, value)
+        return BootstrapInterval(value, value, value)
     low, high = stats.bootstrap(
         arrays,
         statistic,
@@ -88,4 +88,4 @@ def _interval(groups: tuple[Sequence[float], ...], statistic: Callable[..., Any]
         vectorized=True,
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return Interval(value, float(low), float(high))
+    return BootstrapInterval(value, float(low), float(high))

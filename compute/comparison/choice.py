@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import FilterError
-from compute.filters import apply_filter, default_parameters, registered
-from compute.filters.gate import gated, without
+from compute.filters import apply_filter, default_parameters, registered_filters
+from compute.filters.gate import gate_out, gated
 from compute.tracks import Tracks
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ CRITERION = (
 _LINES = ("interpolate", {"minimum_score": None})
 CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
     _LINES,
-    *((name, dict(parameters)) for name, one in registered().items() for parameters in one.candidates),
+    *((name, dict(parameters)) for name, one in registered_filters().items() for parameters in one.candidates),
 )
 """Candidate filters and parameters, all on gated points. The first is the reference."""
 
@@ -34,7 +34,7 @@ _MINIMUM_POINTS = 30
 
 
 @dataclass(frozen=True)
-class NodeChoice:
+class FilterChoice:
     """The filter chosen for one node.
 
     Parameters
@@ -63,7 +63,7 @@ class NodeChoice:
     kalman_px: float
 
 
-def choose(videos: Iterable[Tracks]) -> list[NodeChoice]:
+def filter_choices(videos: Iterable[Tracks]) -> list[FilterChoice]:
     """For each node the candidate with the smallest error at hidden points.
 
     The middle four minutes of a video (all of a shorter one) are cut into blocks of 10 s, or six where it is short.
@@ -90,7 +90,7 @@ def choose(videos: Iterable[Tracks]) -> list[NodeChoice]:
     for tracks in videos:
         good = gated(_middle(tracks))
         even = _even_blocks(good.time)
-        parts = [prediction_error_px(without(good, good.found & ~part[:, None])) for part in (even, ~even)]
+        parts = [filter_choice_error_px(gate_out(good, good.found & ~part[:, None])) for part in (even, ~even)]
         for index, node in enumerate(tracks.nodes):
             found = np.stack([part[:, index] for part in parts])
             if np.isfinite(found).all() and (found > 0).all():
@@ -102,12 +102,12 @@ def choose(videos: Iterable[Tracks]) -> list[NodeChoice]:
     return [_best(node, np.stack(found)) for node, found in errors.items()]
 
 
-def filters_of(choices: Iterable[NodeChoice]) -> dict[str, Mapping[str, Any]]:
+def chosen_node_filters(choices: Iterable[FilterChoice]) -> dict[str, Mapping[str, Any]]:
     """The choices as `compute.filters.per_node` takes them."""
     return {choice.node: {"filter": choice.filter, "parameters": choice.parameters} for choice in choices}
 
 
-def prediction_error_px(tracks: Tracks) -> Array:
+def filter_choice_error_px(tracks: Tracks) -> Array:
     """Error of each candidate at points that it did not see.
 
     Parameters
@@ -126,7 +126,7 @@ def prediction_error_px(tracks: Tracks) -> Array:
     count = np.zeros(len(tracks.nodes), np.int64)
     for _ in range(_ROUNDS):
         hidden = tracks.found & (rng.random(tracks.found.shape) < _HIDDEN)
-        rest = without(tracks, hidden)
+        rest = gate_out(tracks, hidden)
         squared = np.stack(
             [
                 ((apply_filter(rest, name, parameters).position - tracks.position).astype(np.float64) ** 2).sum(-1)
@@ -159,7 +159,7 @@ def _even_blocks(time: Array) -> Array:
     return np.asarray(((time - time[0]) // block_s) % 2 == 0)
 
 
-def _best(node: str, errors: Array) -> NodeChoice:
+def _best(node: str, errors: Array) -> FilterChoice:
     """The best candidate of one node, from errors of shape (video, part, candidate)."""
     relative = np.log(errors / errors[:, :, :1]).mean(axis=0)
     best = int(np.argmin(relative[0]))
@@ -171,7 +171,7 @@ def _best(node: str, errors: Array) -> NodeChoice:
     kalman = CANDIDATES.index(
         ("kalman", {"minimum_bandwidth_hz": default_parameters("kalman")["minimum_bandwidth_hz"]})
     )
-    return NodeChoice(
+    return FilterChoice(
         node=node,
         filter=name,
         parameters=whole,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.filters.result import frame_interval_s
-from compute.measures.distances import distance_px, variance_without_noise_px2
+from compute.measures.distances import distance_px, distance_variance_px2
 from compute.measures.movement import MovementKept, movement_kept
 from compute.tracks import Tracks
 
 
 @dataclass(frozen=True)
-class TrueDistance:
+class FilterEffectOnDistance:
     """Mean and variance of a pair's real distance, corrected for noise.
 
     Parameters
@@ -28,10 +28,10 @@ class TrueDistance:
     variance_px2: float
 
 
-def true_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> TrueDistance | None:
+def filter_effect_on_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> FilterEffectOnDistance | None:
     """Mean and variance of the real distance of two nodes, corrected by the posterior variance.
 
-    The variance is `variance_without_noise_px2`. (The law of total variance, which adds the posterior
+    The variance is `distance_variance_px2`. (The law of total variance, which adds the posterior
     variance to that of the filtered distance, is not used: it needs a model that fits, and each node
     smoothed by itself does not fit a distance that hardly changes while the head moves.)
 
@@ -49,13 +49,13 @@ def true_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> Tr
     TrueDistance or None
         None for a filter without ``sd``, or where it used both points in fewer than two frames.
     """
-    variance_px2 = variance_without_noise_px2(raw, filtered, node_a, node_b)
+    variance_px2 = distance_variance_px2(raw, filtered, node_a, node_b)
     if variance_px2 is None:
         return None
-    return TrueDistance(float(np.nanmean(distance_px(filtered, node_a, node_b))), variance_px2)
+    return FilterEffectOnDistance(float(np.nanmean(distance_px(filtered, node_a, node_b))), variance_px2)
 
 
-def pair_movement_kept(
+def filter_effect_on_movement(
     despiked: Tracks, filtered: Tracks, node_a: str, node_b: str, *, band_hz: tuple[float, float] | None = None
 ) -> MovementKept:
     """How much of the movement of a pair's distance a filter keeps.

@@ -1,26 +1,33 @@
 """Pose estimators, each in one module or package behind one contract, see `compute.estimators.protocol`."""
 
-from compute.estimators.bundle_info import BundleInfo, TrainingFrame
-from compute.estimators.model_errors import Evaluation, NodeError
+from compute.estimators.bundle_info import BundleInfo, BundleTrainingFrame
+from compute.estimators.model_errors import EvaluationResult, NodeEvaluation
 from compute.estimators.protocol import Device, Estimator, EstimatorKind, Progress
-from compute.estimators.registry import by_name, check_installed, not_installed, recognised, registered, that_trains
-from compute.estimators.training_results import Epoch, TrainedModel
+from compute.estimators.registry import (
+    check_estimator_installed,
+    estimator_that_trains,
+    estimators_not_installed,
+    recognised_estimator,
+    registered_estimator,
+    registered_estimators,
+)
+from compute.estimators.training_results import TrainingEpoch, TrainingResult
 
 __all__ = [
     "BundleInfo",
+    "BundleTrainingFrame",
     "Device",
-    "Epoch",
     "Estimator",
     "EstimatorKind",
-    "Evaluation",
-    "NodeError",
+    "EvaluationResult",
+    "NodeEvaluation",
     "Progress",
-    "TrainedModel",
-    "TrainingFrame",
-    "by_name",
-    "check_installed",
-    "not_installed",
-    "recognised",
-    "registered",
-    "that_trains",
+    "TrainingEpoch",
+    "TrainingResult",
+    "check_estimator_installed",
+    "estimator_that_trains",
+    "estimators_not_installed",
+    "recognised_estimator",
+    "registered_estimator",
+    "registered_estimators",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class TrainingFrame:
+class BundleTrainingFrame:
     """A labeled frame that a model was trained on.
 
     Parameters
@@ -57,6 +57,6 @@ class BundleInfo:
     height_px: int | None = None
     n_channels: int | None = None
     n_training_frames: int | None = None
-    training_frames: tuple[TrainingFrame, ...] | None = None
+    training_frames: tuple[BundleTrainingFrame, ...] | None = None
     training_mice: tuple[str, ...] | None = None
     versions: dict[str, str] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import ModelError, OrofacialError
 from compute.estimators.bundle_info import BundleInfo
-from compute.estimators.model_errors import Evaluation
+from compute.estimators.model_errors import EvaluationResult
 from compute.estimators.protocol import EstimatorKind, Progress
 from compute.files import VIDEO_SUFFIXES, whole_file
 from compute.tracks import Tracks
@@ -67,9 +67,9 @@ class DeepLabCutKind(EstimatorKind):
 
     def recognises(self, path: Path) -> bool:
         """Whether it is a CSV or HDF5 file with x, y and likelihood of body parts."""
-        from compute.formats.deeplabcut_table import read_header
+        from compute.formats.deeplabcut_table import read_deeplabcut_header
 
-        header = read_header(path) if path.is_file() else None
+        header = read_deeplabcut_header(path) if path.is_file() else None
         return header is not None and header.is_of_poses
 
     def import_bundle(
@@ -103,9 +103,9 @@ class DeepLabCutKind(EstimatorKind):
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{folder / DESCRIPTION} cannot be read ({error}); import the model again") from error
 
-    def load(self, folder: Path) -> PosesFromFiles:
+    def load(self, folder: Path) -> DeepLabCutEstimator:
         """Nothing is loaded but the description."""
-        return PosesFromFiles(self.read_bundle(folder))
+        return DeepLabCutEstimator(self.read_bundle(folder))
 
     def input_file(self, video_path: Path, info: BundleInfo) -> Path | None:
         """The file beside the video with the bundle's ending."""
@@ -116,10 +116,10 @@ class DeepLabCutKind(EstimatorKind):
 
     def runs_on(self) -> str:
         """Nothing runs: the files are read."""
-        return PosesFromFiles.device
+        return DeepLabCutEstimator.device
 
 
-class PosesFromFiles:
+class DeepLabCutEstimator:
     """Reads the poses of one network from the file of each video.
 
     Parameters
@@ -207,7 +207,7 @@ class PosesFromFiles:
 
     def evaluate(
         self, labels_path: str | Path, *, frames: Sequence[int] | None = None, minimum_score: float | None = None
-    ) -> Evaluation:
+    ) -> EvaluationResult:
         """Not possible: there is no network here to show an image to."""
         raise ModelError(
             f"{labels_path}: poses of {self.bundle.network} were estimated elsewhere, so its error on labeled images"
@@ -256,10 +256,10 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_table(path: Path, content: bytes) -> Any:
-    from compute.formats.deeplabcut_table import read_table
+    from compute.formats.deeplabcut_table import read_deeplabcut_table
 
     try:
-        return read_table(path, content)
+        return read_deeplabcut_table(path, content)
     except OrofacialError as error:
         raise ModelError(str(error)) from error
 
@@ -267,9 +267,9 @@ def _read_table(path: Path, content: bytes) -> Any:
 def _times(video_path: Path, time: ArrayLike | None) -> NDArray[np.float64]:
     if time is not None:
         return np.asarray(time, np.float64)
-    from compute.video import probe
+    from compute.video import probe_video
 
-    info = probe(video_path)
+    info = probe_video(video_path)
     return np.arange(info.n_frames) * info.fps.denominator / info.fps.numerator
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class NodeError:
+class NodeEvaluation:
     """Distances between estimated and placed points of one node.
 
     Parameters
@@ -30,7 +30,7 @@ class NodeError:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationResult:
     """Errors of a model on labeled frames.
 
     Parameters
@@ -49,7 +49,7 @@ class Evaluation:
     """
 
     n_frames: int
-    overall: NodeError
-    nodes: dict[str, NodeError]
+    overall: NodeEvaluation
+    nodes: dict[str, NodeEvaluation]
     error_px: NDArray[np.float64]
     score_exponent: float | None = None

@@ -40,8 +40,8 @@ from numpy.typing import ArrayLike
 
 from compute.errors import ModelError, NotInstalledError
 from compute.estimators.bundle_info import BundleInfo
-from compute.estimators.model_errors import Evaluation
-from compute.estimators.training_results import TrainedModel
+from compute.estimators.model_errors import EvaluationResult
+from compute.estimators.training_results import TrainingResult
 from compute.tracks import Tracks
 
 Device = Literal["gpu", "cpu"]
@@ -96,7 +96,7 @@ class Estimator(Protocol):
 
     def evaluate(
         self, labels_path: str | Path, *, frames: Sequence[int] | None = None, minimum_score: float | None = None
-    ) -> Evaluation:
+    ) -> EvaluationResult:
         """Compare with points that a person placed, on these labeled frames of the package (all without it).
 
         Raises
@@ -229,7 +229,7 @@ class EstimatorKind(ABC):
         seed: int,
         bundle_folder: Path,
         progress: Progress | None = None,
-    ) -> TrainedModel:
+    ) -> TrainingResult:
         """Train a model on a package of labels, and keep it as a bundle.
 
         Parameters

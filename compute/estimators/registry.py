@@ -14,12 +14,12 @@ _PACKAGE = "compute.estimators"
 
 
 @functools.cache
-def registered() -> dict[str, EstimatorKind]:
+def registered_estimators() -> dict[str, EstimatorKind]:
     """Every estimator by its name, also those whose libraries are not installed here.
 
     Examples
     --------
-    >>> registered()["deeplabcut"].reads_input_file
+    >>> registered_estimators()["deeplabcut"].reads_input_file
     True
     """
     package = importlib.import_module(_PACKAGE)
@@ -28,7 +28,7 @@ def registered() -> dict[str, EstimatorKind]:
     return {kind.name: kind for kind in sorted(kinds, key=lambda kind: str(kind.name))}
 
 
-def by_name(name: str) -> EstimatorKind:
+def registered_estimator(name: str) -> EstimatorKind:
     """The estimator of this name, such as ``sleap``.
 
     Raises
@@ -36,12 +36,12 @@ def by_name(name: str) -> EstimatorKind:
     ModelError
         If there is no such estimator.
     """
-    if name not in registered():
-        raise ModelError(f"no estimator {name!r}; there are {', '.join(registered())}")
-    return registered()[name]
+    if name not in registered_estimators():
+        raise ModelError(f"no estimator {name!r}; there are {', '.join(registered_estimators())}")
+    return registered_estimators()[name]
 
 
-def recognised(path: Path) -> EstimatorKind:
+def recognised_estimator(path: Path) -> EstimatorKind:
     """The estimator whose model a file or folder is.
 
     Raises
@@ -51,15 +51,15 @@ def recognised(path: Path) -> EstimatorKind:
     """
     if not path.exists():
         raise ModelError(f"{path} does not exist; give the file or folder of a model")
-    kinds = [kind for kind in registered().values() if kind.recognises(path)]
+    kinds = [kind for kind in registered_estimators().values() if kind.recognises(path)]
     if len(kinds) == 1:
         return kinds[0]
-    expected = "; ".join(f"{kind.name}: {kind.bundle_hint}" for kind in kinds or registered().values())
+    expected = "; ".join(f"{kind.name}: {kind.bundle_hint}" for kind in kinds or registered_estimators().values())
     said = "fits several estimators" if kinds else "is no model of an estimator that is known here"
     raise ModelError(f"{path} {said}; expected one of {expected}")
 
 
-def that_trains(name: str | None = None) -> EstimatorKind:
+def estimator_that_trains(name: str | None = None) -> EstimatorKind:
     """The estimator to train with: the one of this name, or without a name the only one that can train.
 
     Raises
@@ -67,20 +67,20 @@ def that_trains(name: str | None = None) -> EstimatorKind:
     ModelError
         If it cannot train, or no name is given and there are several.
     """
-    able = [kind for kind in registered().values() if kind.can_train]
-    kinds = able if name is None else [kind for kind in able if kind is by_name(name)]
+    able = [kind for kind in registered_estimators().values() if kind.can_train]
+    kinds = able if name is None else [kind for kind in able if kind is registered_estimator(name)]
     if len(kinds) != 1:
         found = f"estimator {name} cannot train" if name else "the estimator to train with is not named"
         raise ModelError(f"{found}; those that can are {', '.join(kind.name for kind in able)}: name one (--estimator)")
     return kinds[0]
 
 
-def not_installed() -> dict[str, str]:
+def estimators_not_installed() -> dict[str, str]:
     """Estimators that cannot run here, each with the sentence that says what to install."""
-    return {name: missing for name, kind in registered().items() if (missing := kind.missing()) is not None}
+    return {name: missing for name, kind in registered_estimators().items() if (missing := kind.missing()) is not None}
 
 
-def check_installed(name: str) -> None:
+def check_estimator_installed(name: str) -> None:
     """Check that an estimator can run here.
 
     Raises
@@ -88,4 +88,4 @@ def check_installed(name: str) -> None:
     NotInstalledError
         If a package is missing; the message says what to install.
     """
-    by_name(name).check_installed()
+    registered_estimator(name).check_installed()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Epoch:
+class TrainingEpoch:
     """Losses of one pass over the training frames.
 
     Parameters
@@ -24,7 +24,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class TrainedModel:
+class TrainingResult:
     """What training made.
 
     Parameters
@@ -40,4 +40,4 @@ class TrainedModel:
     bundle_folder: Path
     n_training_frames: int
     n_validation_frames: int
-    history: tuple[Epoch, ...]
+    history: tuple[TrainingEpoch, ...]

@@ -29,10 +29,10 @@ def gated(tracks: Tracks) -> Tracks:
     """
     rejected = kalman(tracks, score_exponent=tracks.attributes.get(SCORE_EXPONENT_ATTRIBUTE)).rejected
     assert rejected is not None  # for the type checker: the smoother always says
-    return without(tracks, rejected)
+    return gate_out(tracks, rejected)
 
 
-def without(tracks: Tracks, rejected: np.ndarray) -> Tracks:
+def gate_out(tracks: Tracks, rejected: np.ndarray) -> Tracks:
     """The tracks without some points, which are marked as rejected.
 
     Parameters
@@ -50,6 +50,6 @@ def without(tracks: Tracks, rejected: np.ndarray) -> Tracks:
     )
 
 
-def usable(tracks: Tracks, is_gated: bool) -> Tracks:
+def gated_if(tracks: Tracks, is_gated: bool) -> Tracks:
     """What a filter with the keyword ``gated`` works on: the tracks, or the gated ones."""
     return gated(tracks) if is_gated else tracks

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from compute.filters.gate import usable
+from compute.filters.gate import gated_if
 from compute.filters.parameters import Flag, Positive
-from compute.filters.registry import register
-from compute.filters.result import filtered, frame_interval_s, within_gap_limit
+from compute.filters.registry import register_filter
+from compute.filters.result import filter_result, frame_interval_s, within_gap_limit
 from compute.tracks import Tracks
 
 REACH = 4.0
 """The kernel ends at this many sigma; a frame without a point within reach stays NaN."""
 
 
-@register(
+@register_filter(
     version=1,
     lag="symmetric",
     color="#E69F00",
@@ -61,7 +61,7 @@ def gaussian(
     FilterError
         If a parameter is outside its range.
     """
-    points = usable(tracks, gated)
+    points = gated_if(tracks, gated)
     found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
     sigma_frames = sigma_s / frame_interval_s(tracks)
@@ -72,7 +72,7 @@ def gaussian(
         for axis in range(2):
             values = np.where(found[:, node], points.position[:, node, axis], 0).astype(np.float64)
             position[reached, node, axis] = _convolve(values, sigma_frames)[reached] / weight[reached]
-    return filtered(
+    return filter_result(
         tracks,
         "gaussian",
         {"sigma_s": sigma_s, "max_gap_s": max_gap_s, "gated": gated},

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from compute.filters.gate import usable, without
+from compute.filters.gate import gate_out, gated_if
 from compute.filters.parameters import Flag, Positive
-from compute.filters.registry import register
-from compute.filters.result import across_gaps, filtered, within_gap_limit
+from compute.filters.registry import register_filter
+from compute.filters.result import across_gaps, filter_result, within_gap_limit
 from compute.tracks import Tracks
 
 
-@register(version=1, lag="symmetric", color="#56B4E9", in_every_lab=True)
+@register_filter(version=1, lag="symmetric", color="#56B4E9", in_every_lab=True)
 def interpolate(
     tracks: Tracks, *, minimum_score: Positive | None = 0.6, max_gap_s: Positive | None = 0.1, gated: Flag = False
 ) -> Tracks:
@@ -40,12 +40,12 @@ def interpolate(
     FilterError
         If a parameter is outside its range.
     """
-    points = usable(tracks, gated)
+    points = gated_if(tracks, gated)
     if minimum_score is not None:
         low = tracks.found & (tracks.score < minimum_score)
-        points = without(points, low if points.rejected is None else low | points.rejected)
+        points = gate_out(points, low if points.rejected is None else low | points.rejected)
     allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
-    return filtered(
+    return filter_result(
         tracks,
         "interpolate",
         {"minimum_score": minimum_score, "max_gap_s": max_gap_s, "gated": gated},

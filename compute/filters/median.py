@@ -7,17 +7,17 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
-from compute.filters.gate import usable
+from compute.filters.gate import gated_if
 from compute.filters.parameters import Flag, Positive
-from compute.filters.registry import register
-from compute.filters.result import filtered, frame_interval_s, within_gap_limit
+from compute.filters.registry import register_filter
+from compute.filters.result import filter_result, frame_interval_s, within_gap_limit
 from compute.tracks import Tracks
 
 _CHUNK_VALUES = 4_000_000
 """Values sorted at a time, so that memory stays bounded however wide the window."""
 
 
-@register(
+@register_filter(
     version=1,
     lag="symmetric",
     color="#009E73",
@@ -55,7 +55,7 @@ def median(
         If a parameter is outside its range.
     """
     half = max(0, round((window_s / frame_interval_s(tracks) - 1) / 2))
-    points = usable(tracks, gated)
+    points = gated_if(tracks, gated)
     found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
     position = np.full(tracks.position.shape, np.nan, np.float32)
@@ -63,7 +63,7 @@ def median(
         for axis in range(2):
             values = running_median(points.position[:, node, axis], half)
             position[:, node, axis] = np.where(allowed[:, node], values, np.nan)
-    return filtered(
+    return filter_result(
         tracks,
         "median",
         {"window_s": window_s, "max_gap_s": max_gap_s, "gated": gated},

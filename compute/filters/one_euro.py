@@ -9,16 +9,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.filters.gate import usable
+from compute.filters.gate import gated_if
 from compute.filters.parameters import Flag, Positive
-from compute.filters.registry import register
-from compute.filters.result import across_gaps, filtered, within_gap_limit
+from compute.filters.registry import register_filter
+from compute.filters.result import across_gaps, filter_result, within_gap_limit
 from compute.tracks import Tracks
 
 Array = NDArray[Any]
 
 
-@register(
+@register_filter(
     version=1,
     lag="causal",
     color="#F0C800",
@@ -75,12 +75,12 @@ def one_euro(
         "speed_cutoff_hz": speed_cutoff_hz,
         "max_gap_s": max_gap_s,
     }
-    points = usable(tracks, gated)
+    points = gated_if(tracks, gated)
     position = points.position.astype(np.float64).reshape(tracks.n_frames, 2 * len(tracks.nodes))
     longest = math.inf if max_gap_s is None else max_gap_s + 1e-6  # as within_gap_limit: times are rounded
     _low_pass(position, tracks.time, minimum_cutoff_hz, beta_per_px, speed_cutoff_hz, longest)
     allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
-    return filtered(
+    return filter_result(
         tracks,
         "one_euro",
         {**parameters, "gated": gated},

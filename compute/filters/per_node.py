@@ -9,8 +9,8 @@ import numpy as np
 
 from compute.errors import FilterError
 from compute.filters.parameters import Rule
-from compute.filters.registry import apply_filter, check_parameters, register
-from compute.filters.result import filtered
+from compute.filters.registry import apply_filter, check_parameters, register_filter
+from compute.filters.result import filter_result
 from compute.tracks import Tracks
 
 OTHERWISE = {"filter": "kalman", "parameters": {}}
@@ -38,7 +38,7 @@ def _are_entries(filters: Any) -> bool:
 Entries = Annotated[Mapping[str, Mapping[str, Any]], Rule("for each node its filter and parameters", _are_entries)]
 
 
-@register(version=1, lag="symmetric", color="#000000", uses=("kalman",))
+@register_filter(version=1, lag="symmetric", color="#000000", uses=("kalman",))
 def per_node(tracks: Tracks, *, filters: Entries | None = None) -> Tracks:
     """Filter each node with the filter and parameters that its name says.
 
@@ -79,7 +79,7 @@ def per_node(tracks: Tracks, *, filters: Entries | None = None) -> Tracks:
                 values[:, index] = getattr(part, array)
                 given.add(array)
         fitted |= part.attributes["filter"].get("fitted", {})
-    return filtered(
+    return filter_result(
         tracks,
         "per_node",
         {"filters": None if filters is None else {node: dict(entry) for node, entry in filters.items()}},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from compute.filters.registry import register
-from compute.filters.result import filtered
+from compute.filters.registry import register_filter
+from compute.filters.result import filter_result
 from compute.tracks import Tracks
 
 
-@register(version=1, lag="symmetric", color="#999999", in_every_lab=True)
+@register_filter(version=1, lag="symmetric", color="#999999", in_every_lab=True)
 def raw(tracks: Tracks) -> Tracks:
     """The tracks unchanged.
 
@@ -21,4 +21,4 @@ def raw(tracks: Tracks) -> Tracks:
     Tracks
         The same arrays; ``attributes["filter"]`` names this filter.
     """
-    return filtered(tracks, "raw", {})
+    return filter_result(tracks, "raw", {})

@@ -1,8 +1,8 @@
-"""Filters register themselves: `register` stands above a filter's function, in the filter's own module.
+"""Filters register themselves: `register_filter` stands above a filter's function, in the filter's own module.
 
-What stands in the parentheses of `register` is read from the source text (`registered`), so that names, versions and
-colours are known without importing SciPy and Numba: a worker that waits and `orofacial --help` need none of them. So
-its values are plain ones: numbers, strings, dicts.
+What stands in the parentheses of `register_filter` is read from the source text (`registered_filters`), so that names,
+versions and colours are known without importing SciPy and Numba: a worker that waits and `orofacial --help` need none
+of them. So its values are plain ones: numbers, strings, dicts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Filter = TypeVar("Filter", bound=Callable[..., Tracks])
 
 
 @dataclass(frozen=True)
-class Registration:
+class RegisteredFilter:
     """What a filter says of itself.
 
     Parameters
@@ -39,7 +39,7 @@ class Registration:
         Name of the function, and of the module that holds it.
     version : int
         Version of the algorithm, from 1. Raise it when the same parameters give another result: rows of
-        `FilterMethod` pin it (see `version_of`), and those of an older version make no new tracks.
+        `FilterMethod` pin it (see `registered_version`), and those of an older version make no new tracks.
     lag : {"symmetric", "causal"}
         Whether a position depends on points before and after it, or only on the past (what moves comes late).
     color : str
@@ -77,7 +77,7 @@ class Registration:
         return {self.name: self.color} | {method: color for method, (color, _) in self.variants.items()}
 
 
-def register(
+def register_filter(
     *,
     version: int,
     lag: Literal["symmetric", "causal"],
@@ -92,7 +92,7 @@ def register(
     Parameters
     ----------
     version, lag, color, in_every_lab, variants, uses, candidates
-        See `Registration`. They are read from the source text: write plain values.
+        See `RegisteredFilter`. They are read from the source text: write plain values.
     """
 
     def wrap(function: Filter) -> Filter:
@@ -107,12 +107,12 @@ def register(
 
 
 @functools.cache
-def registered() -> Mapping[str, Registration]:
+def registered_filters() -> Mapping[str, RegisteredFilter]:
     """Every filter by its name, in the order of the names."""
-    return read_registrations(Path(__file__).parent, __package__)
+    return read_registered_filters(Path(__file__).parent, __package__)
 
 
-def read_registrations(folder: Path, package: str) -> dict[str, Registration]:
+def read_registered_filters(folder: Path, package: str) -> dict[str, RegisteredFilter]:
     """The filters in the modules of a folder, from their source text.
 
     Parameters
@@ -127,16 +127,16 @@ def read_registrations(folder: Path, package: str) -> dict[str, Registration]:
     FilterError
         If two filters have one name, or a registration is no plain value or misses one.
     """
-    found: dict[str, Registration] = {}
+    found: dict[str, RegisteredFilter] = {}
     for path in sorted(folder.rglob("*.py")):
         source = path.read_text(encoding="utf-8")
-        if "\n@register(" not in source:
+        if "\n@register_filter(" not in source:
             continue
         module = ".".join((package, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
         for name, call in _decorated(ast.parse(source)):
             try:
                 said = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-                one = Registration(name=name, module=module, **said)
+                one = RegisteredFilter(name=name, module=module, **said)
             except (ValueError, TypeError) as error:
                 raise FilterError(f"{path}, line {call.lineno}: registration of filter {name}: {error}") from error
             if name in found:
@@ -146,17 +146,19 @@ def read_registrations(folder: Path, package: str) -> dict[str, Registration]:
 
 
 def _decorated(tree: ast.Module) -> list[tuple[str, ast.Call]]:
-    """Name of each function that `register` decorates, and the call."""
+    """Name of each function that `register_filter` decorates, and the call."""
     return [
         (statement.name, decorator)
         for statement in tree.body
         if isinstance(statement, ast.FunctionDef)
         for decorator in statement.decorator_list
-        if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "register"
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Name)
+        and decorator.func.id == "register_filter"
     ]
 
 
-def registration(name: str) -> Registration:
+def registered_filter(name: str) -> RegisteredFilter:
     """What a filter says of itself.
 
     Raises
@@ -164,12 +166,12 @@ def registration(name: str) -> Registration:
     FilterError
         If there is no such filter.
     """
-    if name not in registered():
-        raise FilterError(f"no filter {name!r}; there are {', '.join(registered())}")
-    return registered()[name]
+    if name not in registered_filters():
+        raise FilterError(f"no filter {name!r}; there are {', '.join(registered_filters())}")
+    return registered_filters()[name]
 
 
-def version_of(name: str, parameters: Mapping[str, Any]) -> int:
+def registered_version(name: str, parameters: Mapping[str, Any]) -> int:
     """Version of a filter with these parameters: 1, and 1 more for each newer version of what it uses.
 
     A filter uses itself, with ``gated=True`` the gate (the Kalman smoother), and the filters that its parameters name
@@ -180,12 +182,12 @@ def version_of(name: str, parameters: Mapping[str, Any]) -> int:
     name, parameters
         Such as a row of `FilterMethod` holds them. A filter that there is not (any more) counts as version 1.
     """
-    known = registered()
+    known = registered_filters()
     return 1 + sum(known[used].version - 1 for used in _used(name, parameters) if used in known)
 
 
 def _used(name: str, parameters: Mapping[str, Any]) -> set[str]:
-    used = {name, *(registered()[name].uses if name in registered() else ())}
+    used = {name, *(registered_filters()[name].uses if name in registered_filters() else ())}
     if parameters.get("gated"):
         used.add(GATE)
     for value in parameters.values():
@@ -238,7 +240,7 @@ def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tr
         What is filtered. Their attribute ``score_exponent``, where there is one, is that of a filter and of a gate to
         which the parameters give none.
     name : str
-        One of `registered`.
+        One of `registered_filters`.
     parameters : mapping
         The filter's keywords; those not named keep their defaults.
 
@@ -259,5 +261,5 @@ def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tr
 
 
 def _function(name: str) -> Callable[..., Tracks]:
-    function: Callable[..., Tracks] = getattr(importlib.import_module(registration(name).module), name)
+    function: Callable[..., Tracks] = getattr(importlib.import_module(registered_filter(name).module), name)
     return function

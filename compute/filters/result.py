@@ -16,7 +16,7 @@ _TIME_TOLERANCE_S = 1e-6
 """Frame times are sums of rounded numbers: a gap may be this much longer than the limit."""
 
 
-def filtered(
+def filter_result(
     tracks: Tracks,
     name: str,
     parameters: Mapping[str, Any],

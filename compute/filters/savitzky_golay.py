@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from compute.filters.gate import usable
+from compute.filters.gate import gated_if
 from compute.filters.parameters import Flag, Positive, WholeNumber
-from compute.filters.registry import register
-from compute.filters.result import across_gaps, filtered, frame_interval_s, within_gap_limit
+from compute.filters.registry import register_filter
+from compute.filters.result import across_gaps, filter_result, frame_interval_s, within_gap_limit
 from compute.tracks import Tracks
 
 
-@register(
+@register_filter(
     version=1,
     lag="symmetric",
     color="#CC79A7",
@@ -68,13 +68,13 @@ def savitzky_golay(
         If a parameter is outside its range.
     """
     width = 2 * max(0, round((window_s / frame_interval_s(tracks) - 1) / 2)) + 1
-    points = usable(tracks, gated)
+    points = gated_if(tracks, gated)
     allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
     position = across_gaps(points.position, allowed, tracks.time)
     for node in range(len(tracks.nodes)):
         for start, stop in stretches(allowed[:, node]):
             position[start:stop, node] = _smooth(position[start:stop, node], width, polynomial_order)
-    return filtered(
+    return filter_result(
         tracks,
         "savitzky_golay",
         {"window_s": window_s, "polynomial_order": polynomial_order, "max_gap_s": max_gap_s, "gated": gated},

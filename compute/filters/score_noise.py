@@ -59,7 +59,7 @@ def _fill_levels(score: Array, level: Array) -> None:
             level[index] = int(min(max(value, 0.0), 1.0) * LEVELS_PER_UNIT + 0.5)
 
 
-def level_weight(exponent: float = DEFAULT_SCORE_EXPONENT) -> NDArray[np.float32]:
+def score_level_weight(exponent: float = DEFAULT_SCORE_EXPONENT) -> NDArray[np.float32]:
     """Precision of a point relative to one of score 1, for each level, shape (level,).
 
     Between `MINIMUM_WEIGHT` and 1; `PERSON_WEIGHT` for a person's point.
@@ -74,14 +74,14 @@ def level_weight(exponent: float = DEFAULT_SCORE_EXPONENT) -> NDArray[np.float32
 
 
 def score_weight(score: ArrayLike, exponent: float = DEFAULT_SCORE_EXPONENT) -> NDArray[np.float32]:
-    """Precision of points relative to one of score 1: `level_weight` of their `score_level`.
+    """Precision of points relative to one of score 1: `score_level_weight` of their `score_level`.
 
     Examples
     --------
     >>> score_weight([0.5, 1.0, 1.7, np.nan]).tolist()
     [0.25, 1.0, 1.0, 4.0]
     """
-    return level_weight(exponent)[score_level(score)]
+    return score_level_weight(exponent)[score_level(score)]
 
 
 def fit_score_exponent(score: ArrayLike, residual_px: ArrayLike) -> float | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.formats.portable import ExportError, PortableTrack, about_in_group, hdf5_has, read_group, write_group
-from compute.formats.registry import Format, register
+from compute.formats.registry import Format, register_format
 
 _DIMENSIONS = {
     "tracks": ["track", "xy", "node", "frame"],
@@ -99,7 +99,7 @@ def _in_order(dataset: Any, wanted: list[str]) -> NDArray[Any]:
     return array.transpose([stored.index(name) for name in wanted])
 
 
-register(
+register_format(
     Format(
         "analysis",
         ".analysis.h5",

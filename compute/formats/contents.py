@@ -12,7 +12,7 @@ Contents = dict[tuple[str, str, str], frozenset[str]]
 """Nodes of each track, by camera, model and filter."""
 
 
-def contents(one: Format, path: Path) -> Contents | None:
+def file_contents(one: Format, path: Path) -> Contents | None:
     """What a file holds, by what was written into it beside the tracks; the tracks are not read.
 
     Parameters
@@ -39,13 +39,13 @@ def _key(provenance: dict[str, Any]) -> tuple[str, str, str]:
     return provenance["camera"], provenance["model"]["model_id"], provenance["filter"]["filter_method"]
 
 
-def difference(held: Contents, wanted: Contents) -> str:
+def contents_difference(held: Contents, wanted: Contents) -> str:
     """The first track in which two contents differ, for people; empty if they are the same.
 
     Examples
     --------
     >>> key = ("side", "0123456789abcdef", "raw")
-    >>> difference({key: frozenset({"jaw_tip", "nose"})}, {key: frozenset({"jaw_tip"})})
+    >>> contents_difference({key: frozenset({"jaw_tip", "nose"})}, {key: frozenset({"jaw_tip"})})
     'of camera side, model 0123456789abcdef, raw it holds jaw_tip, nose; asked for is jaw_tip'
     """
     for key in sorted(held.keys() | wanted.keys()):

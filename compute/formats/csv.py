@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from compute.formats.portable import ExportError, PortableTrack, about_in_sidecar, checked, first_line, write_sidecar
-from compute.formats.registry import Format, register
+from compute.formats.registry import Format, register_format
 
 
 def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None) -> None:
@@ -102,7 +102,7 @@ def _is_one(path: Path) -> bool:
     return not first_line(path).startswith("scorer,")
 
 
-register(
+register_format(
     Format(
         "csv",
         ".csv",

@@ -29,7 +29,7 @@ from compute.formats.portable import (
     write_group,
     write_sidecar,
 )
-from compute.formats.registry import Format, register
+from compute.formats.registry import Format, register_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +146,7 @@ def _arrays(
     return nodes, points[..., :2], points[..., 2]
 
 
-register(
+register_format(
     Format(
         "dlc-csv",
         ".dlc.csv",
@@ -157,7 +157,7 @@ register(
         is_one=lambda path: first_line(path).startswith("scorer,"),
     )
 )
-register(
+register_format(
     Format(
         "dlc-h5",
         ".dlc.h5",

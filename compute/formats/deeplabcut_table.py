@@ -56,7 +56,7 @@ class DeepLabCutTable:
 
 
 @dataclass(frozen=True)
-class Header:
+class DeepLabCutHeader:
     """Names of the columns of a table, level by level, without the column of frame numbers."""
 
     levels: dict[str, tuple[str, ...]]
@@ -67,7 +67,7 @@ class Header:
         return {"scorer", "bodyparts", "coords"} <= set(self.levels) and set(COORDS) <= set(self.levels["coords"])
 
 
-def read_header(path: Path) -> Header | None:
+def read_deeplabcut_header(path: Path) -> DeepLabCutHeader | None:
     """Names of a file's columns; None if it is no such table. Of an HDF5 file nothing but the header is read."""
     try:
         if path.suffix.lower() == ".csv":
@@ -82,7 +82,7 @@ def read_header(path: Path) -> Header | None:
     return None
 
 
-def read_table(path: Path, content: bytes | None = None) -> DeepLabCutTable:
+def read_deeplabcut_table(path: Path, content: bytes | None = None) -> DeepLabCutTable:
     """Read the poses of one animal from a CSV or HDF5 file.
 
     Parameters
@@ -122,7 +122,7 @@ def read_table(path: Path, content: bytes | None = None) -> DeepLabCutTable:
     return DeepLabCutTable(header.levels["scorer"][0], nodes, frame_index, points[..., :2], points[..., 2])
 
 
-def _columns(path: Path, header: Header) -> tuple[tuple[str, ...], list[int]]:
+def _columns(path: Path, header: DeepLabCutHeader) -> tuple[tuple[str, ...], list[int]]:
     """Body parts, and the columns of x, y and likelihood of each; other columns of a file are left out."""
     places: dict[tuple[str, str], int] = {}
     for index, column in enumerate(zip(header.levels["bodyparts"], header.levels["coords"], strict=True)):
@@ -150,7 +150,7 @@ def _check_points(
             raise ExportError(f"{path}: frame {frame_index[row]} has {what} for {nodes[node]}")
 
 
-def _csv_header(reader: Iterable[list[str]]) -> Header:
+def _csv_header(reader: Iterable[list[str]]) -> DeepLabCutHeader:
     levels: dict[str, tuple[str, ...]] = {}
     for row in reader:
         level = row[0].strip().lower() if row else ""
@@ -162,16 +162,16 @@ def _csv_header(reader: Iterable[list[str]]) -> Header:
     return _checked(levels)
 
 
-def _checked(levels: dict[str, tuple[str, ...]]) -> Header:
+def _checked(levels: dict[str, tuple[str, ...]]) -> DeepLabCutHeader:
     missing = [level for level in _LEVELS if level not in levels and level != _OPTIONAL_LEVEL]
     if missing:
         raise ValueError(f"its header has no line {', '.join(missing)}")
     if len({len(names) for names in levels.values()}) != 1 or not levels["coords"]:
         raise ValueError("the lines of its header have different numbers of columns, or none")
-    return Header(levels)
+    return DeepLabCutHeader(levels)
 
 
-def _read_csv(content: bytes) -> tuple[Header, NDArray[np.int64], NDArray[np.float64]]:
+def _read_csv(content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64]]:
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     header = _csv_header(reader)
     width = len(header.levels["coords"]) + 1
@@ -184,7 +184,7 @@ def _read_csv(content: bytes) -> tuple[Header, NDArray[np.int64], NDArray[np.flo
     return header, _frame_numbers(numbers), np.array(rows, np.float64).reshape(len(rows), width - 1)
 
 
-def _read_hdf5(path: Path, content: bytes) -> tuple[Header, NDArray[np.int64], NDArray[np.float64]]:
+def _read_hdf5(path: Path, content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64]]:
     import pandas as pd
 
     # From memory: what is read is what was hashed, whatever happens to the file meanwhile.
@@ -194,7 +194,7 @@ def _read_hdf5(path: Path, content: bytes) -> tuple[Header, NDArray[np.int64], N
     return _hdf5_header(frame), _frame_numbers(list(frame.index)), frame.to_numpy(np.float64)
 
 
-def _hdf5_header(frame: Any) -> Header:
+def _hdf5_header(frame: Any) -> DeepLabCutHeader:
     names = [str(name) for name in frame.columns.names]
     return _checked({name: tuple(map(str, frame.columns.get_level_values(name))) for name in names if name in _LEVELS})
 

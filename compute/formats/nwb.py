@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.formats.nwb_session import new_file, nwb_name
+from compute.formats.nwb_session import new_nwb_session, nwb_name
 from compute.formats.portable import ExportError, PortableTrack, checked
-from compute.formats.registry import Format, register
+from compute.formats.registry import Format, register_format
 from compute.tracks import FILTER_COLUMNS
 
 _REGULAR_WITHIN_S = 1e-9
@@ -74,7 +74,7 @@ def write(path: Path, tracks: Sequence[PortableTrack]) -> None:
     with _quiet():
         from pynwb import NWBHDF5IO
 
-        file = new_file(tracks[0].provenance)
+        file = new_nwb_session(tracks[0].provenance)
         _add_tracks(file, path, names, tracks)
         with NWBHDF5IO(path, "w") as io:
             io.write(file)
@@ -270,7 +270,7 @@ def _filter_series(name: str, track: PortableTrack, clock: dict[str, Any]) -> It
             )
 
 
-def read_all(path: Path) -> dict[str, PortableTrack]:
+def read_all_nwb(path: Path) -> dict[str, PortableTrack]:
     """Read every PoseEstimation of a file, by its name.
 
     Raises
@@ -331,9 +331,9 @@ def read(path: Path, *, name: str | None = None, fps: float | None = None) -> Po
     Raises
     ------
     ExportError
-        As `read_all`; also if there are several and none, or an unknown one, is named.
+        As `read_all_nwb`; also if there are several and none, or an unknown one, is named.
     """
-    tracks = read_all(path)
+    tracks = read_all_nwb(path)
     if name is None and len(tracks) == 1:
         return next(iter(tracks.values()))
     if name not in tracks:
@@ -350,7 +350,7 @@ def about(path: Path) -> list[dict[str, Any]]:
         return [json.loads(one[()]) for name, one in file["scratch"].items() if name.startswith(ABOUT)]
 
 
-register(
+register_format(
     Format(
         "nwb", ".nwb", "NWB with ndx-pose, a file a session with all its cameras", write, read, about, a_session=True
     )

@@ -20,7 +20,7 @@ _UNKNOWN_AGE = "P0D/"
 """NWB's way to say that only a lower bound of the age is known: from 0 days on."""
 
 
-def new_file(provenance: Mapping[str, Any]) -> Any:
+def new_nwb_session(provenance: Mapping[str, Any]) -> Any:
     """A file with what is known about the session and the subject.
 
     ``recording`` and ``mouse`` of the provenance hold it, by column. What NWB has no field for is in the notes, as

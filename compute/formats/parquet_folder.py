@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.formats.portable import ExportError, PortableTrack
-from compute.formats.registry import Format, register
+from compute.formats.registry import Format, register_format
 from compute.tracks import Tracks
 
 KEYS = {
@@ -89,7 +89,7 @@ def about(path: Path) -> list[dict[str, Any]]:
     return [json.loads(pq.read_schema(path).metadata[_ABOUT])]
 
 
-def write_dictionary(folder: Path, metadata: Mapping[str, str] | None = None) -> None:
+def write_parquet_dictionary(folder: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write ``data_dictionary.json`` and ``README.md``: what is in the files of this folder.
 
     Parameters
@@ -129,7 +129,7 @@ _README_METADATA = """What is known of mouse, session and video is in that JSON,
 | name | meaning |
 | --- | --- |"""
 
-register(
+register_format(
     Format(
         "parquet",
         ".parquet",
@@ -138,6 +138,6 @@ register(
         read,
         about,
         takes_row=True,
-        finish=write_dictionary,
+        finish=write_parquet_dictionary,
     )
 )

@@ -37,7 +37,7 @@ class PortableTrack:
     size_px : tuple of int, optional
         Width and height of the video's frames.
     provenance : mapping
-        What made the tracks (`pipeline.why.chain`), as JSON can hold it.
+        What made the tracks (`pipeline.why.why_chain`), as JSON can hold it.
     """
 
     tracks: Tracks

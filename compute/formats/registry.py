@@ -19,7 +19,7 @@ _registered: dict[str, Format] = {}
 
 @dataclass(frozen=True)
 class Format:
-    """A file format. A module of `compute.formats` makes one and gives it to `register`.
+    """A file format. A module of `compute.formats` makes one and gives it to `register_format`.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Format:
         return path.suffix.lower() in (self.suffixes or (Path(f"file{self.ending}").suffix,)) and self.is_one(path)
 
 
-def register(one: Format) -> Format:
+def register_format(one: Format) -> Format:
     """Add a format to the list.
 
     Raises

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from compute.formats.portable import ExportError, PortableTrack, about_in_group, read_group, write_group
-from compute.formats.registry import Format, register
+from compute.formats.registry import Format, register_format
 
 _UNKNOWN_VIDEO = "unknown.mp4"
 """A .slp must name a video."""
@@ -93,4 +93,4 @@ def _points(path: Path, frame: Any) -> tuple[Any, Any]:
     return position, instances[0].points["score"]
 
 
-register(Format("slp", ".slp", "SLEAP, to look at and to proofread", write, read, about_in_group))
+register_format(Format("slp", ".slp", "SLEAP, to look at and to proofread", write, read, about_in_group))

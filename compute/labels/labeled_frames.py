@@ -11,7 +11,7 @@ import sleap_io as sio
 from numpy.typing import NDArray
 
 from compute.errors import LabelsError, VideoError
-from compute.video import read_luma
+from compute.video import read_video_luma
 
 SOURCES_KEY = "orofacial_sources"
 """Key of SLEAP's provenance under which a package lists the source of each of its images, by frame index."""
@@ -20,7 +20,7 @@ _GRAY_WEIGHTS = np.array([9798, 19235, 3735], np.uint32)
 """Weights of red, green and blue in a gray level (ITU-R BT.601), in 2**-15: OpenCV's own integers."""
 
 
-class Source(NamedTuple):
+class LabeledFrameSource(NamedTuple):
     """Where a labeled frame came from.
 
     Parameters
@@ -35,23 +35,23 @@ class Source(NamedTuple):
     frame_index: int
 
 
-def skeleton_of(labels: sio.Labels) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+def labeled_skeleton(labels: sio.Labels) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Names of the nodes, and the edges as pairs of names, both in the skeleton's own order."""
     skeleton = labels.skeleton
     return tuple(skeleton.node_names), tuple((source, target) for source, target in skeleton.edge_names)
 
 
-def positions_of(labels: sio.Labels) -> NDArray[np.float64]:
+def labeled_positions(labels: sio.Labels) -> NDArray[np.float64]:
     """Placed points, shape (frame, node, 2), in pixels; NaN where the node was not placed."""
     return np.stack([frame.user_instances[0].numpy() for frame in labels]).astype(np.float64)
 
 
-def sources_of(labels: sio.Labels) -> list[Source]:
+def labeled_frame_sources(labels: sio.Labels) -> list[LabeledFrameSource]:
     """Where each labeled frame came from, in the order of the frames."""
-    return [source_of(labels, frame) for frame in labels]
+    return [labeled_frame_source(labels, frame) for frame in labels]
 
 
-def images_of(labels: sio.Labels) -> list[NDArray[np.uint8]]:
+def labeled_images(labels: sio.Labels) -> list[NDArray[np.uint8]]:
     """Read the gray image of each labeled frame, in the order of the frames.
 
     Color is converted to gray. Videos are decoded from their start, so that no image is off by a frame.
@@ -76,7 +76,7 @@ def images_of(labels: sio.Labels) -> list[NDArray[np.uint8]]:
     return [image for image in images if image is not None]
 
 
-def image_hash(image: NDArray[np.uint8]) -> str:
+def labeled_image_hash(image: NDArray[np.uint8]) -> str:
     """Identity of a labeled frame: the hash of its gray image, as 32 hexadecimal digits.
 
     The same image in two sets of labels is the same frame, whatever file or index it came from. An image that was
@@ -89,7 +89,7 @@ def image_hash(image: NDArray[np.uint8]) -> str:
 
     Examples
     --------
-    >>> image_hash(np.zeros((2, 3), np.uint8)) == image_hash(np.zeros((3, 2), np.uint8))
+    >>> labeled_image_hash(np.zeros((2, 3), np.uint8)) == labeled_image_hash(np.zeros((3, 2), np.uint8))
     False
     """
     digest = hashlib.sha256(repr(image.shape).encode())
@@ -97,7 +97,7 @@ def image_hash(image: NDArray[np.uint8]) -> str:
     return digest.hexdigest()[:32]
 
 
-def split(
+def split_labeled_frames(
     labels: sio.Labels, fraction_held_out: float, seed: int, groups: Sequence[Hashable] | None = None
 ) -> tuple[sio.Labels, sio.Labels]:
     """Split labels into frames to train on and frames held out, at random but always the same for one seed.
@@ -114,7 +114,7 @@ def split(
         Seed of the random choice.
     groups : sequence, optional
         One value a frame, such as its mouse: frames of one group land on one side. Without it, where the frame came
-        from (`sources_of`).
+        from (`labeled_frame_sources`).
 
     Returns
     -------
@@ -126,12 +126,16 @@ def split(
     LabelsError
         If the fraction is not between 0 and 1, or there are fewer than two groups.
     """
-    train, held_out = split_indices(sources_of(labels) if groups is None else groups, fraction_held_out, seed)
-    return subset(labels, train), subset(labels, held_out)
+    train, held_out = split_labeled_indices(
+        labeled_frame_sources(labels) if groups is None else groups, fraction_held_out, seed
+    )
+    return labeled_subset(labels, train), labeled_subset(labels, held_out)
 
 
-def split_indices(groups: Sequence[Hashable], fraction_held_out: float, seed: int) -> tuple[list[int], list[int]]:
-    """Indices of the frames to train on and of those held out, see `split`.
+def split_labeled_indices(
+    groups: Sequence[Hashable], fraction_held_out: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Indices of the frames to train on and of those held out, see `split_labeled_frames`.
 
     Parameters
     ----------
@@ -145,11 +149,11 @@ def split_indices(groups: Sequence[Hashable], fraction_held_out: float, seed: in
     Raises
     ------
     LabelsError
-        As `split`.
+        As `split_labeled_frames`.
 
     Examples
     --------
-    >>> split_indices(["mouse01", "mouse02", "mouse01"], 0.5, seed=0)
+    >>> split_labeled_indices(["mouse01", "mouse02", "mouse01"], 0.5, seed=0)
     ([1], [0, 2])
     """
     unique = list(dict.fromkeys(groups))
@@ -166,20 +170,24 @@ def split_indices(groups: Sequence[Hashable], fraction_held_out: float, seed: in
     return train, kept
 
 
-def subset(labels: sio.Labels, indices: list[int]) -> sio.Labels:
+def labeled_subset(labels: sio.Labels, indices: list[int]) -> sio.Labels:
     """Labels with only these frames, in this order; unlike sleap-io's ``extract`` they keep their provenance."""
     frames = [labels[index] for index in indices]
     return sio.Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
 
 
-def source_of(labels: sio.Labels, frame: sio.LabeledFrame) -> Source:
+def labeled_frame_source(labels: sio.Labels, frame: sio.LabeledFrame) -> LabeledFrameSource:
     """Where one labeled frame came from."""
     index = int(frame.frame_idx)
     if SOURCES_KEY in labels.provenance:
         path, frame_index = labels.provenance[SOURCES_KEY][index]
-        return Source(str(path), int(frame_index))
+        return LabeledFrameSource(str(path), int(frame_index))
     filename = (frame.video.source_video or frame.video).filename
-    return Source(str(filename[index]), 0) if isinstance(filename, list) else Source(str(filename), index)
+    return (
+        LabeledFrameSource(str(filename[index]), 0)
+        if isinstance(filename, list)
+        else LabeledFrameSource(str(filename), index)
+    )
 
 
 def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
@@ -189,7 +197,7 @@ def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
     try:
         if type(video.backend).__name__ == "MediaVideo":
             wanted = set(indices)
-            read = {i: gray for i, gray in enumerate(read_luma(name, stop=max(indices) + 1)) if i in wanted}
+            read = {i: gray for i, gray in enumerate(read_video_luma(name, stop=max(indices) + 1)) if i in wanted}
             return [read[index] for index in indices]
         if hasattr(video.backend, "plugin"):
             # Labels are known by the hash of their images, which must not depend on whether OpenCV is installed.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.video import read_luma
+from compute.video import read_video_luma
 
 SAME_IMAGE_GRAY_LEVELS = 2.5
 """Mean absolute difference (gray levels) up to which a labeled image is a video's frame.
@@ -21,7 +21,7 @@ moves; while it is still, a neighbor can be accepted.
 """
 
 
-def differences_from_video(
+def match_with_video(
     images: Sequence[NDArray[np.uint8]], frame_indices: Sequence[int], video_path: str | Path
 ) -> NDArray[np.float64]:
     """Mean absolute difference of labeled images from the frames of a video.
@@ -50,7 +50,7 @@ def differences_from_video(
     for place, frame_index in enumerate(frame_indices):
         wanted.setdefault(frame_index, []).append(place)
     last = max(wanted, default=-1)
-    for frame_index, gray in enumerate(read_luma(video_path) if wanted else ()):
+    for frame_index, gray in enumerate(read_video_luma(video_path) if wanted else ()):
         for place in wanted.get(frame_index, ()):
             if images[place].shape == gray.shape:
                 differences[place] = np.abs(images[place].astype(np.int16) - gray).mean()

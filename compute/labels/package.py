@@ -16,7 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from compute.errors import LabelsError
-from compute.labels.labeled_frames import SOURCES_KEY, Source, images_of, positions_of, sources_of
+from compute.labels.labeled_frames import (
+    SOURCES_KEY,
+    LabeledFrameSource,
+    labeled_frame_sources,
+    labeled_images,
+    labeled_positions,
+)
 from compute.labels.read import read_labels
 
 
@@ -37,7 +43,9 @@ def save_package(labels: sio.Labels, path: str | Path) -> None:
     LabelsError
         If an image cannot be read, images differ in size, or the file cannot be written.
     """
-    _write_package(Path(path), images_of(labels), positions_of(labels), labels.skeleton, sources_of(labels))
+    _write_package(
+        Path(path), labeled_images(labels), labeled_positions(labels), labels.skeleton, labeled_frame_sources(labels)
+    )
 
 
 def write_package(
@@ -77,7 +85,7 @@ def write_package(
             f" expected {(len(images), len(nodes), 2)} for {len(images)} images and {len(nodes)} nodes"
         )
     skeleton = sio.Skeleton(nodes=list(nodes), edges=list(edges), name="mouse")
-    _write_package(Path(path), list(images), values, skeleton, [Source(str(p), int(i)) for p, i in sources])
+    _write_package(Path(path), list(images), values, skeleton, [LabeledFrameSource(str(p), int(i)) for p, i in sources])
 
 
 def load_package(path: str | Path) -> sio.Labels:
@@ -99,7 +107,7 @@ def _write_package(
     images: list[NDArray[np.uint8]],
     position: NDArray[np.float64],
     skeleton: sio.Skeleton,
-    sources: list[Source],
+    sources: list[LabeledFrameSource],
 ) -> None:
     """Write to a temporary name, compare what can be read back, rename."""
     if not path.name.endswith(".pkg.slp"):
@@ -117,8 +125,10 @@ def _write_package(
             temporary = Path(folder) / path.name
             _embed(temporary, images, position, skeleton, sources)
             written = load_package(temporary)
-            same = all(map(np.array_equal, images_of(written), images)) and sources_of(written) == sources
-            if not same or not np.array_equal(positions_of(written), position, equal_nan=True):
+            same = (
+                all(map(np.array_equal, labeled_images(written), images)) and labeled_frame_sources(written) == sources
+            )
+            if not same or not np.array_equal(labeled_positions(written), position, equal_nan=True):
                 raise LabelsError(f"{path}: what was written cannot be read back; check the disk and write it again")
             _close(written)
             temporary.replace(path)
@@ -131,7 +141,7 @@ def _embed(
     images: list[NDArray[np.uint8]],
     position: NDArray[np.float64],
     skeleton: sio.Skeleton,
-    sources: list[Source],
+    sources: list[LabeledFrameSource],
 ) -> None:
     """Let sleap-io write the package from PNG files beside it."""
     names = [str(path.parent / f"{index:06d}.png") for index in range(len(images))]

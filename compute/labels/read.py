@@ -9,7 +9,7 @@ import numpy as np
 import sleap_io as sio
 
 from compute.errors import LabelsError
-from compute.labels.labeled_frames import source_of
+from compute.labels.labeled_frames import labeled_frame_source
 
 
 def read_labels(path: str | Path) -> sio.Labels:
@@ -72,7 +72,8 @@ def _only_user_labels(labels: sio.Labels, path: Path) -> sio.Labels:
     for frame in frames:
         if not frame.video.exists():
             raise LabelsError(
-                f"{path}: {source_of(labels, frame).path} is missing; put it back, or export a .pkg.slp with the images"
+                f"{path}: {labeled_frame_source(labels, frame).path} is missing; put it back, or export a .pkg.slp with"
+                " the images"
             )
     return sio.Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
 

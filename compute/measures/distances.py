@@ -76,7 +76,7 @@ def distance_mm(tracks: Tracks, node_a: str, node_b: str, *, px_per_mm: float) -
     return distance_px(tracks, node_a, node_b) / _checked_scale(px_per_mm)
 
 
-def summarize(distance_px: NDArray[np.float64], *, px_per_mm: float | None = None) -> DistanceSummary:
+def summarize_distances(distance_px: NDArray[np.float64], *, px_per_mm: float | None = None) -> DistanceSummary:
     """Mean, variance and missing fraction of a distance.
 
     Parameters
@@ -93,7 +93,7 @@ def summarize(distance_px: NDArray[np.float64], *, px_per_mm: float | None = Non
 
     Examples
     --------
-    >>> summarize(np.array([4.0, np.nan, 6.0, 5.0]), px_per_mm=10)
+    >>> summarize_distances(np.array([4.0, np.nan, 6.0, 5.0]), px_per_mm=10)
     DistanceSummary(mean_px=5.0, variance_px2=1.0, mean_mm=0.5, variance_mm2=0.01, fraction_missing=0.25)
     """
     known = distance_px[~np.isnan(distance_px)]
@@ -116,7 +116,7 @@ def _checked_scale(px_per_mm: float) -> float:
     return float(px_per_mm)
 
 
-def variance_without_noise_px2(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> float | None:
+def distance_variance_px2(raw: Tracks, filtered: Tracks, node_a: str, node_b: str) -> float | None:
     """Variance of the true distance of two nodes, corrected for the points' noise and for the filter's smoothing.
 
     The variance of a filtered distance still contains the part of the noise that passed the filter, which can be a

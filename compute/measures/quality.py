@@ -25,7 +25,7 @@ class NodeQuality:
     fraction_found : float or None
         Fraction of all frames in which it has a position; None for a video without frames.
     n_jumps : int
-        Moves from one frame to the next that are too large to be its own (see `jump_mask`).
+        Moves from one frame to the next that are too large to be its own (see `quality_jumps`).
     score_p05, score_p25, score_p50, score_p75, score_p95 : float or None
         Quantiles of the score over the frames in which it was found; points that a person placed (NaN) are left out.
         None where no point has a score.
@@ -56,7 +56,7 @@ def track_quality(
     width_px, height_px : int
         Size of the picture. It reaches from -0.5 to size - 0.5, as (0, 0) is the center of the first pixel.
     jump_mads, jump_floor_px : float
-        What counts as a jump; see `jump_mask`.
+        What counts as a jump; see `quality_jumps`.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def track_quality(
     if width_px <= 0 or height_px <= 0:
         raise TracksError(f"the picture's size is {width_px} x {height_px} px, expected both above 0")
     found = tracks.found
-    n_jumps = jump_mask(tracks, jump_mads=jump_mads, jump_floor_px=jump_floor_px).sum(axis=0)
+    n_jumps = quality_jumps(tracks, jump_mads=jump_mads, jump_floor_px=jump_floor_px).sum(axis=0)
     with np.errstate(invalid="ignore"):
         inside = ((tracks.position >= -0.5) & (tracks.position < np.array([width_px, height_px]) - 0.5)).all(axis=-1)
     outside = found & ~inside
@@ -87,7 +87,7 @@ def track_quality(
     ]
 
 
-def jump_mask(tracks: Tracks, *, jump_mads: float = 10.0, jump_floor_px: float = 5.0) -> NDArray[np.bool_]:
+def quality_jumps(tracks: Tracks, *, jump_mads: float = 10.0, jump_floor_px: float = 5.0) -> NDArray[np.bool_]:
     """Where a node arrives by a jump.
 
     A jump is a move from the frame before that is longer than the median of the node's moves by more than

@@ -270,7 +270,7 @@ def rest_nodes_mm(mouse: SimulatedMouse) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class View:
+class CameraView:
     """One camera before one mouse: weak perspective, so that its scale is the same everywhere.
 
     `side` stands on the mouse's left, turned 40 degrees towards its front, so that the far side of the nose

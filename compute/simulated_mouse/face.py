@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.simulated_mouse import anatomy
-from compute.simulated_mouse.anatomy import SimulatedMouse, View
-from compute.simulated_mouse.raymarching import openness, surface_normals, trace_rays
+from compute.simulated_mouse.anatomy import CameraView, SimulatedMouse
+from compute.simulated_mouse.raymarching import raymarching_normals, raymarching_openness, trace_rays
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -31,7 +31,7 @@ FAR_MM = 40.0
 MARK_RADIUS_MM = 0.12
 
 
-class Canvas:
+class FaceCanvas:
     """A picture being composed from solids, nearest first, at `SUPERSAMPLING` times the view's resolution.
 
     Parameters
@@ -40,7 +40,7 @@ class Canvas:
         The camera.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: CameraView) -> None:
         self.view = view
         width, height = view.width * SUPERSAMPLING, view.height * SUPERSAMPLING
         x = (np.arange(width) + 0.5) / SUPERSAMPLING - 0.5 - view.origin_px[0]
@@ -56,7 +56,7 @@ class Canvas:
         self.gray = np.zeros((height, width), np.uint8)
         self.alpha = np.zeros((height, width), np.uint8)
 
-    def copy(self) -> Canvas:
+    def copy(self) -> FaceCanvas:
         """A canvas to draw on further, that shares only what never changes."""
         other = copy(self)
         other.depth, other.gray, other.alpha = self.depth.copy(), self.gray.copy(), self.alpha.copy()
@@ -80,7 +80,7 @@ class Canvas:
         nearer = depth < self.depth[rows, columns]
         points = origins[nearer] + np.outer(depth[nearer], self.direction)
         self.depth[rows, columns][nearer] = depth[nearer]
-        self.gray[rows, columns][nearer] = np.clip(shade(points, surface_normals(points, solids)), 0, 255)
+        self.gray[rows, columns][nearer] = np.clip(shade(points, raymarching_normals(points, solids)), 0, 255)
         self.alpha[rows, columns][nearer] = 255
         drawn = np.zeros(self.depth.shape, bool)
         drawn[rows, columns] = nearer
@@ -152,7 +152,11 @@ class Face:
     """
 
     def __init__(
-        self, mouse: SimulatedMouse, view: View, head_marks_mm: Array | None = None, jaw_marks_mm: Array | None = None
+        self,
+        mouse: SimulatedMouse,
+        view: CameraView,
+        head_marks_mm: Array | None = None,
+        jaw_marks_mm: Array | None = None,
     ) -> None:
         self.mouse = mouse
         self.view = view
@@ -160,7 +164,7 @@ class Face:
         self.jaw_marks_mm = jaw_marks_mm
         self.random = np.random.default_rng([mouse.seed, 1])
         self.waves = self.random.normal(0, 1, (12, 4)) * [1.1, 1.1, 1.1, 3]
-        self.follicles = follicles_mm(mouse)
+        self.follicles = face_follicles_mm(mouse)
         azimuth, elevation = math.radians(mouse.light_azimuth_deg), math.radians(mouse.light_elevation_deg)
         horizontal = math.cos(elevation)
         self.lamp = np.array([horizontal * math.cos(azimuth), horizontal * math.sin(azimuth), math.sin(elevation)])
@@ -177,12 +181,12 @@ class Face:
             self._keys[key] = self._draw_jaw(opening_mm, reach).finish()
         return self._keys[key]
 
-    def _draw_head(self) -> Canvas:
-        mouse, canvas = self.mouse, Canvas(self.view)
+    def _draw_head(self) -> FaceCanvas:
+        mouse, canvas = self.mouse, FaceCanvas(self.view)
         solids = anatomy.head_solids(mouse)
 
         def shade(points: Array, normals: Array) -> Array:
-            return self.light(points, normals, self._head_albedo(points), openness(points, normals, solids))
+            return self.light(points, normals, self._head_albedo(points), raymarching_openness(points, normals, solids))
 
         drawn = canvas.add(solids, shade)
         canvas.draw_hairs(*self._grow_hairs(canvas, drawn, solids, self._furriness, FUR_FLOW), drawn)
@@ -193,7 +197,7 @@ class Face:
 
     def _grow_jaw_hairs(self) -> tuple[Array, Array, Array]:
         """Hairs (as `_grow_hairs` gives them) of the closed jaw, also where the head hides it."""
-        canvas = Canvas(self.view)
+        canvas = FaceCanvas(self.view)
         solids = anatomy.jaw_solids(self.mouse, 0.0)
         drawn = canvas.add(solids, lambda points, normals: points[:, 0])
         return self._grow_hairs(canvas, drawn, solids, lambda points: np.ones(len(points)), FUR_FLOW)
@@ -204,7 +208,7 @@ class Face:
         # Anew, so that the paw is the same whenever it is drawn.
         self.random = np.random.default_rng([mouse.seed, 4])
         x, y = self.view.project(target_mm)
-        canvas = Canvas(replace(self.view, origin_px=(float(x), float(y))))
+        canvas = FaceCanvas(replace(self.view, origin_px=(float(x), float(y))))
         solids = anatomy.paw_solids(mouse)
 
         def furry(points: Array) -> Array:
@@ -212,14 +216,19 @@ class Face:
 
         def shade(points: Array, normals: Array) -> Array:
             albedo = 0.5 + (mouse.belly_albedo - 0.5) * furry(points)
-            return self.light(points, normals, albedo, openness(points, normals, solids))
+            return self.light(points, normals, albedo, raymarching_openness(points, normals, solids))
 
         drawn = canvas.add(solids, shade)
         canvas.draw_hairs(*self._grow_hairs(canvas, drawn, solids, furry, np.array([0.0, 0.0, 1.0])), drawn)
         return canvas.finish()[0]
 
     def _grow_hairs(
-        self, canvas: Canvas, drawn: NDArray[np.bool_], solids: Array, furriness: Callable[[Array], Array], flow: Array
+        self,
+        canvas: FaceCanvas,
+        drawn: NDArray[np.bool_],
+        solids: Array,
+        furriness: Callable[[Array], Array],
+        flow: Array,
     ) -> tuple[Array, Array, Array]:
         """Roots and tips of hairs where solids were drawn, (hair, 3) mm each, and how much brighter they are."""
         cells = np.argwhere(drawn)
@@ -228,11 +237,11 @@ class Face:
         roots = roots[self.random.random(len(roots)) < furriness(roots)]
         # What lies in front covers what lies behind, as roof tiles do.
         roots = roots[np.argsort(-roots @ flow)]
-        tips = self._hair_tips(roots, surface_normals(roots, solids), flow)
+        tips = self._hair_tips(roots, raymarching_normals(roots, solids), flow)
         gain = np.clip(self.random.normal(1.03, self.mouse.fur_contrast, len(roots)), 0.3, 2.0)
         return roots, tips, gain
 
-    def _draw_jaw(self, opening_mm: float, reach: float) -> Canvas:
+    def _draw_jaw(self, opening_mm: float, reach: float) -> FaceCanvas:
         mouse, canvas = self.mouse, self.head.copy()
         solids = anatomy.jaw_solids(mouse, opening_mm)
         head = anatomy.head_solids(mouse)
@@ -240,7 +249,7 @@ class Face:
         turn = anatomy.rotation_y(anatomy.jaw_angle_rad(mouse, opening_mm))
 
         def shade(points: Array, normals: Array) -> Array:
-            light = openness(points, normals, solids) * openness(points, normals, head)
+            light = raymarching_openness(points, normals, solids) * raymarching_openness(points, normals, head)
             return self.light(points, normals, self._jaw_albedo((points - hinge) @ turn + hinge), light)
 
         drawn = canvas.add(solids, shade)
@@ -283,7 +292,7 @@ class Face:
         def shade(points: Array, normals: Array) -> Array:
             halfway = self.lamp - self.view.axes[2]
             glint = np.clip(normals @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 30
-            light = openness(points, normals, solids)
+            light = raymarching_openness(points, normals, solids)
             return self.light(points, normals, albedo + 0.35 * glint, light)
 
         return shade
@@ -361,7 +370,7 @@ def _marked(albedo: Array, points: Array, marks_mm: Array | None) -> Array:
 
 
 @lru_cache(maxsize=32)
-def follicles_mm(mouse: SimulatedMouse) -> Array:
+def face_follicles_mm(mouse: SimulatedMouse) -> Array:
     """Roots of the whiskers, left ones first, each side in rows from above, (follicle, 3) mm. Do not write."""
     solids = anatomy.head_solids(mouse)
     left = []

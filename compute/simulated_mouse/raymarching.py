@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 
 @numba.njit(cache=True, error_model="numpy")
-def distance(x: float, y: float, z: float, solids: NDArray[np.float64]) -> float:
+def raymarching_distance_mm(x: float, y: float, z: float, solids: NDArray[np.float64]) -> float:
     """Signed distance from a point to solids, in mm; negative inside."""
     total = 1e9
     for index in range(solids.shape[0]):
@@ -74,7 +74,7 @@ def trace_rays(
         for _ in range(160):
             if depth > last:
                 break
-            step = distance(
+            step = raymarching_distance_mm(
                 origins[ray, 0] + depth * direction[0],
                 origins[ray, 1] + depth * direction[1],
                 origins[ray, 2] + depth * direction[2],
@@ -88,21 +88,21 @@ def trace_rays(
 
 
 @numba.njit(cache=True, error_model="numpy")
-def surface_normals(points: NDArray[np.float64], solids: NDArray[np.float64]) -> NDArray[np.float64]:
+def raymarching_normals(points: NDArray[np.float64], solids: NDArray[np.float64]) -> NDArray[np.float64]:
     """Outward unit normals of points on solids, shape (point, 3)."""
     normals = np.empty_like(points)
     for index in range(points.shape[0]):
         x, y, z = points[index]
-        nx = distance(x + 0.02, y, z, solids) - distance(x - 0.02, y, z, solids)
-        ny = distance(x, y + 0.02, z, solids) - distance(x, y - 0.02, z, solids)
-        nz = distance(x, y, z + 0.02, solids) - distance(x, y, z - 0.02, solids)
+        nx = raymarching_distance_mm(x + 0.02, y, z, solids) - raymarching_distance_mm(x - 0.02, y, z, solids)
+        ny = raymarching_distance_mm(x, y + 0.02, z, solids) - raymarching_distance_mm(x, y - 0.02, z, solids)
+        nz = raymarching_distance_mm(x, y, z + 0.02, solids) - raymarching_distance_mm(x, y, z - 0.02, solids)
         length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
         normals[index] = nx / length, ny / length, nz / length
     return normals
 
 
 @numba.njit(cache=True, error_model="numpy")
-def openness(
+def raymarching_openness(
     points: NDArray[np.float64], normals: NDArray[np.float64], solids: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """How little solids close off the space above points (ambient light), shape (point,), 0 to 1."""
@@ -111,7 +111,7 @@ def openness(
         closed = 0.0
         for height in (0.25, 0.6, 1.3, 2.6):
             place = points[index] + height * normals[index]
-            above = distance(place[0], place[1], place[2], solids)
+            above = raymarching_distance_mm(place[0], place[1], place[2], solids)
             closed += min(max(height - above, 0.0) / height, 1.3) * 0.34
         result[index] = max(1.0 - closed, 0.0)
     return result

@@ -1,4 +1,4 @@
-"""Drawing the frames of a simulated session: what `simulation.render` uses.
+"""Drawing the frames of a simulated session: what `simulation.render_simulation` uses.
 
 The face is drawn once for each opening of the jaw that is needed (`face`). A frame is the mixture of the two
 nearest of these pictures, moved with the head by means of its depth, with whiskers, a paw, blur and the sensor's noise
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.simulated_mouse import anatomy
-from compute.simulated_mouse.anatomy import SimulatedMouse, View, pivot_mm
-from compute.simulated_mouse.face import KEY_SPACING_MM, Face, follicles_mm
+from compute.simulated_mouse.anatomy import CameraView, SimulatedMouse, pivot_mm
+from compute.simulated_mouse.face import KEY_SPACING_MM, Face, face_follicles_mm
 from compute.simulated_mouse.session import SimulatedSession
 
 Array = NDArray[np.float64]
@@ -30,7 +30,7 @@ PAW_BELOW_MM = np.array([1.0, 1.0, -17.0])
 """From there to where the paw rests, out of the picture."""
 
 
-def draw_frames(
+def render_frames(
     session: SimulatedSession, camera: str, start: int, stop: int, face: Face
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames start to stop of one camera, one by one.
@@ -44,7 +44,7 @@ def draw_frames(
     start, stop : int
         Range of frames.
     face : Face
-        The mouse's face in this camera's view, as `face_before` gives it.
+        The mouse's face in this camera's view, as `rendered_face` gives it.
 
     Yields
     ------
@@ -54,7 +54,7 @@ def draw_frames(
     mouse, view = session.mouse, session.views[camera]
     background = _background(view, session.seed)
     shade = _vignette(view, mouse.vignette)
-    whiskers = Whiskers(mouse, view)
+    whiskers = RenderedWhiskers(mouse, view)
     paw = face.draw_paw(PAW_TARGET_MM * mouse.size) if session.paw_height[start:stop].any() else None
     for frame in range(start, stop):
         pose = session.head_rotation[frame], session.head_translation_mm[frame]
@@ -66,18 +66,20 @@ def draw_frames(
         if paw is not None and session.paw_height[frame] > 0:
             picture = _with_paw(picture, paw, mouse, view, session.paw_height[frame])
         if session.blur_px[frame] > 0:
-            picture = cv2.filter2D(picture, -1, blur_kernel(session.blur_px[frame], session.blur_angle_rad[frame]))
+            picture = cv2.filter2D(
+                picture, -1, rendering_blur_kernel(session.blur_px[frame], session.blur_angle_rad[frame])
+            )
         random = np.random.default_rng([session.seed, anatomy.CAMERAS.index(camera), frame])
         yield _recorded(picture * shade, mouse.noise_sd, random)
 
 
 @lru_cache(maxsize=8)
-def face_before(mouse: SimulatedMouse, view: View) -> Face:
+def rendered_face(mouse: SimulatedMouse, view: CameraView) -> Face:
     """The mouse's face in this view; the last few are kept, because drawing one takes a second."""
     return Face(mouse, view)
 
 
-def blur_kernel(length_px: float, angle_rad: float) -> Image:
+def rendering_blur_kernel(length_px: float, angle_rad: float) -> Image:
     """Kernel of a straight movement during the exposure, centered, sum 1, odd square shape."""
     radius = math.ceil(length_px / 2) + 1
     along = length_px * ((np.arange(16 * radius) + 0.5) / (16 * radius) - 0.5)
@@ -89,7 +91,7 @@ def blur_kernel(length_px: float, angle_rad: float) -> Image:
     return kernel / kernel.sum()
 
 
-class Whiskers:
+class RenderedWhiskers:
     """The whiskers of both sides, drawn anew in each frame because they sweep.
 
     Parameters
@@ -100,10 +102,10 @@ class Whiskers:
         The camera.
     """
 
-    def __init__(self, mouse: SimulatedMouse, view: View) -> None:
+    def __init__(self, mouse: SimulatedMouse, view: CameraView) -> None:
         self.view = view
         self.pivot = pivot_mm(mouse)
-        self.roots = follicles_mm(mouse)
+        self.roots = face_follicles_mm(mouse)
         self.level = 255 * min(1.0, 0.62 * mouse.brightness) ** (1 / 1.7)
         random = np.random.default_rng([mouse.seed, 2])
         half = len(self.roots) // 2
@@ -150,7 +152,9 @@ def _moved_face(face: Face, opening_mm: float, licking: bool, rotation: Array, t
     return cv2.remap(layers, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _source_maps(view: View, depth: Image, pivot: Array, rotation: Array, translation: Array) -> tuple[Image, Image]:
+def _source_maps(
+    view: CameraView, depth: Image, pivot: Array, rotation: Array, translation: Array
+) -> tuple[Image, Image]:
     """Where each pixel of the moved picture comes from, by the depth (mm) of what is there: x and y, in px."""
     axes, scale = view.axes, view.scale_px_per_mm
     # A point at (x, y) px and depth d mm is X = axes.T @ ((x, y) - origin) / scale + d * axes[2].
@@ -170,7 +174,7 @@ def _blended(picture: Image, level: float, coverage: Image) -> Image:
     return picture + (level - picture) * coverage
 
 
-def _background(view: View, seed: int) -> Image:
+def _background(view: CameraView, seed: int) -> Image:
     """A dark rig out of focus: gray levels, (height, width)."""
     random = np.random.default_rng([seed, 3, anatomy.CAMERAS.index(view.camera)])
     height, width = view.height, view.width
@@ -187,14 +191,14 @@ def _background(view: View, seed: int) -> Image:
     return cv2.GaussianBlur(picture, (0, 0), width / 22)
 
 
-def _vignette(view: View, strength: float) -> Image:
+def _vignette(view: CameraView, strength: float) -> Image:
     """How much light each pixel gets, 1 in the middle, (height, width)."""
     x = (np.arange(view.width) / (view.width - 1) - 0.5)[None, :]
     y = (np.arange(view.height) / (view.height - 1) - 0.5)[:, None]
     return (1 - strength * 2 * (x * x + y * y)).astype(np.float32)
 
 
-def _with_paw(picture: Image, paw: Image, mouse: SimulatedMouse, view: View, height: float) -> Image:
+def _with_paw(picture: Image, paw: Image, mouse: SimulatedMouse, view: CameraView, height: float) -> Image:
     """The picture with the paw raised to this height, 0 (out of sight) to 1 (over the snout)."""
     x, y = view.scale_px_per_mm * view.axes[:2] @ (PAW_BELOW_MM * mouse.size * (1 - height))
     moved = cv2.warpAffine(paw, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))

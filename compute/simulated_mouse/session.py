@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.simulated_mouse.anatomy import SimulatedMouse, View
+from compute.simulated_mouse.anatomy import CameraView, SimulatedMouse
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedSession:
-    """One recording of a simulated mouse: the truth, and what `simulation.render` needs to draw it.
+    """One recording of a simulated mouse: the truth, and what `simulation.render_simulation` needs to draw it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class SimulatedSession:
     position_mm: Array
     position_px: Mapping[str, Array]
     scale_px_per_mm: Mapping[str, float]
-    views: Mapping[str, View]
+    views: Mapping[str, CameraView]
     hard: NDArray[np.bool_]
     jaw_opening_mm: Array
     licking: NDArray[np.bool_]

@@ -8,7 +8,7 @@ Examples
 --------
 >>> mouse = simulate_mouse(1)
 >>> session = simulate_session(mouse, seed=1, n_frames=20)
->>> frames = list(render(session, "side"))
+>>> frames = list(render_simulation(session, "side"))
 >>> len(frames), frames[0].shape, session.position_px["side"].shape
 (20, (160, 192), (20, 7, 2))
 """
@@ -31,8 +31,8 @@ from compute.simulated_mouse.anatomy import (
     JAW_HINGE_MM,
     JAW_NODE,
     NODES,
+    CameraView,
     SimulatedMouse,
-    View,
     jaw_angle_rad,
     pivot_mm,
     rest_nodes_mm,
@@ -47,10 +47,10 @@ __all__ = [
     "SimulatedMouse",
     "SimulatedSession",
     "SimulationError",
-    "render",
+    "render_simulation",
     "simulate_mouse",
     "simulate_session",
-    "true_distance_mm",
+    "simulated_distance_mm",
 ]
 
 Array = NDArray[np.float64]
@@ -192,7 +192,7 @@ def simulate_session(
     )
 
 
-def render(
+def render_simulation(
     session: SimulatedSession, camera: str, *, start: int = 0, stop: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
     """Draw the frames of one camera, one by one.
@@ -222,13 +222,13 @@ def render(
         raise SimulationError(f"no camera {camera!r}; there are {', '.join(session.views)}")
     if importlib.util.find_spec("cv2") is None:
         raise NotInstalledError("OpenCV, which draws the mouse, is not installed here: pip install 'orofacial[sleap]'")
-    from compute.simulated_mouse.rendering import draw_frames, face_before
+    from compute.simulated_mouse.rendering import render_frames, rendered_face
 
     stop = session.n_frames if stop is None else min(stop, session.n_frames)
-    return draw_frames(session, camera, start, stop, face_before(session.mouse, session.views[camera]))
+    return render_frames(session, camera, start, stop, rendered_face(session.mouse, session.views[camera]))
 
 
-def true_distance_mm(mouse: SimulatedMouse, node_a: str, node_b: str) -> float:
+def simulated_distance_mm(mouse: SimulatedMouse, node_a: str, node_b: str) -> float:
     """True distance between two nodes that are rigid to each other, in mm: all but the jaw's tip.
 
     Raises
@@ -244,18 +244,20 @@ def true_distance_mm(mouse: SimulatedMouse, node_a: str, node_b: str) -> float:
     return float(np.linalg.norm(nodes[NODES.index(node_a)] - nodes[NODES.index(node_b)]))
 
 
-def _place_cameras(random: np.random.Generator, mouse: SimulatedMouse, width: int, height: int) -> dict[str, View]:
+def _place_cameras(
+    random: np.random.Generator, mouse: SimulatedMouse, width: int, height: int
+) -> dict[str, CameraView]:
     """Both cameras, placed by hand on this day: a little off where they should be."""
     spread = 1.6 if mouse.held_out else 1.0
     views = {}
     for camera, field_mm, looked_at_mm in (("side", 18.5, (-7.4, 0.0, 0.2)), ("lower", 14.5, (-3.2, 0.0, -2.2))):
         scale = width / field_mm * float(1 + 0.03 * spread * random.uniform(-1, 1))
         turns = [float(spread * limit * random.uniform(-1, 1)) for limit in (2.0, 2.0, 2.0)]
-        view = View(camera, width, height, scale, (0.0, 0.0), *turns)
+        view = CameraView(camera, width, height, scale, (0.0, 0.0), *turns)
         shift = 0.02 * width * spread * random.uniform(-1, 1, 2)
         middle = np.array([width - 1, height - 1]) / 2 + shift
         x, y = middle - view.project(np.array(looked_at_mm))
-        views[camera] = View(camera, width, height, scale, (float(x), float(y)), *turns)
+        views[camera] = CameraView(camera, width, height, scale, (float(x), float(y)), *turns)
     return views
 
 

@@ -16,14 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from compute.errors import TracksError
-from compute.tracks import Tracks, read_metadata
+from compute.tracks import Tracks, read_tracks_metadata
 
 ROWS_PER_GROUP = 1 << 17
 """Frames that are read together: 22 minutes at 100 Hz. A span of time in a long video reads the groups it meets."""
 
 
 @dataclass(frozen=True)
-class TracksFooter:
+class ParquetFooter:
     """What a file of tracks says of itself, without its positions.
 
     Attributes
@@ -57,7 +57,7 @@ def to_parquet(tracks: Tracks, key: Mapping[str, Any] | None = None) -> bytes:
     Examples
     --------
     >>> tracks = Tracks(position=[[[1, 2]], [[3, 4]]], score=[[0.9], [0.8]], time=[0, 0.01], nodes=["jaw tip"])
-    >>> footer = read_footer(io.BytesIO(to_parquet(tracks, {"mouse_id": "mouse01"})))
+    >>> footer = read_parquet_footer(io.BytesIO(to_parquet(tracks, {"mouse_id": "mouse01"})))
     >>> footer.n_frames, footer.nodes, footer.metadata["fps"], footer.metadata["key"]
     (2, ('jaw tip',), 100.0, {'mouse_id': 'mouse01'})
     """
@@ -77,7 +77,7 @@ def to_parquet(tracks: Tracks, key: Mapping[str, Any] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def read_footer(file: BinaryIO) -> TracksFooter:
+def read_parquet_footer(file: BinaryIO) -> ParquetFooter:
     """What a file says of itself; no position is read.
 
     Raises
@@ -87,13 +87,13 @@ def read_footer(file: BinaryIO) -> TracksFooter:
     """
     with _damage_named():
         parquet = pq.ParquetFile(file)
-        metadata = read_metadata(parquet.schema_arrow)
-        return TracksFooter(
+        metadata = read_tracks_metadata(parquet.schema_arrow)
+        return ParquetFooter(
             parquet.metadata.num_rows, tuple(metadata["nodes"]), tuple(parquet.schema_arrow.names), metadata
         )
 
 
-def read_tracks(
+def read_parquet_tracks(
     file: BinaryIO, nodes: Sequence[str] | None = None, time_span_s: tuple[float, float] | None = None
 ) -> Tracks:
     """Read tracks, or only the columns of some nodes and the rows of a span of time.
@@ -114,7 +114,7 @@ def read_tracks(
     """
     with _damage_named():
         parquet = pq.ParquetFile(file)
-        metadata = read_metadata(parquet.schema_arrow)
+        metadata = read_tracks_metadata(parquet.schema_arrow)
         known = metadata["nodes"]
         wanted = tuple(known) if nodes is None else tuple(nodes)
         unknown = [node for node in wanted if node not in known]
@@ -130,7 +130,7 @@ def read_tracks(
         return Tracks.from_arrow(table).select(wanted)
 
 
-def read_times(file: BinaryIO) -> Any:
+def read_parquet_times(file: BinaryIO) -> Any:
     """Time of each frame (s), shape (frame,), float64; no position is read.
 
     Raises
@@ -140,7 +140,7 @@ def read_times(file: BinaryIO) -> Any:
     """
     with _damage_named():
         parquet = pq.ParquetFile(file)
-        read_metadata(parquet.schema_arrow)
+        read_tracks_metadata(parquet.schema_arrow)
         return parquet.read(["time_s"])["time_s"].to_numpy()
 
 

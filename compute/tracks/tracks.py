@@ -265,7 +265,7 @@ class Tracks:
         TracksError
             If the table is not one of `to_arrow`'s, or of a newer format version.
         """
-        metadata = read_metadata(table.schema)
+        metadata = read_tracks_metadata(table.schema)
         nodes = [node for node in metadata["nodes"] if f"{node}_x" in table.column_names]
 
         def stack(*suffixes: str) -> NDArray[Any] | None:
@@ -297,7 +297,7 @@ class Tracks:
         )
 
 
-def read_metadata(schema: pa.Schema) -> dict[str, Any]:
+def read_tracks_metadata(schema: pa.Schema) -> dict[str, Any]:
     """What `Tracks.to_arrow` noted in a schema.
 
     Raises
@@ -311,11 +311,11 @@ def read_metadata(schema: pa.Schema) -> dict[str, Any]:
         version = metadata["format_version"]
     except (ValueError, TypeError, KeyError):
         raise TracksError("the table has no 'orofacial' metadata: it was not written by orofacial") from None
-    check_format_version(version)
+    check_tracks_format_version(version)
     return metadata
 
 
-def check_format_version(version: int) -> None:
+def check_tracks_format_version(version: int) -> None:
     """Refuse what a newer orofacial wrote.
 
     Raises

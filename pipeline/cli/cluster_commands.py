@@ -9,9 +9,9 @@ from typing import Any
 import rich_click as click
 
 from compute.errors import OrofacialError
-from compute.text import counted
-from pipeline.cli.shared import json_option, says_errors
-from pipeline.terminal import console, errors, next_step, print_json, print_json_line, print_table
+from compute.text import count_text
+from pipeline.cli.shared import command_says_errors, json_option
+from pipeline.terminal import console, errors, print_json, print_json_line, print_next_step, print_table
 
 
 @click.group()
@@ -27,15 +27,15 @@ def cluster() -> None:
 @click.option("--here", is_flag=True, help="Start processes of this machine even where Slurm is.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def up(context: click.Context, every_s: float | None, dry_run: bool, here: bool, as_json: bool) -> None:
     """Start the workers that the queue needs, up to the limits in settings.toml. Doing it again starts no more.
 
     With --every and --json, one JSON object a line.
     """
-    from pipeline.cli.shared import connect
+    from pipeline.cli.shared import connect_command
 
-    settings = connect(context)
+    settings = connect_command(context)
     on_slurm = False if here else None
     if every_s is None:
         report = _pass(settings, dry_run, on_slurm)
@@ -48,9 +48,9 @@ def up(context: click.Context, every_s: float | None, dry_run: bool, here: bool,
         try:
             report = _pass(settings, dry_run, on_slurm)
         except OrofacialError as error:  # a database or Slurm that is restarted: the next pass may find it again
-            from pipeline.database.passwords import hidden
+            from pipeline.database.passwords import hide_password
 
-            errors.print(f"this pass failed: {hidden(str(error))}", markup=False)
+            errors.print(f"this pass failed: {hide_password(str(error))}", markup=False)
         else:
             if not warned:
                 _warn(report)
@@ -64,7 +64,7 @@ def up(context: click.Context, every_s: float | None, dry_run: bool, here: bool,
 
 
 def _pass(settings: Any, dry_run: bool, on_slurm: bool | None) -> Any:
-    from pipeline.work.cluster import up as start_workers
+    from pipeline.work.cluster import start_cluster_workers as start_workers
 
     return start_workers(settings, dry_run=dry_run, on_slurm=on_slurm)
 
@@ -85,8 +85,8 @@ def _print(report: Any, dry_run: bool) -> None:
         ],
     )
     if report.n_released:
-        console.print(f"{counted(report.n_released, 'job')} taken back from workers that are gone")
+        console.print(f"{count_text(report.n_released, 'job')} taken back from workers that are gone")
     if report.n_started and not dry_run:
-        next_step("orofacial status" + (", squeue --me" if report.where == "slurm" else ""))
+        print_next_step("orofacial status" + (", squeue --me" if report.where == "slurm" else ""))
     elif not any(one.n_pending for one in report.classes):
         console.print("nothing is waiting")

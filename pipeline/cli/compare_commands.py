@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, next_step, print_json, print_table
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
-    from compute.comparison.bootstrap import Interval
+    from compute.comparison.bootstrap import BootstrapInterval
     from pipeline.query.filter_comparison import ModelComparison
 
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def compare(
     context: click.Context,
     camera: str | None,
@@ -41,7 +41,7 @@ def compare(
     With --choose: hide points that the gate kept, and choose for each node the filter that predicts them best, on
     every second block of 10 s; report its error on the other blocks; write the choice as a filter method.
     """
-    connect(context)
+    connect_command(context)
     if is_choosing:
         if output is not None or with_pairs:
             raise click.UsageError("--choose prints its own table; draw the comparison in a second command")
@@ -51,10 +51,10 @@ def compare(
 
     comparisons = compare_filters(camera=camera, model=model)
     if output is not None:
-        from pipeline.figures.saving import write_figure
-        from pipeline.figures.trade_off import plot_comparison
+        from pipeline.figures.saving import save_figure
+        from pipeline.figures.trade_off import plot_trade_off
 
-        write_figure(plot_comparison(comparisons), output)
+        save_figure(plot_trade_off(comparisons), output)
     if as_json:
         print_json({"models": comparisons, "output": output})
         return
@@ -64,7 +64,7 @@ def compare(
             _print_pairs(comparison)
     if output is not None:
         console.print(f"drawn to {output}", markup=False)
-    next_step("orofacial compare --pairs, -o compare.png, or --choose to choose a filter for each node")
+    print_next_step("orofacial compare --pairs, -o compare.png, or --choose to choose a filter for each node")
 
 
 def print_filters(comparison: ModelComparison) -> None:
@@ -184,7 +184,7 @@ def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
         style="dim",
     )
     console.print(f"filter method {method} {'written' if is_new else 'was there already'}", markup=False)
-    next_step("orofacial populate, then orofacial compare")
+    print_next_step("orofacial populate, then orofacial compare")
 
 
 def _tried(choice: Any) -> str:
@@ -199,7 +199,7 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before 0
 
 
-def _interval(interval: Interval, digits: int) -> str:
+def _interval(interval: BootstrapInterval, digits: int) -> str:
     if interval.value is None:
         return "-"
     text = _number(interval.value, digits)

@@ -7,15 +7,15 @@ from dataclasses import asdict
 
 import rich_click as click
 
-from pipeline.cli.shared import json_option, says_errors
-from pipeline.terminal import console, next_step, print_json, print_table
+from pipeline.cli.shared import command_says_errors, json_option
+from pipeline.terminal import console, print_json, print_next_step, print_table
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="List what would be changed, and change nothing.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def upgrade(context: click.Context, dry_run: bool, as_json: bool) -> None:
     """Upgrade a database that an older version of orofacial made.
 
@@ -23,16 +23,16 @@ def upgrade(context: click.Context, dry_run: bool, as_json: bool) -> None:
     server the administrator runs `orofacial db init` instead, which upgrades it too. Workers must be stopped. If a step
     fails, the database is as it was before.
     """
-    from pipeline.cli.upgrading import say_plan, say_upgraded, step_printer
+    from pipeline.cli.upgrading import say_upgrade_plan, say_upgraded, upgrade_step_printer
     from pipeline.database.upgrade import planned_upgrade, upgrade_database
     from pipeline.settings import load_settings
 
     settings = load_settings(context.find_root().obj)
-    done = planned_upgrade(settings) if dry_run else upgrade_database(settings, on_step=step_printer(as_json))
+    done = planned_upgrade(settings) if dry_run else upgrade_database(settings, on_step=upgrade_step_printer(as_json))
     if as_json:
         print_json({"dry_run": dry_run, **asdict(done)})
     elif dry_run:
-        say_plan(done)
+        say_upgrade_plan(done)
     else:
         say_upgraded(done)
 
@@ -51,7 +51,7 @@ def db() -> None:
 )
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def init_server(context: click.Context, url: str, as_json: bool) -> None:
     """Prepare a PostgreSQL or MySQL server: schemas, tables, and the roles reader, ingester, worker and admin.
 
@@ -60,13 +60,13 @@ def init_server(context: click.Context, url: str, as_json: bool) -> None:
     .secrets/reader.password ...; where there are none, new ones are made there. Doing it again changes nothing. With a
     newer orofacial it upgrades the tables (see `orofacial upgrade`) and adds what is new; workers must be stopped.
     """
-    from pipeline.cli.upgrading import say_upgraded, step_printer
+    from pipeline.cli.upgrading import say_upgraded, upgrade_step_printer
     from pipeline.database.server import ServerAddress, prepare_server
     from pipeline.settings import load_settings
 
     address = ServerAddress.parse(url)
     settings = load_settings(context.find_root().obj)
-    prepared = prepare_server(settings, address, on_step=step_printer(as_json))
+    prepared = prepare_server(settings, address, on_step=upgrade_step_printer(as_json))
     configuration = {
         "database": {
             "backend": address.backend,
@@ -91,4 +91,4 @@ def init_server(context: click.Context, url: str, as_json: bool) -> None:
     console.print("\ndatajoint.json for every machine of the lab, in the folder where orofacial is run:")
     console.print(json.dumps(configuration, indent=2), markup=False)
     console.print("and beside it .secrets/database.user and .secrets/database.password, readable by their owner only\n")
-    next_step("orofacial doctor on those machines, then orofacial work or orofacial ingest RAW_FOLDER")
+    print_next_step("orofacial doctor on those machines, then orofacial work or orofacial ingest RAW_FOLDER")

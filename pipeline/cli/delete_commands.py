@@ -7,8 +7,8 @@ from typing import Any
 
 import rich_click as click
 
-from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors
+from compute.text import count_text
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, errors, print_json, print_table
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
@@ -26,14 +26,14 @@ def delete() -> None:
 @_yes
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def delete_session(context: click.Context, session: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete SESSION, such as mouse01/2026-03-02_1, from the database, and all that was computed from it."""
-    settings = connect(context)
+    settings = connect_command(context)
     from pipeline.query.sessions import session_key
-    from pipeline.stores.deletion import plan_session
+    from pipeline.stores.deletion import plan_session_deletion
 
-    _carry_out(plan_session(session_key(session, settings)), dry_run, yes, as_json)
+    _carry_out(plan_session_deletion(session_key(session, settings)), dry_run, yes, as_json)
 
 
 @delete.command("model")
@@ -42,17 +42,17 @@ def delete_session(context: click.Context, session: str, dry_run: bool, yes: boo
 @_yes
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def delete_model(context: click.Context, model_id: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete a model, all that was computed with it, and the request to train it."""
-    connect(context)
-    from pipeline.stores.deletion import plan_model
+    connect_command(context)
+    from pipeline.stores.deletion import plan_model_deletion
 
-    _carry_out(plan_model(model_id), dry_run, yes, as_json)
+    _carry_out(plan_model_deletion(model_id), dry_run, yes, as_json)
 
 
 def _carry_out(plan: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
-    from pipeline.stores.deletion import delete as delete_planned
+    from pipeline.stores.deletion import run_deletion as delete_planned
 
     if as_json and not (dry_run or yes):
         raise click.UsageError("--json cannot ask: give --dry-run or --yes with it")
@@ -70,16 +70,17 @@ def _carry_out(plan: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
         print_json(_summary(plan.name, n_rows, files, dry_run=False))
         return
     console.print(
-        f"{plan.name}: {counted(sum(n_rows.values()), 'row')} and {counted(len(files), 'file')} deleted", markup=False
+        f"{plan.name}: {count_text(sum(n_rows.values()), 'row')} and {count_text(len(files), 'file')} deleted",
+        markup=False,
     )
 
 
 def _say(plan: Any) -> None:
     console.print(f"with {plan.name} go:", markup=False)
     print_table(["table", "rows"], [[table, n] for table, n in plan.n_rows.items()])
-    console.print(f"and {counted(len(plan.files), 'file')} of the stores, {size(plan.n_bytes)}")
+    console.print(f"and {count_text(len(plan.files), 'file')} of the stores, {size(plan.n_bytes)}")
     if plan.n_running:
-        running = counted(plan.n_running, "job is", "jobs are")
+        running = count_text(plan.n_running, "job is", "jobs are")
         console.print(f"{running} being computed from it now: what runs will fail and leave nothing")
     console.print(plan.kept, markup=False)
 
@@ -97,13 +98,13 @@ def _summary(name: str, n_rows: dict[str, int], files: list[Any], *, dry_run: bo
 @click.option("--even-most", is_flag=True, help="Go on even if more than half of all files are garbage.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def collect(context: click.Context, dry_run: bool, grace_hours: float, even_most: bool, as_json: bool) -> None:
     """Remove files of the stores that no row points at. Workers may go on meanwhile.
 
     The labels store is left alone: what people labelled is never removed.
     """
-    connect(context)
+    connect_command(context)
     from pipeline.stores.collection import collect as collect_files
 
     found = collect_files(dry_run=dry_run, grace_s=grace_hours * 3600, even_most=even_most)
@@ -122,7 +123,7 @@ def collect(context: click.Context, dry_run: bool, grace_hours: float, even_most
         )
         return
     verb = "would be removed" if dry_run else "removed"
-    console.print(f"{len(files)} of {counted(found.n_files, 'file')} {verb}, {size(n_bytes)}")
+    console.print(f"{len(files)} of {count_text(found.n_files, 'file')} {verb}, {size(n_bytes)}")
     for file in files:
         console.print(f"  {file.store}/{file.path}", markup=False)
     if found.young:

@@ -11,9 +11,9 @@ import numpy as np
 import rich_click as click
 
 from compute.formats import FORMATS
-from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, errors, next_step, print_json
+from compute.text import count_text
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, errors, print_json, print_next_step
 
 if TYPE_CHECKING:
     from pipeline.query import LeftOut, TrackSelection
@@ -48,7 +48,7 @@ FORMAT is one of: {"; ".join(f"{name} ({one.text})" for name, one in FORMATS.ite
 @click.option("--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def export(
     context: click.Context,
     format_name: str,
@@ -66,7 +66,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Write tracks as files that other tools read, each with what made it."""
-    settings = connect(context)
+    settings = connect_command(context)
     from pipeline import query
     from pipeline.query.export import export_rows
     from pipeline.query.sessions import session_key
@@ -126,10 +126,10 @@ def _report(done: Exported, output: Path, n_tracks: int, left_out: list[str]) ->
         errors.print(f"left out {one}", markup=False, style="yellow")
     n_kept = len(done.kept)
     kept = f"; {n_kept} {'was' if n_kept == 1 else 'were'} there already (--overwrite writes anew)" if n_kept else ""
-    written, of_tracks = counted(len(done.written), "file"), counted(n_tracks, "track")
+    written, of_tracks = count_text(len(done.written), "file"), count_text(n_tracks, "track")
     console.print(f"{written} written to {output}{kept}; {of_tracks} in all", markup=False)
     if done.written:
-        next_step(f"orofacial convert {done.written[0]} OUTPUT reads one back")
+        print_next_step(f"orofacial convert {done.written[0]} OUTPUT reads one back")
 
 
 def _readable(selections: list[TrackSelection]) -> tuple[list[dict[str, Any]], list[LeftOut]]:
@@ -159,7 +159,7 @@ def _all(restriction: list[object]) -> object:
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate, for a file that has no times.")
 @click.option("--overwrite", is_flag=True, help="Write TARGET anew if it is there already.")
 @json_option
-@says_errors
+@command_says_errors
 def convert(
     source: Path,
     target: Path,
@@ -186,7 +186,8 @@ def convert(
         print_json({"source": source, "target": target, "format": format_name, **said})
         return
     console.print(
-        f"{counted(n_frames, 'frame')} of {counted(n_nodes, 'node')} written to {target} ({format_name})", markup=False
+        f"{count_text(n_frames, 'frame')} of {count_text(n_nodes, 'node')} written to {target} ({format_name})",
+        markup=False,
     )
     if fps_used is False:
         note = f"--fps {fps:g} was not used: {source} has the times of its frames"

@@ -10,9 +10,9 @@ from typing import Any
 import rich_click as click
 
 from compute.errors import FilterError
-from compute.filters import check_parameters, default_parameters, registered
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, next_step, print_json, print_table
+from compute.filters import check_parameters, default_parameters, registered_filters
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, print_json, print_next_step, print_table
 
 
 @click.group()
@@ -22,7 +22,7 @@ def filter() -> None:
 
 @filter.command("add")
 @click.argument("name")
-@click.argument("filter_name", metavar="FILTER", type=click.Choice(list(registered())))
+@click.argument("filter_name", metavar="FILTER", type=click.Choice(list(registered_filters())))
 @click.option(
     "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Not its default; may be repeated."
 )
@@ -31,7 +31,7 @@ def filter() -> None:
 )
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def add_filter(
     context: click.Context,
     name: str,
@@ -47,7 +47,7 @@ def add_filter(
     """
     changed = {**_of_file(parameters_file), **dict(map(_parameter, parameters))}
     check_parameters(filter_name, changed)  # before anything is connected
-    connect(context)
+    connect_command(context)
     from ingest.filters import add_filter_method
     from schemas.track import FilterMethod
 
@@ -57,27 +57,27 @@ def add_filter(
         return
     what = f"filter {filter_name} with {_changed_text(filter_name, changed)}"
     console.print(f"filter method {name} {'added' if is_new else 'is there already'}: {what}", markup=False)
-    next_step("orofacial populate")
+    print_next_step("orofacial populate")
 
 
 @filter.command("list")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def list_filters(context: click.Context, as_json: bool) -> None:
     """List the filter methods, and what each changes of its filter's defaults."""
-    connect(context)
-    from schemas.track import FilterMethod, is_current
+    connect_command(context)
+    from schemas.track import FilterMethod, is_current_filter
 
-    rows = [{**row, "current": is_current(row)} for row in FilterMethod.to_dicts(order_by="filter_method")]
+    rows = [{**row, "current": is_current_filter(row)} for row in FilterMethod.to_dicts(order_by="filter_method")]
     if as_json:
         print_json(rows)
         return
     cells = []
     for row in rows:
         name = row["filter_name"]
-        lag = registered()[name].lag if name in registered() else None
-        changed = _changed_text(name, row["filter_parameters"]) if name in registered() else "-"
+        lag = registered_filters()[name].lag if name in registered_filters() else None
+        changed = _changed_text(name, row["filter_parameters"]) if name in registered_filters() else "-"
         cells.append([row["filter_method"], name, row["filter_version"], lag, changed])
     print_table(["method", "filter", "version", "lag", "parameters"], cells)
     older = [row["filter_method"] for row in rows if not row["current"]]
@@ -86,7 +86,7 @@ def list_filters(context: click.Context, as_json: bool) -> None:
             f"of another version than this orofacial's filters, kept but not computed any more: {', '.join(older)}",
             markup=False,
         )
-        next_step("orofacial filter add NAME FILTER, which takes today's version")
+        print_next_step("orofacial filter add NAME FILTER, which takes today's version")
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -7,9 +7,9 @@ from typing import Literal
 
 import rich_click as click
 
-from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, next_step, print_json, print_table
+from compute.text import count_text
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, print_json, print_next_step, print_table
 
 
 @click.group()
@@ -23,40 +23,40 @@ def labels() -> None:
 @click.option("--mouse", help="The mouse in all frames, where the folders of the videos do not say it.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def import_file(context: click.Context, file: Path, camera: str, mouse: str | None, as_json: bool) -> None:
     """Import a labels FILE: .slp or .pkg.slp of SLEAP, or the CSV of DeepLabCut or Lightning Pose."""
-    settings = connect(context)
+    settings = connect_command(context)
     from ingest.labels import import_labels
 
     imported = import_labels(file, camera=camera, mouse=mouse, pattern=settings.session_pattern)
     if as_json:
         print_json(imported)
         return
-    what = f"{counted(imported.n_labeled_frames, 'labeled frame')}, nodes {', '.join(imported.nodes)}"
+    what = f"{count_text(imported.n_labeled_frames, 'labeled frame')}, nodes {', '.join(imported.nodes)}"
     console.print(f"labels {imported.labels_id} {'imported' if imported.is_new else 'known already'}: {what}")
     if imported.mice:
         console.print(f"mice: {', '.join(imported.mice)}", markup=False)
     if imported.n_frames_without_mouse:
         console.print(
-            f"{counted(imported.n_frames_without_mouse, 'frame')} without the name of a mouse (see --mouse): a model"
+            f"{count_text(imported.n_frames_without_mouse, 'frame')} without the name of a mouse (see --mouse): a model"
             " trained with such frames counts every mouse that is not named as held out"
         )
     if imported.n_frames_without_session:
         console.print(
-            f"{counted(imported.n_frames_without_session, 'frame')} whose path names no session and camera:"
+            f"{count_text(imported.n_frames_without_session, 'frame')} whose path names no session and camera:"
             " they measure the error of models, but not of filtered tracks"
         )
-    next_step(f"orofacial model train {imported.labels_id} --camera {camera}")
+    print_next_step(f"orofacial model train {imported.labels_id} --camera {camera}")
 
 
 @labels.command("list")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def list_labels(context: click.Context, as_json: bool) -> None:
     """List the sets of labeled frames, and how many of their frames are known to be of ingested videos."""
-    connect(context)
+    connect_command(context)
     from pipeline.query.models import describe_labels
 
     rows = describe_labels()
@@ -93,7 +93,7 @@ def pairs() -> None:
 )
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def add_pair(
     context: click.Context,
     node_a: str,
@@ -104,7 +104,7 @@ def add_pair(
     as_json: bool,
 ) -> None:
     """Measure the distance between NODE_A and NODE_B, in every skeleton that has both."""
-    connect(context)
+    connect_command(context)
     from ingest.pairs import add_node_pair
 
     kind: Literal["rigid", "moving"] = "rigid" if rigid else "moving"
@@ -115,16 +115,16 @@ def add_pair(
     console.print(
         f"distance {node_a} to {node_b} is measured, in {n_skeletons} skeleton{'s' * (n_skeletons > 1)}", markup=False
     )
-    next_step("orofacial populate")
+    print_next_step("orofacial populate")
 
 
 @pairs.command("list")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def list_pairs(context: click.Context, as_json: bool) -> None:
     """List the node pairs."""
-    connect(context)
+    connect_command(context)
     from schemas.metric import NodePair
 
     rows = NodePair.to_dicts(order_by="skeleton_id, node_a, node_b")

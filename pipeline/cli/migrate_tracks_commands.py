@@ -6,8 +6,8 @@ import sys
 
 import rich_click as click
 
-from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors
+from compute.text import count_text
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, errors, print_json
 
 
@@ -19,7 +19,7 @@ from pipeline.terminal import console, errors, print_json
 @click.option("--fps", type=float, required=True, help="Frame rate of the videos (Hz).")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def migrate_tracks(
     context: click.Context, schema: str, table: str, column: str, nodes: tuple[str, ...], fps: float, as_json: bool
 ) -> None:
@@ -27,7 +27,7 @@ def migrate_tracks(
 
     They come into a new table beside the old one, which stays as it is. Doing it again goes on where it was.
     """
-    connect(context)
+    connect_command(context)
     from pipeline.stores.migrate_tracks import migrate_tracks
 
     def show(done: int, total: int) -> None:
@@ -39,8 +39,8 @@ def migrate_tracks(
         print_json(result)
     else:
         console.print(
-            f"{counted(result.n_migrated, 'row')} migrated to {schema}.{result.table},"
-            f" {counted(result.n_known, 'was', 'were')} there already",
+            f"{count_text(result.n_migrated, 'row')} migrated to {schema}.{result.table},"
+            f" {count_text(result.n_known, 'was', 'were')} there already",
             markup=False,
         )
         for refused in result.refused:

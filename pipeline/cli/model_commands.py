@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import rich_click as click
 
-from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, next_step, print_json, print_table
+from compute.text import count_text
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, print_json, print_next_step, print_table
 
 
 @click.group()
@@ -36,7 +36,7 @@ def model() -> None:
 @click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def train(
     context: click.Context,
     labels: str,
@@ -50,9 +50,9 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a model on LABELS (id or name of imported labels), and measure its error on frames held out."""
-    connect(context)
+    connect_command(context)
     from ingest.models import add_training_task, deploy_if_first, read_config
-    from pipeline.cli.progress_bars import ProgressDisplay
+    from pipeline.cli.progress_bars import ProgressBars
     from pipeline.query.models import node_errors
     from pipeline.work.training import train_task
 
@@ -66,7 +66,7 @@ def train(
         estimator=estimator,
         split_by=split_by,
     )
-    with ProgressDisplay().shown() as display:
+    with ProgressBars().shown() as display:
         model_id = train_task(task, display)
     deployed = deploy_if_first(model_id, deploy)
     nodes = node_errors(model_id)
@@ -94,7 +94,7 @@ def train(
 @click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def import_source(
     context: click.Context,
     source: Path,
@@ -110,7 +110,7 @@ def import_source(
     SOURCE is such as the folder with best.ckpt that SLEAP (sleap-nn) trained into; or one .h5 or .csv of poses that
     DeepLabCut or Lightning Pose wrote beside a video: then all videos that have such a file get their poses from it.
     """
-    settings = connect(context)
+    settings = connect_command(context)
     from ingest.models import deploy_if_first, import_model
     from ingest.poses import register_pose_files
     from schemas.model import Model
@@ -130,7 +130,7 @@ def import_source(
         return
     console.print(f"model {model_id} imported for camera {camera}", markup=False)
     if n_files:
-        console.print(f"{counted(n_files, 'file')} of poses found beside videos that are known")
+        console.print(f"{count_text(n_files, 'file')} of poses found beside videos that are known")
     if not (Model & {"model_id": model_id}).fetch1("training_mice_known"):
         console.print("no --mouse was given: its training mice are not known, and every mouse counts as held out")
     _say_deployed(model_id, deployed)
@@ -139,18 +139,18 @@ def import_source(
 def _say_deployed(model_id: str, deployed: bool) -> None:
     if deployed:
         console.print("it is deployed: it runs by itself on every video of its camera")
-        next_step("orofacial ingest RAW_FOLDER, then orofacial populate")
+        print_next_step("orofacial ingest RAW_FOLDER, then orofacial populate")
     else:
-        next_step(f"orofacial model deploy {model_id}")
+        print_next_step(f"orofacial model deploy {model_id}")
 
 
 @model.command("list")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def list_models(context: click.Context, as_json: bool) -> None:
     """List the models, and which of them are deployed."""
-    connect(context)
+    connect_command(context)
     from pipeline.query.models import describe_models
 
     models = describe_models()
@@ -181,10 +181,10 @@ def _mice(model: dict[str, Any]) -> str:
 @click.option("--camera", help="Only models of this camera.  [default: all]")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def compare(context: click.Context, model_ids: tuple[str, ...], camera: str | None, as_json: bool) -> None:
     """Compare models on the same labeled frames: those that none of them was trained on. Without an id, all models."""
-    connect(context)
+    connect_command(context)
     from pipeline.query.models import compare_models
 
     comparisons = compare_models(model_ids, camera=camera)
@@ -198,7 +198,8 @@ def compare(context: click.Context, model_ids: tuple[str, ...], camera: str | No
 def _print_comparison(comparison: dict[str, Any]) -> None:
     if comparison["n_frames"]:
         frames = (
-            counted(comparison["n_frames"], "labeled frame") + f" of {counted(comparison['n_mice'], 'mouse', 'mice')}"
+            count_text(comparison["n_frames"], "labeled frame")
+            + f" of {count_text(comparison['n_mice'], 'mouse', 'mice')}"
         )
         print_table(
             ["model", "name", "deployed", "error p50 px", "p90 px", "missed", "frames"],
@@ -224,7 +225,7 @@ def _print_comparison(comparison: dict[str, Any]) -> None:
         console.print("maybe seen: it is not known which frames that model was trained on; its error may be too small")
     if comparison["not_evaluated"]:
         console.print(f"not evaluated: {', '.join(comparison['not_evaluated'])}", markup=False)
-        next_step("orofacial populate")
+        print_next_step("orofacial populate")
 
 
 def _cell(value: object) -> object:
@@ -241,26 +242,26 @@ def _percent(fraction: float | None) -> str:
 @click.argument("model_id")
 @click.option("--beside", is_flag=True, help="Keep the camera's other models deployed too.")
 @click.pass_context
-@says_errors
+@command_says_errors
 def deploy_model(context: click.Context, model_id: str, beside: bool) -> None:
     """Let a model run by itself on every video of its camera, in place of the one before."""
-    connect(context)
+    connect_command(context)
     from ingest.models import deploy
 
     replaced = deploy(model_id, beside=beside)
     console.print(f"model {model_id} is deployed", markup=False)
     if replaced:
         console.print(f"no longer deployed: {', '.join(replaced)}; their results stay")
-    next_step("orofacial populate")
+    print_next_step("orofacial populate")
 
 
 @model.command("undeploy")
 @click.argument("model_id")
 @click.pass_context
-@says_errors
+@command_says_errors
 def undeploy_model(context: click.Context, model_id: str) -> None:
     """Stop a model from running by itself. Its results stay."""
-    connect(context)
+    connect_command(context)
     from ingest.models import undeploy
 
     undeploy(model_id)

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class ProgressDisplay:
-    """Shows how far the tables are; a `pipeline.work.worker.Listener`."""
+class ProgressBars:
+    """Shows how far the tables are; a `pipeline.work.worker.WorkerListener`."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -75,7 +75,7 @@ class ProgressDisplay:
         print(text, file=sys.stderr, flush=True)
 
     @contextmanager
-    def shown(self) -> Iterator[ProgressDisplay]:
+    def shown(self) -> Iterator[ProgressBars]:
         """Show the bars inside the block."""
         if self._bars is None:
             yield self

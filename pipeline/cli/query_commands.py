@@ -10,9 +10,9 @@ from typing import Any
 
 import rich_click as click
 
-from compute.text import session_name
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, errors, next_step, print_answer, print_json, print_table
+from compute.text import session_text
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, errors, print_answer, print_json, print_next_step, print_table
 
 _ROWS_SHOWN = 40
 
@@ -78,10 +78,10 @@ def _left_out_said() -> Iterator[list[str]]:
 )
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_json: bool, **options: Any) -> None:
     """Get tracks across all animals: list those that fit, or write them to a file, a line a frame and node."""
-    connect(context)
+    connect_command(context)
     from pipeline import query
 
     if as_manifest and output is None:
@@ -109,15 +109,15 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
 def _written(selection: Any, output: Path, as_manifest: bool) -> int:
     """Write the tracks, or where they are; return the number of lines."""
     from pipeline import query
-    from pipeline.query.table import write_selection
+    from pipeline.query.table import write_selection_table
 
     if as_manifest:
-        query.write_manifest(selection, output)
+        query.write_sql_manifest(selection, output)
         return len(selection)
     if not selection.any_frame():
         start_s, end_s = selection.time_span_s
         raise query.QueryError(f"no track has a frame with {start_s:g} <= time < {end_s:g} s; {output} was not written")
-    return write_selection(selection, output)
+    return write_selection_table(selection, output)
 
 
 def _described(row: dict[str, Any], details: dict[str, Any], reference: Any) -> dict[str, Any]:
@@ -132,12 +132,12 @@ def _list(selection: Any, broken: list[str]) -> None:
     rows = []
     for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
         names = [row[name] for name in ("camera", "model_id", "filter_method", "held_out")]
-        rows.append([session_name(row), *names, reference.n_frames, details["fps"]])
+        rows.append([session_text(row), *names, reference.n_frames, details["fps"]])
     print_table(["session", "camera", "model", "filter", "held\nout", "frames", "fps"], rows)
     for line in broken:
         errors.print(f"cannot be used: {line}", markup=False, style="yellow")
     leave_out = ", with --skip-broken without those" if broken else ""
-    next_step(f"the same with -o FILE.csv writes them{leave_out}; 'orofacial sql' computes on them")
+    print_next_step(f"the same with -o FILE.csv writes them{leave_out}; 'orofacial sql' computes on them")
 
 
 @click.command()
@@ -146,7 +146,7 @@ def _list(selection: Any, broken: list[str]) -> None:
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def sql(context: click.Context, statement: str, output: Path | None, as_json: bool, **options: Any) -> None:
     """Ask in SQL across all animals.
 
@@ -156,14 +156,14 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
     time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Each
     camera has its own coordinates: give --camera, or group by it. Also distances and qualities are tables.
     """
-    connect(context)
+    connect_command(context)
     from pipeline import query
 
     question = _question(options)
     with _left_out_said() as left_out:
-        answer = query.ask(statement, **question)
+        answer = query.ask_sql(statement, **question)
     if output is not None:
-        query.write_table(answer, output)
+        query.write_sql_table(answer, output)
     if as_json:
         rows = answer.to_pylist() if output is None else None
         print_json({"rows": rows, "output": output, "n_rows": answer.num_rows, "left_out": left_out})
@@ -174,4 +174,4 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
         print_answer(answer.column_names, [list(row.values()) for row in rows])
         if answer.num_rows > _ROWS_SHOWN:
             console.print(f"{answer.num_rows} lines, {_ROWS_SHOWN} shown")
-            next_step("the same with -o FILE.csv writes all of them")
+            print_next_step("the same with -o FILE.csv writes all of them")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from pipeline.cli.shared import connect, says_errors
+from pipeline.cli.shared import command_says_errors, connect_command
 from pipeline.terminal import console
 
 
@@ -14,10 +14,10 @@ from pipeline.terminal import console
 @click.option("-o", "--output", type=click.Path(path_type=Path), default="report.html", show_default=True)
 @click.option("--json", "summary_file", type=click.Path(path_type=Path), help="Also write the numbers to this file.")
 @click.pass_context
-@says_errors
+@command_says_errors
 def report(context: click.Context, output: Path, summary_file: Path | None) -> None:
     """Write a report: pictures of tracks and distances, and the table of distance variance by filter."""
-    connect(context)
+    connect_command(context)
     from pipeline.figures.report import write_report
 
     write_report(output, summary_file=summary_file)

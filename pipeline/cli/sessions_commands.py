@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, errors, next_step, print_json, print_table
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, errors, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
-    from pipeline.work.status import Status, WorkerState
+    from pipeline.work.status import Status, WorkerStatus
 
 
 @click.command()
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def ingest(
     context: click.Context, raw_folder: Path, dry_run: bool, stable_after_s: float | None, as_json: bool
 ) -> None:
@@ -32,8 +32,8 @@ def ingest(
 
     A session is a folder <mouse>/<date>_<number> with a video per camera, such as mouse01/2026-03-02_1/side.mp4.
     """
-    settings = connect(context)
-    from ingest.sessions import ingest as ingest_sessions
+    settings = connect_command(context)
+    from ingest.sessions import ingest_sessions
 
     outcomes = []
     for outcome in ingest_sessions(
@@ -54,7 +54,7 @@ def ingest(
     else:
         console.print(", ".join(f"{n} {status}" for status, n in counts.items()))
         if counts["ingested"]:
-            next_step("orofacial populate")
+            print_next_step("orofacial populate")
     sys.exit(1 if counts["refused"] or not outcomes else 0)
 
 
@@ -62,18 +62,18 @@ def ingest(
 @click.option("--retry-failed", is_flag=True, help="Also try jobs again that failed before.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
     """Compute everything that can be computed, in this process. Once stopped, it continues where it was."""
-    connect(context)
-    from pipeline.cli.progress_bars import ProgressDisplay
+    connect_command(context)
+    from pipeline.cli.progress_bars import ProgressBars
     from pipeline.work import populate as work
-    from pipeline.work.installed import describe_left
-    from pipeline.work.jobs import describe
+    from pipeline.work.installed import describe_not_installed
+    from pipeline.work.jobs import describe_job
 
     if retry_failed:
-        work.retry_failed()
-    with ProgressDisplay().shown() as display:
+        work.retry_failed_jobs()
+    with ProgressBars().shown() as display:
         summary = work.populate(display)
     if as_json:
         print_json(summary)
@@ -82,13 +82,15 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
         if done or not summary.left:
             console.print(f"computed: {done}" if done else "nothing to compute: everything is up to date")
         if summary.left:
-            errors.print(describe_left(summary.left), markup=False)
+            errors.print(describe_not_installed(summary.left), markup=False)
         for failure in summary.failed:
-            errors.print(f"failed: {failure['table']} {describe(failure['key'])}: {failure['message']}", markup=False)
+            errors.print(
+                f"failed: {failure['table']} {describe_job(failure['key'])}: {failure['message']}", markup=False
+            )
         if summary.failed:
-            next_step("mend the cause, then: orofacial retry")
+            print_next_step("mend the cause, then: orofacial retry")
         elif done:
-            next_step("orofacial status, orofacial report -o report.html")
+            print_next_step("orofacial status, orofacial report -o report.html")
     sys.exit(1 if summary.failed or (summary.left and not summary.computed) else 0)
 
 
@@ -96,10 +98,10 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def status(context: click.Context, watch: bool, as_json: bool) -> None:
     """Show how far every session is, who works on what, what failed and why."""
-    connect(context)
+    connect_command(context)
     from pipeline.work.status import status as read_status
 
     while True:
@@ -116,16 +118,16 @@ def status(context: click.Context, watch: bool, as_json: bool) -> None:
 
 
 def _show(state: Status) -> None:
-    from compute.text import counted
-    from pipeline.work.jobs import describe
+    from compute.text import count_text
+    from pipeline.work.jobs import describe_job
 
     if not state.n_sessions:
         console.print("no session yet")
-        next_step("orofacial ingest RAW_FOLDER")
+        print_next_step("orofacial ingest RAW_FOLDER")
         return
     heads = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", stage) for stage in state.stages]  # narrow enough for a terminal
     rows = [[session, *map(str, stages.values())] for session, stages in state.sessions.items()]
-    total = [f"all {counted(state.n_sessions, 'session')}", *map(str, state.stages.values())]
+    total = [f"all {count_text(state.n_sessions, 'session')}", *map(str, state.stages.values())]
     print_table(["session", *heads], [*rows, total])
     if len(rows) < state.n_sessions:
         console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")
@@ -135,7 +137,7 @@ def _show(state: Status) -> None:
     if state.workers:
         print_table(["worker", "for", "Slurm", "does", "done", "per s"], [_worker_row(one) for one in state.workers])
     for failure in state.failures:
-        errors.print(f"failed: {failure.table} {describe(failure.key)}: {failure.message}", markup=False)
+        errors.print(f"failed: {failure.table} {describe_job(failure.key)}: {failure.message}", markup=False)
     unevaluated = sorted({failure.key["model_id"] for failure in state.failures if failure.table == "ModelEvaluation"})
     if unevaluated:
         console.print(
@@ -143,13 +145,13 @@ def _show(state: Status) -> None:
             markup=False,
         )
     if state.failures:
-        next_step("mend the cause, then: orofacial retry")
+        print_next_step("mend the cause, then: orofacial retry")
     counts = [*state.stages.values(), *state.others.values()]
     if not any(worker.alive for worker in state.workers) and any(count.to_do or count.running for count in counts):
-        next_step("orofacial work, or orofacial populate")
+        print_next_step("orofacial work, or orofacial populate")
 
 
-def _worker_row(worker: WorkerState) -> list[object]:
+def _worker_row(worker: WorkerStatus) -> list[object]:
     done = f"{worker.n_done}/{worker.n_total}" if worker.n_total else "-"
     rate = f"{worker.steps_per_s:.3g}" if worker.n_total else "-"
     name = f"{worker.host} {worker.pid}"

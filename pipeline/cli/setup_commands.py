@@ -7,8 +7,8 @@ from typing import Any
 
 import rich_click as click
 
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, next_step, print_json, print_table
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, print_json, print_next_step, print_table
 
 _MARKS = {True: "[green]works[/]", False: "[bold red]does not work[/]", None: "[dim]not here[/]"}
 
@@ -16,37 +16,37 @@ _MARKS = {True: "[green]works[/]", False: "[bold red]does not work[/]", None: "[
 @click.command()
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def init(context: click.Context, as_json: bool) -> None:
     """Make the data folder, the database and the stores, and say where they are. Doing it again changes nothing."""
-    settings = connect(context)
-    from pipeline.database.connection import describe
-    from pipeline.doctor import store_addresses
+    settings = connect_command(context)
+    from pipeline.database.connection import describe_connection
+    from pipeline.doctor import doctor_store_addresses
 
-    database = describe(settings)
+    database = describe_connection(settings)
     places = {
         "data_folder": settings.data_folder,
         "database": f"{database.kind} {database.backend}, {database.address}",
-        **{f"{name}_store": address for name, address in store_addresses().items()},
+        **{f"{name}_store": address for name, address in doctor_store_addresses().items()},
     }
     if as_json:
         print_json(places)
         return
     for name, place in places.items():
         console.print(f"{name.replace('_', ' '):<13} {place}", markup=False)
-    next_step("orofacial doctor, then orofacial labels import FILE --camera lower")
+    print_next_step("orofacial doctor, then orofacial labels import FILE --camera lower")
 
 
 @click.command()
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def doctor(context: click.Context, as_json: bool) -> None:
     """Check database, stores, video decoder, GPU and disk; say what to do about what does not work."""
-    from pipeline.doctor import check_all
+    from pipeline.doctor import doctor_checks
     from pipeline.settings import load_settings
 
-    checks = check_all(load_settings(context.find_root().obj))
+    checks = doctor_checks(load_settings(context.find_root().obj))
     works = all(check.ok is not False for check in checks)
     if as_json:
         print_json({"checks": checks, "ok": works})
@@ -69,10 +69,10 @@ def camera() -> None:
 @click.argument("name")
 @click.option("--description", default="", help="Where it stands.")
 @click.pass_context
-@says_errors
+@command_says_errors
 def add_camera(context: click.Context, name: str, description: str) -> None:
     """Add a camera; its videos are named after it, such as NAME.mp4."""
-    connect(context)
+    connect_command(context)
     from schemas.session import Camera
 
     Camera.insert1({"camera": name, "camera_description": description}, skip_duplicates=True)
@@ -82,10 +82,10 @@ def add_camera(context: click.Context, name: str, description: str) -> None:
 @camera.command("list")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def list_cameras(context: click.Context, as_json: bool) -> None:
     """List the cameras."""
-    connect(context)
+    connect_command(context)
     from schemas.session import Camera
 
     rows: list[dict[str, Any]] = Camera.to_dicts(order_by="camera")

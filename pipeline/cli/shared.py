@@ -19,7 +19,7 @@ from pipeline.terminal import errors, print_json_line
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
-def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+def command_says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     """Turn this project's errors into one message and exit code 1; Ctrl-C into exit code 130."""
 
     @functools.wraps(function)
@@ -30,9 +30,9 @@ def says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except OrofacialError as error:
-            from pipeline.database.passwords import hidden
+            from pipeline.database.passwords import hide_password
 
-            message = hidden(str(error))
+            message = hide_password(str(error))
             if kwargs.get("as_json"):
                 print_json_line({"error": message})
             errors.print(f"[bold red]error:[/] {escape(message)}")
@@ -58,7 +58,7 @@ def _is_for_users(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or (config is not None and "loglevel" in config.model_fields_set)
 
 
-def connect(context: click.Context) -> Any:
+def connect_command(context: click.Context) -> Any:
     """Connect to the database and activate the tables; return the settings.
 
     Raises

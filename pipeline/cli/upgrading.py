@@ -13,7 +13,7 @@ from pipeline.settings import Settings
 from pipeline.terminal import console
 
 if TYPE_CHECKING:
-    from pipeline.database.upgrade import Upgraded
+    from pipeline.database.upgrade import UpgradedDatabase
 
 
 def offer_upgrade(settings: Settings, error: OldDatabaseError) -> None:
@@ -30,13 +30,13 @@ def offer_upgrade(settings: Settings, error: OldDatabaseError) -> None:
     if server_is_configured() or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise error
     plan = planned_upgrade(settings)
-    say_plan(plan)
+    say_upgrade_plan(plan)
     if not click.confirm("Upgrade it now? A backup is made first", default=False):
         raise error
-    say_upgraded(upgrade_database(settings, on_step=step_printer(False)))
+    say_upgraded(upgrade_database(settings, on_step=upgrade_step_printer(False)))
 
 
-def say_plan(plan: Upgraded) -> None:
+def say_upgrade_plan(plan: UpgradedDatabase) -> None:
     """Print what an upgrade would do."""
     if not plan.steps:
         console.print(f"the database is of version {plan.version_before}, the newest: nothing to upgrade")
@@ -46,10 +46,10 @@ def say_plan(plan: Upgraded) -> None:
         console.print(f"  {step}", markup=False)
 
 
-def say_upgraded(done: Upgraded) -> None:
+def say_upgraded(done: UpgradedDatabase) -> None:
     """Print what an upgrade did, and how to go back."""
     if not done.steps:
-        say_plan(done)
+        say_upgrade_plan(done)
         return
     console.print(f"the database was upgraded from version {done.version_before} to {done.version_after}")
     for note in done.notes:
@@ -63,6 +63,6 @@ def say_upgraded(done: Upgraded) -> None:
         )
 
 
-def step_printer(as_json: bool) -> Callable[[str], None]:
+def upgrade_step_printer(as_json: bool) -> Callable[[str], None]:
     """Print each step as it begins; nothing beside JSON."""
     return lambda step: None if as_json else console.print(f"{step} ...", markup=False)

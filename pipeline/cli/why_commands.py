@@ -7,8 +7,8 @@ from typing import Any
 
 import rich_click as click
 
-from compute.text import counted
-from pipeline.cli.shared import connect, json_option, says_errors
+from compute.text import count_text
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json
 
 
@@ -20,7 +20,7 @@ from pipeline.terminal import console, print_json
 @click.option("--model", help="Only this model (its id).  [default: all]")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def why(
     context: click.Context,
     session: str,
@@ -34,24 +34,24 @@ def why(
 
     Video, labels, model, estimation and filter: with hashes, parameters, versions, machines and times.
     """
-    settings = connect(context)
+    settings = connect_command(context)
     from pipeline.query.sessions import tracks_of_session
-    from pipeline.why import chain
+    from pipeline.why import why_chain
 
     selection = tracks_of_session(session, settings, camera=camera, node=node, filter=filter_method, model=model)
-    chains = [chain(row, node) for row in selection.rows]
+    chains = [why_chain(row, node) for row in selection.rows]
     if as_json:
         print_json({"chains": chains})
         return
     for one in chains:
-        for line in describe(one):
+        for line in describe_why(one):
             console.print(line, markup=False)
 
 
 _WITH = "with Python "
 
 
-def describe(chain: dict[str, Any]) -> list[str]:
+def describe_why(chain: dict[str, Any]) -> list[str]:
     """The chain as lines of text, from the video to the number."""
     lines = [f"{chain['session']}, camera {chain['camera']}, filter {chain['filter']['filter_method']}"]
     for step in ("video", "labels", "model", "estimation", "filter"):
@@ -65,17 +65,17 @@ def describe(chain: dict[str, Any]) -> list[str]:
 
 
 def _video(chain: dict[str, Any]) -> list[str]:
-    from schemas.metadata import known
+    from schemas.metadata import known_metadata
     from schemas.session import Session, Video
     from schemas.subject import Mouse
 
     video, mouse = chain["video"], chain["mouse"]
-    of_mouse = {"mouse_id": mouse["mouse_id"], **known(Mouse.metadata, mouse)}
-    of_recording = known(Session.metadata, chain["recording"]) | known(Video.metadata, video)
+    of_mouse = {"mouse_id": mouse["mouse_id"], **known_metadata(Mouse.metadata, mouse)}
+    of_recording = known_metadata(Session.metadata, chain["recording"]) | known_metadata(Video.metadata, video)
     return [
         str(video["video_file"]),
         f"sha256 {video['content_hash']}",
-        f"{counted(video['n_frames'], 'frame')} of {video['width_px']} x {video['height_px']} px,"
+        f"{count_text(video['n_frames'], 'frame')} of {video['width_px']} x {video['height_px']} px,"
         f" {_fps(video['fps'])} fps; times: {video['times']}",
         _pairs(of_mouse),
         *([_pairs(of_recording)] if of_recording else []),
@@ -89,14 +89,14 @@ def _labels(chain: dict[str, Any]) -> list[str]:
     mice = ", ".join(labels["mice"]) or "no known mouse"
     return [
         f"{labels['labels_id']} {labels['labels_name']}, imported {labels['imported_at']}",
-        f"{counted(labels['n_labeled_frames'], 'labeled frame')} of {mice}",
+        f"{count_text(labels['n_labeled_frames'], 'labeled frame')} of {mice}",
     ]
 
 
 def _model(chain: dict[str, Any]) -> list[str]:
     model = chain["model"]
     mice = ", ".join(model["training_mice"]) or "unknown mice"
-    n_frames = model["n_training_frames"] and counted(model["n_training_frames"], "frame")
+    n_frames = model["n_training_frames"] and count_text(model["n_training_frames"], "frame")
     lines = [
         f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",
         f"fitted to {n_frames or 'an unknown number of frames'} of {mice}; this mouse was"
@@ -118,7 +118,7 @@ def _error(error: dict[str, Any] | None) -> list[str]:
         return ["error: not measured yet"]
     which = "held out" if error["known_unseen"] else "of which it is not known whether the model has seen them"
     lines = [
-        f"error on {counted(error['n_evaluated_frames'], 'labeled frame')} {which}:"
+        f"error on {count_text(error['n_evaluated_frames'], 'labeled frame')} {which}:"
         f" median {_number(error['error_p50_px'])} px, p90 {_number(error['error_p90_px'])} px"
     ]
     for node, one in error["nodes"].items():

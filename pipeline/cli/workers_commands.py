@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from pipeline.cli.shared import connect, json_option, says_errors
-from pipeline.terminal import console, errors, next_step, print_json, print_json_line
+from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.terminal import console, errors, print_json, print_json_line, print_next_step
 
 if TYPE_CHECKING:
-    from ingest.sessions import Outcome
+    from ingest.sessions import SessionOutcome
 
 
 @click.command()
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
 @click.option("--until-empty", is_flag=True, help="End when nothing is left to do, instead of waiting for more.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def work(context: click.Context, device: str | None, until_empty: bool, as_json: bool) -> None:
     """Take jobs, one after another, until stopped by Ctrl-C or SIGTERM.
 
     Any number of workers may run, on any machine that reaches the database and the videos. A job that is
     stopped goes back into the queue; one that fails is set aside until `orofacial retry`. Each job done is one line.
     """
-    connect(context)
-    from compute.estimators import not_installed
-    from pipeline.work.installed import check_device
-    from pipeline.work.worker import Worker
+    connect_command(context)
+    from compute.estimators import estimators_not_installed
+    from pipeline.work.installed import check_installed_device
+    from pipeline.work.worker import JobWorker
 
-    check_device(device)  # type: ignore[arg-type]
+    check_installed_device(device)  # type: ignore[arg-type]
     _log_lines()
-    for absent in not_installed().values() if device is None else ():
+    for absent in estimators_not_installed().values() if device is None else ():
         logging.getLogger("orofacial").info("%s. Jobs that need it are left to other workers", absent)
-    summary = Worker(device, until_empty=until_empty).run()  # type: ignore[arg-type]
+    summary = JobWorker(device, until_empty=until_empty).run()  # type: ignore[arg-type]
     if as_json:
         print_json(summary)
     else:
@@ -55,7 +55,7 @@ def work(context: click.Context, device: str | None, until_empty: bool, as_json:
         console.print(f"computed: {done}" if done else "computed nothing")
         if summary.failed:
             errors.print(f"{len(summary.failed)} failed")
-            next_step("orofacial status; mend the cause, then: orofacial retry")
+            print_next_step("orofacial status; mend the cause, then: orofacial retry")
     if until_empty and summary.stopped_by is not None:
         sys.exit(128 + summary.stopped_by)
     sys.exit(1 if summary.failed else 0)
@@ -85,7 +85,7 @@ def _log_lines() -> None:
 @click.option("--scan-every", "scan_every_s", type=click.FloatRange(min=1), default=60.0, show_default=True)
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def watch(
     context: click.Context,
     raw_folder: Path,
@@ -101,8 +101,8 @@ def watch(
 
     With --json, one JSON object a line for each session that was ingested or refused.
     """
-    settings = connect(context)
-    from ingest.watching import watch as watch_folder
+    settings = connect_command(context)
+    from ingest.watching import watch_raw_folder as watch_folder
     from pipeline.database import connection as database
     from pipeline.work.stopping import Stop
 
@@ -122,7 +122,7 @@ def watch(
                 ):
                     _tell(outcome, as_json)
             except Exception as error:
-                if not database.is_lost(error):
+                if not database.is_connection_lost(error):
                     raise
                 errors.print("the database was lost; connecting again")
                 stop.wait(5)
@@ -130,7 +130,7 @@ def watch(
                     database.reconnect()
 
 
-def _tell(outcome: Outcome, as_json: bool) -> None:
+def _tell(outcome: SessionOutcome, as_json: bool) -> None:
     """Print what became of a folder."""
     now = datetime.now()
     if not as_json:
@@ -145,13 +145,13 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
 @click.option("--mouse", help="Only jobs of this mouse.")
 @json_option
 @click.pass_context
-@says_errors
+@command_says_errors
 def retry(context: click.Context, table: str | None, mouse: str | None, as_json: bool) -> None:
     """Try failed jobs again: those that ended in an error, and those that their workers died with."""
-    connect(context)
+    connect_command(context)
     from compute.errors import OrofacialError
-    from compute.text import counted
-    from pipeline.work.jobs import TABLES, retry_failed
+    from compute.text import count_text
+    from pipeline.work.jobs import TABLES, retry_failed_jobs
     from schemas.subject import Mouse
 
     if mouse is not None and not Mouse & {"mouse_id": mouse}:
@@ -163,10 +163,10 @@ def retry(context: click.Context, table: str | None, mouse: str | None, as_json:
         raise OrofacialError(f"no table {table!r}; there are {', '.join(one.__name__ for one in TABLES)}")
     if mouse is not None:
         tables = tuple(one for one in tables if "mouse_id" in one.primary_key)
-    n = retry_failed(tables, {} if mouse is None else {"mouse_id": mouse})
+    n = retry_failed_jobs(tables, {} if mouse is None else {"mouse_id": mouse})
     if as_json:
         print_json({"n_jobs": n})
         return
-    console.print(f"{counted(n, 'job')} back in the queue" if n else "no failed job fits; see 'orofacial status'")
+    console.print(f"{count_text(n, 'job')} back in the queue" if n else "no failed job fits; see 'orofacial status'")
     if n:
-        next_step("a worker takes them; without one: orofacial populate")
+        print_next_step("a worker takes them; without one: orofacial populate")

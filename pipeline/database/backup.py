@@ -65,7 +65,7 @@ def back_up(database_folder: Path, backups_folder: Path, name: str) -> Path:
     return target
 
 
-def how_to_go_back(backup: Path, database_folder: Path) -> str:
+def how_to_restore_backup(backup: Path, database_folder: Path) -> str:
     """Commands that put a backup in the place of the database, which is kept beside it."""
     cluster = database_folder / "cluster"
     move = f"mv {shlex.quote(str(cluster))} {shlex.quote(f'{cluster}.upgraded')}"

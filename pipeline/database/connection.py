@@ -1,7 +1,7 @@
 """The connection to the database: a lab's server, or with nothing configured an embedded one.
 
-Without a host or user in DataJoint's configuration (see `pipeline.database.datajoint_setup`), `connect` starts the
-embedded PostgreSQL in the data folder.
+Without a host or user in DataJoint's configuration (see `pipeline.database.datajoint_setup`), `open_connection` starts
+the embedded PostgreSQL in the data folder.
 """
 
 import atexit
@@ -14,15 +14,15 @@ from typing import Any, Literal
 
 from compute.errors import DatabaseError
 from pipeline.database.datajoint_setup import (
-    Previous,
-    check_configuration_file,
-    configure_stores,
+    PreviousDataJointSetup,
+    check_datajoint_file,
+    configure_datajoint_stores,
+    datajoint_quiet,
+    datajoint_tls_option,
     import_datajoint,
-    quiet,
-    tls_option,
 )
 from pipeline.database.embedded import PORT, SUPERUSER, EmbeddedServer
-from pipeline.database.passwords import hidden
+from pipeline.database.passwords import hide_password
 from pipeline.settings import Settings
 
 DATABASE_FOLDER_NAME = "database"
@@ -33,8 +33,8 @@ _MYSQL_LOST |= {2002, 2003, 2006, 2012, 2013, 2014, 2055}
 
 
 @dataclass(frozen=True)
-class DatabaseStatus:
-    """Result of `describe`.
+class ConnectionStatus:
+    """Result of `describe_connection`.
 
     Attributes
     ----------
@@ -72,13 +72,13 @@ class _Session:
     settings: Settings
     connection: Any
     server: EmbeddedServer | None
-    previous: Previous
+    previous: PreviousDataJointSetup
 
 
 _session: _Session | None = None
 
 
-def connect(settings: Settings, *, read_only: bool = False) -> Any:
+def open_connection(settings: Settings, *, read_only: bool = False) -> Any:
     """Connect DataJoint to the database, and configure its stores. People use `pipeline.lab.connect`.
 
     With the same settings and a connection that is alive, the same connection is returned; with others
@@ -103,7 +103,7 @@ def connect(settings: Settings, *, read_only: bool = False) -> Any:
     """
     global _session
     dj = import_datajoint()
-    check_configuration_file(dj)
+    check_datajoint_file(dj)
     name = _name(settings)
     server = None if server_is_configured() else EmbeddedServer(settings.data_folder / DATABASE_FOLDER_NAME)
     if read_only and server is not None:
@@ -114,17 +114,17 @@ def connect(settings: Settings, *, read_only: bool = False) -> Any:
         if is_same and _is_alive(old):
             return old
         turned_to = f"this process turned to {name}{' read-only' if read_only else ''}"
-        disconnect("its connection was lost" if is_same else turned_to)
+        close_connection("its connection was lost" if is_same else turned_to)
     _session = _begin(dj, settings, server, name, read_only)
-    atexit.register(disconnect)
+    atexit.register(close_connection)
     return _session.connection
 
 
 def _begin(dj: Any, settings: Settings, server: EmbeddedServer | None, name: str, read_only: bool) -> _Session:
     """Start the server, configure DataJoint and connect; if something fails all is as it was before."""
-    previous = Previous.of(dj)
+    previous = PreviousDataJointSetup.of(dj)
     try:
-        configure_stores(dj, settings, create=not read_only)
+        configure_datajoint_stores(dj, settings, create=not read_only)
         if server is not None:
             server.enter()
             dj.config.database = _embedded_configuration(previous.database, server)
@@ -139,10 +139,10 @@ def _begin(dj: Any, settings: Settings, server: EmbeddedServer | None, name: str
     return _Session(settings, connection, server, previous)
 
 
-def disconnect(reason: str = "it was closed") -> None:
+def close_connection(reason: str = "it was closed") -> None:
     """Close the connection, and stop the embedded server if nobody else uses it.
 
-    DataJoint's configuration becomes what it was before `connect`. Without a connection nothing happens.
+    DataJoint's configuration becomes what it was before `open_connection`. Without a connection nothing happens.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def disconnect(reason: str = "it was closed") -> None:
     if _session is None:
         return
     session, _session = _session, None
-    atexit.unregister(disconnect)
+    atexit.unregister(close_connection)
     session.previous.restore(import_datajoint())
     try:
         session.connection.end(reason)
@@ -162,7 +162,7 @@ def disconnect(reason: str = "it was closed") -> None:
             session.server.leave()
 
 
-def is_current(connection: Any) -> bool:
+def is_current_connection(connection: Any) -> bool:
     """Whether this is the connection that this process has now."""
     return _session is not None and _session.connection is connection
 
@@ -173,7 +173,7 @@ def reconnect() -> None:
     Raises
     ------
     Exception
-        If there is no connection: one that `is_lost` knows, or `DatabaseError`.
+        If there is no connection: one that `is_connection_lost` knows, or `DatabaseError`.
     """
     connection = import_datajoint().conn() if _session is None else _session.connection
     with contextlib.suppress(Exception):  # whatever state it is in
@@ -181,7 +181,7 @@ def reconnect() -> None:
     if _session is not None and _session.server is not None:
         _session.server.restart_if_gone()
         connection.conn_info["host"] = str(_session.server.socket_folder)  # a long path gets a new short one each time
-    with quiet():
+    with datajoint_quiet():
         connection.connect()
     connection._in_transaction = False
 
@@ -224,7 +224,7 @@ def embedded_server_stopped() -> Iterator[Path]:
         reconnect()
 
 
-def is_lost(error: BaseException | None) -> bool:
+def is_connection_lost(error: BaseException | None) -> bool:
     """Whether an error is the database's or the connection's, and the same may succeed on a new connection.
 
     DataJoint translates some of these to LostConnectionError; psycopg2 and pymysql raise their own for a server that
@@ -247,7 +247,7 @@ def is_lost(error: BaseException | None) -> bool:
     return False
 
 
-def describe(settings: Settings) -> DatabaseStatus:
+def describe_connection(settings: Settings) -> ConnectionStatus:
     """Connect, and say what the database is; an unreachable one is a finding and not an error.
 
     Returns
@@ -260,13 +260,13 @@ def describe(settings: Settings) -> DatabaseStatus:
     try:
         if server_is_configured():
             kind, backend, address = "server", import_datajoint().config.database.backend, _address()
-        connection = connect(settings)
+        connection = open_connection(settings)
         start_s = time.perf_counter()
         (version,) = connection.query("SELECT version()").fetchone()
         latency_ms = 1e3 * (time.perf_counter() - start_s)
     except DatabaseError as error:
-        return DatabaseStatus(kind, backend, address, error=str(error))
-    return DatabaseStatus(kind, backend, address, version=version, latency_ms=latency_ms)
+        return ConnectionStatus(kind, backend, address, error=str(error))
+    return ConnectionStatus(kind, backend, address, version=version, latency_ms=latency_ms)
 
 
 def server_is_configured() -> bool:
@@ -304,12 +304,12 @@ def _open(dj: Any, settings: Settings, name: str, read_only: bool) -> Any:
         )
     password = dj.config["database.password"] or ""
     try:
-        with quiet():
-            where = (database.host, database.user, password, database.port, tls_option(dj, settings))
+        with datajoint_quiet():
+            where = (database.host, database.user, password, database.port, datajoint_tls_option(dj, settings))
             return LabConnection(*where, name=name, read_only=read_only)
     except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
         first_line = str(error).strip().partition("\n")[0]  # psycopg2 goes on with a question
-        found = hidden(first_line.rstrip("."))
+        found = hide_password(first_line.rstrip("."))
         raise DatabaseError(
             f"No connection to the {database.backend} server {_address()}: {found or type(error).__name__}. "
             f"{_what_to_do(found)}"

@@ -38,7 +38,7 @@ def import_datajoint() -> Any:
     """
     if "datajoint" not in sys.modules:
         try:
-            with quiet():
+            with datajoint_quiet():
                 importlib.import_module("datajoint")
         except ValueError as error:
             raise DatabaseError(f"DataJoint's environment variables (DJ_*) cannot be used: {error}") from error
@@ -46,7 +46,7 @@ def import_datajoint() -> Any:
 
 
 @dataclass(frozen=True)
-class Previous:
+class PreviousDataJointSetup:
     """What DataJoint and the database's client had before a lab was opened, to be restored when it is closed."""
 
     database: Any
@@ -55,7 +55,7 @@ class Previous:
     certificate_authority: str | None
 
     @classmethod
-    def of(cls, dj: Any) -> Previous:
+    def of(cls, dj: Any) -> PreviousDataJointSetup:
         """What they have now."""
         return cls(
             dj.config.database,
@@ -74,13 +74,13 @@ class Previous:
             os.environ[_CERTIFICATE_AUTHORITY] = self.certificate_authority
 
 
-def check_configuration_file(dj: Any) -> None:
+def check_datajoint_file(dj: Any) -> None:
     """Refuse a broken ``datajoint.json``: DataJoint warns and goes on with defaults, another database."""
     file = None if dj.config.ignore_config_file else dj.settings.find_config_file()
     if file is None:
         return
     try:
-        with quiet():
+        with datajoint_quiet():
             dj.settings.Config().load(file)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DatabaseError(
@@ -89,7 +89,7 @@ def check_configuration_file(dj: Any) -> None:
         ) from error
 
 
-def configure_stores(dj: Any, settings: Settings, *, create: bool = True) -> None:
+def configure_datajoint_stores(dj: Any, settings: Settings, *, create: bool = True) -> None:
     """Add those of the three file stores that DataJoint's own configuration does not name; make their folders."""
     folders = {"tracks": settings.tracks_store, "models": settings.models_store, "labels": settings.labels_store}
     missing = {name: folder for name, folder in folders.items() if name not in dj.config.stores}
@@ -98,9 +98,9 @@ def configure_stores(dj: Any, settings: Settings, *, create: bool = True) -> Non
     own = {name: {"protocol": "file", "location": str(folder)} for name, folder in missing.items()}
     dj.config.stores = {"default": DEFAULT_STORE, **dj.config.stores, **own}
     if any(isinstance(store, dict) and store.get("protocol") == "s3" for store in dj.config.stores.values()):
-        from schemas.stored.object_store import register
+        from schemas.stored.object_store import register_object_store
 
-        register()
+        register_object_store()
 
 
 def _make_private_folder(folder: Path) -> None:
@@ -116,18 +116,18 @@ def _make_private_folder(folder: Path) -> None:
         ) from error
 
 
-def tls_is_required(settings: Settings) -> bool:
+def datajoint_requires_tls(settings: Settings) -> bool:
     """Whether a connection without TLS is refused: ``use_tls`` of DataJoint is true, or there is a CA to check with."""
     return import_datajoint().config.database.use_tls is True or settings.database_ca is not None
 
 
-def tls_option(dj: Any, settings: Settings) -> Any:
+def datajoint_tls_option(dj: Any, settings: Settings) -> Any:
     """DataJoint's TLS option: its own setting, except that "required" is also required on MySQL.
 
     DataJoint 2.3.5 passes True on to pymysql as "preferred", and has no way to name a CA for PostgreSQL: libpq takes it
     from the environment, and then checks the certificate.
     """
-    if not tls_is_required(settings):
+    if not datajoint_requires_tls(settings):
         return dj.config.database.use_tls
     if dj.config.database.backend == "postgresql":
         if settings.database_ca is not None:
@@ -139,7 +139,7 @@ def tls_option(dj: Any, settings: Settings) -> Any:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def datajoint_quiet() -> Iterator[None]:
     """Hold back DataJoint's lines on its configuration, TLS and MariaDB: what fails is raised anyway."""
     logger = logging.getLogger("datajoint")
     level, disabled = logger.level, logging.root.manager.disable

@@ -16,7 +16,7 @@ GENERATED_SUFFIX = "-Aa1"  # some servers ask for each kind of character
 _SHORTEST_TO_HIDE = 4  # hiding shorter ones would damage messages
 
 
-def secrets_folder() -> Path:
+def passwords_folder() -> Path:
     """Folder of the password files; it need not exist."""
     from pipeline.database.datajoint_setup import import_datajoint
 
@@ -35,7 +35,7 @@ def read_password(variable: str, file_name: str) -> str | None:
     """
     if os.environ.get(variable):
         return os.environ[variable]
-    file = secrets_folder() / file_name
+    file = passwords_folder() / file_name
     try:
         return file.read_text(encoding="utf-8").strip() or None
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def write_new_password(file_name: str) -> str:
         If the file cannot be written.
     """
     password = secrets.token_urlsafe(24) + GENERATED_SUFFIX
-    folder = secrets_folder()
+    folder = passwords_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(folder / file_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -71,7 +71,7 @@ def write_new_password(file_name: str) -> str:
     return password
 
 
-def hidden(text: str) -> str:
+def hide_password(text: str) -> str:
     """The text with ``***`` for every password that this process knows."""
     for password in _known():
         text = text.replace(password, "***")
@@ -88,7 +88,7 @@ def _known() -> list[str]:
         found.add(config["database.password"] or "")
         stores = [store for store in config.stores.values() if isinstance(store, dict)]
         found |= {str(store[name]) for store in stores for name in ("secret_key", "token") if store.get(name)}
-        folder = secrets_folder()
+        folder = passwords_folder()
         for file in folder.glob("*.password") if folder.is_dir() else ():
             if os.access(file, os.R_OK):
                 found.add(file.read_text(encoding="utf-8", errors="replace").strip())

@@ -44,7 +44,7 @@ _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)
 _ADMINS_OWN: tuple[Any, ...] = (DatabaseVersion,)
 
 
-def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
+def role_privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
     """What a role may do to a table.
 
     Parameters
@@ -58,9 +58,9 @@ def privileges(role: Role, table_name: str, backend: str) -> frozenset[str]:
 
     Examples
     --------
-    >>> sorted(privileges("reader", "session", "postgresql"))
+    >>> sorted(role_privileges("reader", "session", "postgresql"))
     ['REFERENCES', 'SELECT']
-    >>> sorted(privileges("worker", "~~pose_estimation", "postgresql"))
+    >>> sorted(role_privileges("worker", "~~pose_estimation", "postgresql"))
     ['DELETE', 'INSERT', 'REFERENCES', 'SELECT', 'UPDATE']
     """
     granted = set(_EVERYONE)
@@ -88,7 +88,7 @@ def _is_one_of(table_name: str, tables: tuple[Any, ...]) -> bool:
     return any(table.table_name == table_name for table in tables)
 
 
-class Granter(ABC):
+class RoleGranter(ABC):
     """Makes one user on the server, and gives it exactly what its role may do.
 
     Statements go through the driver itself: DataJoint would write them into its log, passwords included.
@@ -134,7 +134,7 @@ class Granter(ABC):
         held = self._held()
         n_granted = n_revoked = 0
         for schema, name in tables:
-            wanted, has = privileges(role, name, self.backend), held.get((schema, name), set())
+            wanted, has = role_privileges(role, name, self.backend), held.get((schema, name), set())
             table = f"{self._quote(schema)}.{self._quote(name)}"
             if wanted - has:
                 self._run(f"GRANT {', '.join(sorted(wanted - has))} ON {table} TO {self._grantee[0]}")
@@ -157,7 +157,7 @@ class Granter(ABC):
             return list(cursor.fetchall()) if cursor.description else []
 
 
-class _PostgreSQLGranter(Granter):
+class _PostgreSQLGranter(RoleGranter):
     backend = "postgresql"
 
     def create(self, password: str, *, tls_required: bool) -> None:
@@ -198,7 +198,7 @@ class _PostgreSQLGranter(Granter):
         return self._quote(self._user), self._user
 
 
-class _MySQLGranter(Granter):
+class _MySQLGranter(RoleGranter):
     backend = "mysql"
 
     def create(self, password: str, *, tls_required: bool) -> None:
@@ -226,5 +226,5 @@ class _MySQLGranter(Granter):
         return f"'{self._user}'@'%'", f"'{self._user}'@'%'"
 
 
-GRANTERS: dict[str, type[Granter]] = {"postgresql": _PostgreSQLGranter, "mysql": _MySQLGranter}
+GRANTERS: dict[str, type[RoleGranter]] = {"postgresql": _PostgreSQLGranter, "mysql": _MySQLGranter}
 """For each of DataJoint's backends."""

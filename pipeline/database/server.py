@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from compute.errors import DatabaseError
 from pipeline.database import connection as database
-from pipeline.database.datajoint_setup import import_datajoint, tls_is_required
-from pipeline.database.passwords import hidden, read_password, secrets_folder, write_new_password
-from pipeline.database.upgrade import Upgraded, upgrade_database
+from pipeline.database.datajoint_setup import datajoint_requires_tls, import_datajoint
+from pipeline.database.passwords import hide_password, passwords_folder, read_password, write_new_password
+from pipeline.database.upgrade import UpgradedDatabase, upgrade_database
 from pipeline.settings import Settings
 
 BACKENDS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
@@ -79,7 +79,7 @@ class ServerAddress:
 
 
 @dataclass(frozen=True)
-class PreparedRole:
+class PreparedServerRole:
     """A role on the server.
 
     Attributes
@@ -108,8 +108,8 @@ class PreparedServer:
     address: ServerAddress
     schemas: list[str]
     n_tables: int
-    roles: list[PreparedRole]
-    upgrade: Upgraded
+    roles: list[PreparedServerRole]
+    upgrade: UpgradedDatabase
 
 
 def prepare_server(
@@ -145,7 +145,7 @@ def prepare_server(
     try:
         if address.backend == "postgresql" and address.database:
             _create_database(settings, address)
-        connection = database.connect(settings)
+        connection = database.open_connection(settings)
         on_step("schemas and tables")
         done = upgrade_database(settings, on_step=on_step)
         tables = _tables(settings, connection)
@@ -154,12 +154,12 @@ def prepare_server(
         for role in ROLES:
             user, (password, source) = settings.schema_prefix + role, _password(role)
             granter = GRANTERS[address.backend](connection, user)
-            granter.create(password, tls_required=tls_is_required(settings))
-            roles.append(PreparedRole(role, user, source, *granter.grant(role, tables)))
+            granter.create(password, tls_required=datajoint_requires_tls(settings))
+            roles.append(PreparedServerRole(role, user, source, *granter.grant(role, tables)))
     except DatabaseError:
         raise
     except Exception as error:  # psycopg2's, pymysql's and DataJoint's have no common base
-        found = hidden(" ".join(str(part) for part in error.args) or type(error).__name__).strip()
+        found = hide_password(" ".join(str(part) for part in error.args) or type(error).__name__).strip()
         raise DatabaseError(
             f"{address.user}@{address.host}:{address.port} could not be prepared: {found}. Connect as a user who may"
             " create schemas and roles, then run it again: what is there already stays"
@@ -171,14 +171,14 @@ def _password(role: str) -> tuple[str, str]:
     """A role's password, and where it is."""
     variable, file_name = f"OROFACIAL_{role.upper()}_PASSWORD", f"{role}.password"
     password = read_password(variable, file_name)
-    source = variable if os.environ.get(variable) else str(secrets_folder() / file_name)
+    source = variable if os.environ.get(variable) else str(passwords_folder() / file_name)
     return password or write_new_password(file_name), source
 
 
 def _point_datajoint_at(address: ServerAddress, database_name: str | None = None) -> None:
     """Let DataJoint connect to that address as that user, and create tables even if the configuration forbids it."""
     dj = import_datajoint()
-    database.disconnect()
+    database.close_connection()
     dj.config.database = dj.config.database.model_copy(
         update={
             "backend": address.backend,
@@ -195,7 +195,7 @@ def _point_datajoint_at(address: ServerAddress, database_name: str | None = None
 def _create_database(settings: Settings, address: ServerAddress) -> None:
     """Create the PostgreSQL database if it is missing."""
     _point_datajoint_at(address, _MAINTENANCE_DATABASE)
-    connection = database.connect(settings)
+    connection = database.open_connection(settings)
     if not connection.query("SELECT 1 FROM pg_database WHERE datname = %s", args=(address.database,)).fetchall():
         connection.query(f"CREATE DATABASE {connection.adapter.quote_identifier(address.database)}")
     _point_datajoint_at(address)

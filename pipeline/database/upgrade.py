@@ -9,7 +9,7 @@ from typing import Any
 
 from compute.errors import DatabaseError
 from pipeline.database import connection as database
-from pipeline.database.backup import back_up, how_to_go_back
+from pipeline.database.backup import back_up, how_to_restore_backup
 from pipeline.database.datajoint_setup import import_datajoint
 from pipeline.database.embedded import locked
 from pipeline.settings import Settings
@@ -18,7 +18,7 @@ BACKUPS_FOLDER_NAME = "backups"
 
 
 @dataclass(frozen=True)
-class Upgraded:
+class UpgradedDatabase:
     """What `upgrade_database` did.
 
     Attributes
@@ -43,16 +43,16 @@ class Upgraded:
     how_to_go_back: str | None = None
 
 
-def planned_upgrade(settings: Settings) -> Upgraded:
+def planned_upgrade(settings: Settings) -> UpgradedDatabase:
     """What `upgrade_database` would do; nothing is changed."""
-    connection = database.connect(settings)
-    from schemas.migrations.upgrade import planned
+    connection = database.open_connection(settings)
+    from schemas.migrations.upgrade import plan_tables_upgrade
 
-    plan = planned(settings.schema_prefix, connection)
-    return Upgraded(plan.version_before, plan.version_after, plan.steps)
+    plan = plan_tables_upgrade(settings.schema_prefix, connection)
+    return UpgradedDatabase(plan.version_before, plan.version_after, plan.steps)
 
 
-def upgrade_database(settings: Settings, *, on_step: Callable[[str], None] = lambda step: None) -> Upgraded:
+def upgrade_database(settings: Settings, *, on_step: Callable[[str], None] = lambda step: None) -> UpgradedDatabase:
     """Upgrade the database, and bind the tables. One process at a time; others wait, and find it done.
 
     Parameters
@@ -76,7 +76,7 @@ def upgrade_database(settings: Settings, *, on_step: Callable[[str], None] = lam
                 " DataJoint's configuration). Its administrator runs: orofacial db init --server URL"
             )
         return _upgrade(settings, None, on_step)
-    database.disconnect()  # who waits for the lock must not hold the server, which is stopped for the backup
+    database.close_connection()  # who waits for the lock must not hold the server, which is stopped for the backup
     folder = settings.data_folder / database.DATABASE_FOLDER_NAME
     if not folder.exists():
         return _upgrade(settings, None, on_step)  # makes a new one
@@ -86,10 +86,10 @@ def upgrade_database(settings: Settings, *, on_step: Callable[[str], None] = lam
 
 
 def _back_up_if_old(settings: Settings, on_step: Callable[[str], None]) -> Path | None:
-    connection = database.connect(settings)
-    from schemas.migrations.upgrade import planned, refuse_while_workers_run
+    connection = database.open_connection(settings)
+    from schemas.migrations.upgrade import plan_tables_upgrade, refuse_while_workers_run
 
-    plan = planned(settings.schema_prefix, connection)
+    plan = plan_tables_upgrade(settings.schema_prefix, connection)
     if not plan.steps:
         return None
     refuse_while_workers_run(settings.schema_prefix, connection)
@@ -99,12 +99,12 @@ def _back_up_if_old(settings: Settings, on_step: Callable[[str], None]) -> Path 
         return back_up(folder, backups, f"database_version_{plan.version_before}")
 
 
-def _upgrade(settings: Settings, backup: Path | None, on_step: Callable[[str], None]) -> Upgraded:
-    connection: Any = database.connect(settings)
+def _upgrade(settings: Settings, backup: Path | None, on_step: Callable[[str], None]) -> UpgradedDatabase:
+    connection: Any = database.open_connection(settings)
     import schemas
-    from schemas.migrations.upgrade import upgrade
+    from schemas.migrations.upgrade import upgrade_tables
 
-    done = upgrade(settings.schema_prefix, connection, on_step=on_step)
+    done = upgrade_tables(settings.schema_prefix, connection, on_step=on_step)
     schemas.activate(settings.schema_prefix, connection)  # also creates the tables that are new
-    back = how_to_go_back(backup, settings.data_folder / database.DATABASE_FOLDER_NAME) if backup else None
-    return Upgraded(done.version_before, done.version_after, done.steps, done.notes, backup, back)
+    back = how_to_restore_backup(backup, settings.data_folder / database.DATABASE_FOLDER_NAME) if backup else None
+    return UpgradedDatabase(done.version_before, done.version_after, done.steps, done.notes, backup, back)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compute.simulated_mouse.anatomy import CAMERAS, NODES
 from pipeline import query
 from pipeline.demo.simulated_lab import SimulatedLab
-from pipeline.figures.report import Truth, write_report, write_text
+from pipeline.figures.report import ReportTruth, write_report, write_report_text
 from pipeline.figures.traces import SHOWN_METHODS
 from pipeline.query.distances_by_filter import GROUPS, distance_comparison
 from pipeline.query.models import describe_models
@@ -32,13 +32,13 @@ def write_demo_report(lab: SimulatedLab, folder: Path) -> Summary:
     truth by group, and mean and variance by filter and group.
     """
     pairs = {tuple(row.pair.split(" - ")) for row in distance_comparison()}
-    truth = Truth(lab.true_position_px, _true_distances(lab, pairs))
+    truth = ReportTruth(lab.true_position_px, _true_distances(lab, pairs))
     summary: Summary = {
         "cameras": {camera: _camera_summary(lab, camera, truth) for camera in CAMERAS},
         "machine": {"system": platform.platform(), "python": platform.python_version()},
     }
     write_report(folder / "report.html", truth=truth)
-    write_text(folder / "summary.json", json.dumps(summary, indent=2, default=str))
+    write_report_text(folder / "summary.json", json.dumps(summary, indent=2, default=str))
     return summary
 
 
@@ -61,7 +61,7 @@ def _true_distances(lab: SimulatedLab, pairs: set[tuple[str, ...]]) -> dict[tupl
     return result
 
 
-def _camera_summary(lab: SimulatedLab, camera: str, truth: Truth) -> Summary:
+def _camera_summary(lab: SimulatedLab, camera: str, truth: ReportTruth) -> Summary:
     distances: Summary = {}
     for row in distance_comparison():
         if row.camera != camera:
@@ -110,7 +110,7 @@ def _describe(error_px: NDArray[np.float64]) -> dict[str, float | None]:
     }
 
 
-def print_comparison(summary: Summary) -> None:
+def print_demo_results(summary: Summary) -> None:
     """Print, for each camera, the distances and the errors against the truth."""
     from pipeline.terminal import print_table
 

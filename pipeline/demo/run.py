@@ -14,10 +14,10 @@ from compute.simulated_mouse.anatomy import CAMERAS
 from ingest.labels import import_labels
 from ingest.models import add_training_task, deploy
 from ingest.pairs import add_node_pair
-from ingest.sessions import ingest
+from ingest.sessions import ingest_sessions
 from pipeline.demo.simulated_lab import SimulatedLab, simulate_lab
 from pipeline.work.populate import populate
-from pipeline.work.worker import Listener, Summary
+from pipeline.work.worker import WorkerListener, WorkerSummary
 from schemas.evaluation import ModelEvaluation
 from schemas.model import Training
 
@@ -47,7 +47,7 @@ class DemoError(OrofacialError):
     """The demo cannot be run here."""
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_demo_folder(folder: Path) -> None:
     """Empty the demo's folder; a folder that was not made by a demo is not touched.
 
     Raises
@@ -62,13 +62,13 @@ def prepare_folder(folder: Path) -> None:
     (folder / _MARKER).touch()
 
 
-def run_demo(folder: Path, data_folder: Path, listener: Listener, *, n_frames: int = 1000) -> SimulatedLab:
+def run_demo(folder: Path, data_folder: Path, listener: WorkerListener, *, n_frames: int = 1000) -> SimulatedLab:
     """Simulate a lab and run everything on it.
 
     Parameters
     ----------
     folder : Path
-        A folder made by `prepare_folder`.
+        A folder made by `prepare_demo_folder`.
     data_folder : Path
         The data folder that this process is connected to.
     listener : Listener
@@ -99,7 +99,7 @@ def run_demo(folder: Path, data_folder: Path, listener: Listener, *, n_frames: i
         _check(populate(listener, tables=(Training, ModelEvaluation)))
     for model_id in Training.to_arrays("model_id"):
         deploy(str(model_id))
-    for outcome in ingest(lab.raw_folder, stable_after_s=0):
+    for outcome in ingest_sessions(lab.raw_folder, stable_after_s=0):
         if outcome.status != "ingested":
             raise DemoError(f"{outcome.folder} was {outcome.status}: {outcome.message}")
     with _second_worker(data_folder):
@@ -123,6 +123,6 @@ def _second_worker(data_folder: Path) -> Iterator[None]:
         raise DemoError(f"the second worker failed: {error_text.strip()}")
 
 
-def _check(summary: Summary) -> None:
+def _check(summary: WorkerSummary) -> None:
     for failure in summary.failed:
         raise DemoError(f"{failure['table']} {failure['key']} failed: {failure['message']}")

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.labels import Source, write_package
+from compute.labels import LabeledFrameSource, write_package
 from compute.simulated_mouse.anatomy import CAMERAS, EDGES, NODES, SimulatedMouse
-from compute.simulated_mouse.simulation import render, simulate_mouse, simulate_session
-from compute.video import read_frame, write_video
+from compute.simulated_mouse.simulation import render_simulation, simulate_mouse, simulate_session
+from compute.video import read_video_frame, write_video
 
 SESSION_DATE = date(2026, 3, 2)
 LABELLER_SD_PX = 0.3
@@ -122,7 +122,7 @@ def _film(lab: SimulatedLab, name: str, mouse: SimulatedMouse, seed: int, n_fram
     folder = lab.session_folder(name)
     folder.mkdir(parents=True)
     for camera in CAMERAS:
-        write_video(folder / f"{camera}.mp4", render(session, camera), session.fps)
+        write_video(folder / f"{camera}.mp4", render_simulation(session, camera), session.fps)
     scales = "\n".join(f"{camera} = {session.scale_px_per_mm[camera]:.6f}" for camera in CAMERAS)
     (folder / "session.toml").write_text(
         f'rig = "simulation"\nnotes = "{mouse.coat} coat"\n[mouse]\ngenotype = "simulated"\n\n[px_per_mm]\n{scales}\n',
@@ -140,7 +140,7 @@ def _label(lab: SimulatedLab, camera: str, n_labeled_frames: int, n_frames: int,
         path = lab.session_folder(mouse) / f"{camera}.mp4"
         truth = lab.true_position_px(mouse, camera)
         for frame_index in np.linspace(0, n_frames - 1, n_labeled_frames).round().astype(int):
-            images.append(read_frame(path, int(frame_index)))
+            images.append(read_video_frame(path, int(frame_index)))
             positions.append(truth[frame_index] + rng.normal(0, LABELLER_SD_PX, truth[frame_index].shape))
-            sources.append(Source(str(path), int(frame_index)))
+            sources.append(LabeledFrameSource(str(path), int(frame_index)))
     write_package(lab.labels_path(camera), np.stack(images), np.stack(positions), NODES, EDGES, sources)

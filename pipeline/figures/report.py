@@ -16,15 +16,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from compute.comparison.bootstrap import Interval
+from compute.comparison.bootstrap import BootstrapInterval
 from compute.errors import OrofacialError
 from compute.files import whole_file
-from compute.text import counted
+from compute.text import count_text
 from compute.tracks import Tracks
-from compute.video import read_frame
+from compute.video import read_video_frame
 from pipeline import query
 from pipeline.figures import traces as plots
-from pipeline.figures.trade_off import plot_comparison
+from pipeline.figures.trade_off import plot_trade_off
 from pipeline.query.distances_by_filter import DistanceRow, distance_comparison, distance_rows
 from pipeline.query.filter_comparison import ComparisonError, compare_filters
 from pipeline.query.models import describe_models
@@ -52,7 +52,7 @@ class ReportError(OrofacialError):
 
 
 @dataclass(frozen=True)
-class Truth:
+class ReportTruth:
     """The truth of a simulation.
 
     Attributes
@@ -67,7 +67,7 @@ class Truth:
     distances: Mapping[tuple[str, str, str], tuple[float, float]] = field(default_factory=dict)
 
 
-def write_report(output: Path, *, summary_file: Path | None = None, truth: Truth | None = None) -> None:
+def write_report(output: Path, *, summary_file: Path | None = None, truth: ReportTruth | None = None) -> None:
     """Write the report, and the numbers of its table as JSON where that is asked for.
 
     Parameters
@@ -92,12 +92,12 @@ def write_report(output: Path, *, summary_file: Path | None = None, truth: Truth
         parts += _camera(str(camera), truth)
     parts.append(_distance_table(rows, truth))
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>orofacial report</title><style>{STYLE}</style>'
-    write_text(output, page + '<meta name="viewport" content="width=device-width">' + "".join(parts) + "</html>")
+    write_report_text(output, page + '<meta name="viewport" content="width=device-width">' + "".join(parts) + "</html>")
     if summary_file is not None:
-        write_text(summary_file, json.dumps([asdict(row) for row in rows], indent=2))
+        write_report_text(summary_file, json.dumps([asdict(row) for row in rows], indent=2))
 
 
-def write_text(path: Path, text: str) -> None:
+def write_report_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all.
 
     Raises
@@ -110,8 +110,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _headline() -> str:
-    mice, sessions = counted(len(Mouse()), "mouse", "mice"), counted(len(Session()), "session")
-    counts = f"{mice}, {sessions}, {counted(len(Video()), 'video')}"
+    mice, sessions = count_text(len(Mouse()), "mouse", "mice"), count_text(len(Session()), "session")
+    counts = f"{mice}, {sessions}, {count_text(len(Video()), 'video')}"
     return f"<h1>orofacial</h1><p class=note>{counts} &middot; {datetime.now():%Y-%m-%d %H:%M}</p>"
 
 
@@ -156,16 +156,16 @@ def _filters() -> str:
         for one in comparison.filters
     ]
     note = "Noise left against movement kept; in brackets and as bars the 95 % interval of a bootstrap over mice."
-    picture = _figure(plot_comparison(comparisons), note)
+    picture = _figure(plot_trade_off(comparisons), note)
     return "<h2>Filters</h2>" + picture + _table(heads, body)
 
 
-def _interval(interval: Interval) -> str:
+def _interval(interval: BootstrapInterval) -> str:
     bounds = "" if interval.low is None else f" [{_number(interval.low)}, {_number(interval.high)}]"
     return _number(interval.value) + bounds
 
 
-def _distance_table(rows: list[DistanceRow], truth: Truth | None) -> str:
+def _distance_table(rows: list[DistanceRow], truth: ReportTruth | None) -> str:
     if not rows:
         return "<p class=note>No node pairs are measured yet: see 'orofacial pairs add'.</p>"
     heads = ["camera", "pair", "kind", "filter", "mice", "n", "variance (px²)", "mean (px)", "missing"]
@@ -186,7 +186,7 @@ def _distance_table(rows: list[DistanceRow], truth: Truth | None) -> str:
     )
 
 
-def _camera(camera: str, truth: Truth | None) -> list[str]:
+def _camera(camera: str, truth: ReportTruth | None) -> list[str]:
     """Pictures of one camera: variance, then for an example mouse of each group its traces, distances, positions."""
     parts = [f"<h2>Camera {escape(camera)}</h2>"]
     rows = [row for row in distance_rows() if row["camera"] == camera]
@@ -207,7 +207,7 @@ def _camera(camera: str, truth: Truth | None) -> list[str]:
     return parts
 
 
-def _example(row: dict[str, Any], truth: Truth | None) -> list[str]:
+def _example(row: dict[str, Any], truth: ReportTruth | None) -> list[str]:
     """Pictures of one video."""
     mouse, camera = row["mouse_id"], row["camera"]
     key = {name: row[name] for name in ("mouse_id", "session_date", "session_number", "camera", "model_id")}
@@ -224,15 +224,15 @@ def _example(row: dict[str, Any], truth: Truth | None) -> list[str]:
     for pair in pairs[-1:]:  # rigid sorts after moving
         nodes = [tracks["raw"].node_index(pair[name]) for name in ("node_a", "node_b")]
         true = None if position is None else np.linalg.norm(position[:, nodes[0]] - position[:, nodes[1]], axis=-1)
-        figure = plots.plot_distances(tracks, pair["node_a"], pair["node_b"], truth=true)
+        figure = plots.plot_distance_traces(tracks, pair["node_a"], pair["node_b"], truth=true)
         parts.append(_figure(figure, f"Distance of a {pair['pair_kind']} pair over the whole video."))
     video_file, n_frames = (Video & key).fetch1("video_file", "n_frames")
     if Path(video_file).exists():
         edges = (Skeleton.Edge & skeleton).to_arrays("source_node", "target_node")
-        image = read_frame(video_file, n_frames // 2)
+        image = read_video_frame(video_file, n_frames // 2)
         for method in ("raw", "kalman"):
             if method in tracks:
-                figure = plots.plot_positions(image, tracks[method], list(zip(*edges, strict=True)))
+                figure = plots.plot_position_traces(image, tracks[method], list(zip(*edges, strict=True)))
                 parts.append(_figure(figure, f"Every position of the video, {method}."))
     return parts
 

@@ -10,7 +10,7 @@ from compute.files import whole_file
 from compute.formats.portable import ExportError
 
 
-def write_figure(figure: Figure, output: Path) -> None:
+def save_figure(figure: Figure, output: Path) -> None:
     """Write a picture, whole or not at all; the suffix says how.
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from compute.filters import registered
+from compute.filters import registered_filters
 from compute.measures.distances import distance_px
 from compute.tracks import Tracks
 from pipeline.query.distances_by_filter import GROUPS
@@ -23,15 +23,15 @@ WRONG_PLACEMENT_PX = 5.0
 """A raw point so far from the filtered track is marked as a wrong placement, where no filter rejected it itself."""
 
 
-def method_color(method: str) -> str:
+def trace_color(method: str) -> str:
     """Colour of a filter method; one that a lab added has black."""
-    for one in registered().values():
+    for one in registered_filters().values():
         if method in one.colors:
             return one.colors[method]
     return OTHER_COLOR
 
 
-def wrong_placements(raw: Tracks, filtered: Tracks) -> NDArray[np.bool_]:
+def wrong_trace_points(raw: Tracks, filtered: Tracks) -> NDArray[np.bool_]:
     """Raw points that are wrong placements: rejected by the filter, else far from its median-filtered path.
 
     Returns
@@ -45,7 +45,7 @@ def wrong_placements(raw: Tracks, filtered: Tracks) -> NDArray[np.bool_]:
     return np.asarray(far & raw.found)
 
 
-def interesting_span(marked: NDArray[np.bool_], n_shown: int) -> slice:
+def interesting_trace_span(marked: NDArray[np.bool_], n_shown: int) -> slice:
     """The frames to show: those with the most marked points, but not a whole burst of nothing else."""
     if marked.size <= n_shown:
         return slice(0, marked.size)
@@ -74,15 +74,15 @@ def plot_traces(
     # What a filter rejected itself, else what is far from the median.
     reference = next((one for one in tracks.values() if one.rejected is not None), tracks.get("median", raw))
     index = raw.node_index(node)
-    wrong = wrong_placements(raw, reference)[:, index]
-    span = interesting_span(wrong, n_shown)
+    wrong = wrong_trace_points(raw, reference)[:, index]
+    span = interesting_trace_span(wrong, n_shown)
     figure = Figure(figsize=(10, 4.4), dpi=110, layout="constrained")
     for axis, name, ax in zip((0, 1), "xy", figure.subplots(2, 1, sharex=True), strict=True):
         if truth is not None:
             ax.plot(raw.time[span], truth[span, axis], color="black", linewidth=0.8, label="truth")
         for method, one in tracks.items():
             style = {"marker": ".", "linestyle": "none", "markersize": 4} if method == "raw" else {"linewidth": 1.3}
-            color = method_color(method)
+            color = trace_color(method)
             ax.plot(one.time[span], one.position[span, index, axis], color=color, label=method, **style)
         shown = np.flatnonzero(wrong[span]) + span.start
         ax.plot(raw.time[shown], raw.position[shown, index, axis], "x", color="#D55E00", label="wrong placement")
@@ -94,7 +94,7 @@ def plot_traces(
     return figure
 
 
-def plot_positions(image: NDArray[np.uint8], tracks: Tracks, edges: Sequence[tuple[str, str]] = ()) -> Figure:
+def plot_position_traces(image: NDArray[np.uint8], tracks: Tracks, edges: Sequence[tuple[str, str]] = ()) -> Figure:
     """Draw every position of the nodes over a whole video on one still frame of the mouse.
 
     Parameters
@@ -128,7 +128,7 @@ def plot_positions(image: NDArray[np.uint8], tracks: Tracks, edges: Sequence[tup
     return figure
 
 
-def plot_distances(
+def plot_distance_traces(
     tracks: Mapping[str, Tracks], node_a: str, node_b: str, *, truth: NDArray[np.float64] | None = None
 ) -> Figure:
     """Draw the distance between two nodes over a whole video, a line a filter.
@@ -145,7 +145,7 @@ def plot_distances(
     figure = Figure(figsize=(10, 2.6), dpi=110, layout="constrained")
     ax = figure.subplots()
     for method, one in tracks.items():
-        color = method_color(method)
+        color = trace_color(method)
         ax.plot(one.time, distance_px(one, node_a, node_b), color=color, linewidth=0.8, label=method)
     if truth is not None:
         ax.plot(next(iter(tracks.values())).time, truth, color="black", linewidth=1, label="truth")
@@ -180,7 +180,7 @@ def plot_distance_variance(rows: Sequence[dict[str, Any]], truth: Mapping[str, f
                     if (row["pair"], row["filter_method"], row["group"]) == (pair, method, group)
                     and row["variance_px2"]
                 ]
-                color = method_color(method)
+                color = trace_color(method)
                 ax.plot([x + offset] * len(values), values, "o", color=color, fillstyle=fill, markersize=5)
         if truth is not None and truth.get(pair):
             ax.axhline(truth[pair], color="black", linewidth=0.8, linestyle="--")

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from compute.comparison.bootstrap import Interval
-from pipeline.figures.traces import method_color
+from compute.comparison.bootstrap import BootstrapInterval
+from pipeline.figures.traces import trace_color
 from pipeline.query.filter_comparison import FilterSummary, ModelComparison
 
 _MARKERS = {"raw": "X", "kalman": "*"}
 
 
-def plot_comparison(comparisons: list[ModelComparison]) -> Figure:
+def plot_trade_off(comparisons: list[ModelComparison]) -> Figure:
     """Draw a row of three panels a model.
 
     Left: power of the movement kept over variance of rigid distances left; a good filter stands at the upper left.
@@ -61,7 +61,7 @@ def _trade_off(ax: Any, comparison: ModelComparison) -> None:
             yerr=_bars(y),
             fmt=_MARKERS.get(one.filter_method, "o"),
             markersize=13 if one.filter_method == "kalman" else 8,
-            color=method_color(one.filter_method),
+            color=trace_color(one.filter_method),
             elinewidth=1,
             label=one.filter_method,
         )
@@ -77,11 +77,13 @@ def _trade_off(ax: Any, comparison: ModelComparison) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _intervals(ax: Any, values: list[tuple[FilterSummary, Interval | None]], label: str, otherwise: str) -> None:
+def _intervals(
+    ax: Any, values: list[tuple[FilterSummary, BootstrapInterval | None]], label: str, otherwise: str
+) -> None:
     known = [(one, interval) for one, interval in values if interval is not None and interval.value is not None]
     for place, (one, interval) in enumerate(reversed(known)):
         ax.errorbar(
-            interval.value, place, xerr=_bars(interval), fmt="o", color=method_color(one.filter_method), elinewidth=1
+            interval.value, place, xerr=_bars(interval), fmt="o", color=trace_color(one.filter_method), elinewidth=1
         )
     ax.set_yticks(range(len(known)), [one.filter_method for one, _ in reversed(known)], fontsize=8)
     if not known:
@@ -91,7 +93,7 @@ def _intervals(ax: Any, values: list[tuple[FilterSummary, Interval | None]], lab
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _bars(interval: Interval) -> Any:
+def _bars(interval: BootstrapInterval) -> Any:
     if interval.value is None or interval.low is None or interval.high is None:
         return None
     return np.array([[max(interval.value - interval.low, 0)], [max(interval.high - interval.value, 0)]])

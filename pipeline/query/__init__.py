@@ -13,20 +13,20 @@ from pipeline.query.question import Question
 from pipeline.query.results import bouts, distances, qualities
 from pipeline.query.search import manifest, tracks
 from pipeline.query.selection import LeftOut, TrackSelection
-from pipeline.query.sql import ask, sql, write_manifest, write_table
+from pipeline.query.sql import ask_sql, sql, write_sql_manifest, write_sql_table
 
 __all__ = [
     "LeftOut",
     "QueryError",
     "Question",
     "TrackSelection",
-    "ask",
+    "ask_sql",
     "bouts",
     "distances",
     "manifest",
     "qualities",
     "sql",
     "tracks",
-    "write_manifest",
-    "write_table",
+    "write_sql_manifest",
+    "write_sql_table",
 ]

@@ -18,7 +18,7 @@ class QueryError(OrofacialError):
     """A question about something that the database does not hold, or tracks that cannot be read."""
 
 
-def texts(name: str, value: Any) -> tuple[str, ...]:
+def checked_texts(name: str, value: Any) -> tuple[str, ...]:
     """One text or several as a tuple.
 
     Raises
@@ -36,7 +36,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
     return several
 
 
-def days(value: Any) -> tuple[Date, Date]:
+def checked_days(value: Any) -> tuple[Date, Date]:
     """First and last day.
 
     Raises
@@ -59,7 +59,7 @@ def days(value: Any) -> tuple[Date, Date]:
     return first, last
 
 
-def time_span(value: Any) -> tuple[float, float] | None:
+def checked_time_span(value: Any) -> tuple[float, float] | None:
     """Start and end (s); an open end is infinite.
 
     Raises
@@ -69,7 +69,7 @@ def time_span(value: Any) -> tuple[float, float] | None:
 
     Examples
     --------
-    >>> time_span((5, None))
+    >>> checked_time_span((5, None))
     (5.0, inf)
     """
     if value is None:
@@ -90,7 +90,7 @@ def time_span(value: Any) -> tuple[float, float] | None:
     return start_s, end_s
 
 
-def restricted(query: Any, restriction: Any) -> Any:
+def checked_restriction(query: Any, restriction: Any) -> Any:
     """A DataJoint expression with one more restriction, whose columns all exist.
 
     Raises
@@ -101,12 +101,12 @@ def restricted(query: Any, restriction: Any) -> Any:
     for name in _names(restriction):
         if name not in query.heading.names:
             raise QueryError(f"restriction {restriction!r}: there is no column {name!r}; {_columns(query)}")
-    with refusing(lambda: query, restriction):
+    with checking_columns(lambda: query, restriction):
         return query & restriction
 
 
 @contextmanager
-def refusing(expression: Callable[[], Any], restriction: Any) -> Iterator[None]:
+def checking_columns(expression: Callable[[], Any], restriction: Any) -> Iterator[None]:
     """Translate errors that a restriction causes into one message with the available columns; other errors pass.
 
     Raises

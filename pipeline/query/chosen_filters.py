@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compute.comparison.choice import NodeChoice, choose, filters_of
+from compute.comparison.choice import FilterChoice, chosen_node_filters, filter_choices
 from compute.tracks import Tracks
 from ingest.filters import add_filter_method
 from pipeline.query.filter_comparison import ComparisonError
@@ -20,7 +20,7 @@ MOST_VIDEOS = 40
 """Largest number of videos to choose on, spread evenly; more would not change a choice."""
 
 
-def choose_filters(*, camera: str | None = None, model: str | None = None) -> tuple[str, bool, list[NodeChoice]]:
+def choose_filters(*, camera: str | None = None, model: str | None = None) -> tuple[str, bool, list[FilterChoice]]:
     """Choose a filter for each node, and insert it as a row of `FilterMethod`.
 
     Parameters
@@ -35,7 +35,7 @@ def choose_filters(*, camera: str | None = None, model: str | None = None) -> tu
     is_new : bool
         Whether the row was not there yet.
     choices : list of NodeChoice
-        See `compute.comparison.choice.choose` for how.
+        See `compute.comparison.choice.filter_choices` for how.
 
     Raises
     ------
@@ -48,8 +48,8 @@ def choose_filters(*, camera: str | None = None, model: str | None = None) -> tu
     keys = (PoseEstimation & restriction).keys(order_by="mouse_id, session_date, session_number, camera, model_id")
     if not keys:
         raise ComparisonError("there are no tracks to choose on; see 'orofacial status', then run 'orofacial populate'")
-    choices = choose(_tracks(keys))
-    parameters = {"filters": filters_of(choices)}
+    choices = filter_choices(_tracks(keys))
+    parameters = {"filters": chosen_node_filters(choices)}
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
     method = f"chosen_{digest[:8]}"
     return method, add_filter_method(method, "per_node", parameters), choices

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compute.tracks import Tracks
-from schemas.metadata import arrow_type
+from schemas.metadata import metadata_arrow_type
 from schemas.session import METADATA
 from schemas.subject import Mouse
 
@@ -24,7 +24,7 @@ KEY = {
 }
 """A track's key and ``held_out``, with their Arrow types."""
 
-DETAILS = {**{column.name: arrow_type(column.datatype) for column in METADATA}, "model_name": "string"}
+DETAILS = {**{column.name: metadata_arrow_type(column.datatype) for column in METADATA}, "model_name": "string"}
 """What is known of a track besides its key: all metadata of mouse, session and video, and the model's name."""
 
 MANIFEST = {**KEY, **DETAILS, "fps": "double", "n_frames": "int64", "nodes": "list", "file": "string"}
@@ -44,7 +44,7 @@ _OF_FILTERS = {
 }
 
 
-def schema(columns: Mapping[str, str]) -> pa.Schema:
+def columns_schema(columns: Mapping[str, str]) -> pa.Schema:
     """Arrow's schema of named columns; a ``text`` column is dictionary-encoded."""
     import pyarrow as pa
 
@@ -52,15 +52,15 @@ def schema(columns: Mapping[str, str]) -> pa.Schema:
     return pa.schema([(name, special.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
 
 
-def tidy_schema(filter_columns: Iterable[str]) -> pa.Schema:
+def tidy_columns_schema(filter_columns: Iterable[str]) -> pa.Schema:
     """Schema of a line a frame and node, with what filters gave (``sd``, ``rejected``, ``filled``)."""
     given = set(filter_columns)
-    return schema(
+    return columns_schema(
         _TIDY | {name: kind for part in _OF_FILTERS if part in given for name, kind in _OF_FILTERS[part].items()}
     )
 
 
-def tidy(row: Mapping[str, Any], tracks: Tracks, first_frame: int, columns: pa.Schema) -> pa.Table:
+def tidy_columns(row: Mapping[str, Any], tracks: Tracks, first_frame: int, columns: pa.Schema) -> pa.Table:
     """Tracks as a line a frame and node, with the values of `row` in every line; null where they lack a column."""
     import numpy as np
     import pyarrow as pa

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SUFFIXES = {"sd": ("xsd", "ysd"), "rejected": ("rejected",), "filled": ("filled",)}
 
 
-def connect(
+def open_duckdb_view(
     manifest: pa.Table,
     references: Sequence[TracksReference],
     nodes: Sequence[str] | None = None,
@@ -83,7 +83,7 @@ def _read(
     columns = ["filename", "file_row_number as frame_index", "time_s"]
     for node in nodes if wanted is None else wanted:
         columns += [_quoted(f"{node}_{suffix}") for suffix in suffixes]
-    files = ", ".join(_literal(as_pattern(reference.address)) for reference in references)
+    files = ", ".join(_literal(duckdb_pattern(reference.address)) for reference in references)
     source = f"read_parquet([{files}], filename=true, file_row_number=true, hive_partitioning=false)"
     if time_span_s is None:
         return f"select {', '.join(columns)} from {source}"
@@ -101,6 +101,6 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def as_pattern(address: str) -> str:
+def duckdb_pattern(address: str) -> str:
     """Escape glob characters: DuckDB takes a path for a pattern."""
     return re.sub(r"[\[*?]", lambda sign: f"[{sign[0]}]", address)

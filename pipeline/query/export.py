@@ -13,10 +13,10 @@ from typing import Any
 
 from compute.errors import OrofacialError
 from compute.formats import FORMATS, ExportError, Format, PortableTrack, write, write_whole
-from compute.formats.contents import Contents, contents, difference
+from compute.formats.contents import Contents, contents_difference, file_contents
 from pipeline.query.columns import KEY
-from pipeline.query.selection import LeftOut, row_name
-from pipeline.why import chain, named_tracks
+from pipeline.query.selection import LeftOut, selection_row_name
+from pipeline.why import why_chain, why_tracks
 from schemas.labels import Skeleton
 from schemas.model import Model
 from schemas.session import METADATA, Video
@@ -87,7 +87,7 @@ def export_rows(
     if not ordered:
         raise ExportError("there is nothing to export: no tracks fit")
     groups = [list(group) for _, group in groupby(ordered, key=_session)] if one.a_session else [[r] for r in ordered]
-    by_path = {folder / file_name(format_name, group[0]): group for group in groups}
+    by_path = {folder / export_file_name(format_name, group[0]): group for group in groups}
     if not overwrite:
         done.kept.extend(path for path in by_path if path.exists())
         _refuse_others(one, {path: by_path[path] for path in done.kept}, nodes)
@@ -108,8 +108,8 @@ def export_rows(
 def _refuse_others(one: Format, kept: dict[Path, list[dict[str, Any]]], nodes: Sequence[str] | None) -> None:
     """Refuse to keep existing files that hold other tracks or nodes."""
     for path, group in kept.items():
-        held = contents(one, path)
-        differs = difference(held, _wanted(group, nodes)) if held is not None else ""
+        held = file_contents(one, path)
+        differs = contents_difference(held, _wanted(group, nodes)) if held is not None else ""
         if differs:
             raise ExportError(
                 f"{path} is there already: {differs}. Nothing was written; name another folder, or write the files anew"
@@ -142,11 +142,11 @@ def _read(
     tracks = []
     for row in group:
         try:
-            tracks.append(portable(row, nodes))
+            tracks.append(export_track(row, nodes))
         except OrofacialError as error:
             if left_out is None:
                 raise type(error)(f"{error}. To go on without it: --skip-broken") from error
-            left_out.append(LeftOut(row, str(error).removeprefix(f"{row_name(row)}: ")))
+            left_out.append(LeftOut(row, str(error).removeprefix(f"{selection_row_name(row)}: ")))
     return tracks
 
 
@@ -158,7 +158,7 @@ def _write(one: Format, path: Path, tracks: list[PortableTrack], row: dict[str, 
     write(one.name, path, tracks[0], **options)
 
 
-def portable(row: dict[str, Any], nodes: Sequence[str] | None = None) -> PortableTrack:
+def export_track(row: dict[str, Any], nodes: Sequence[str] | None = None) -> PortableTrack:
     """Read the tracks of a row, with skeleton, video and provenance.
 
     Parameters
@@ -169,7 +169,7 @@ def portable(row: dict[str, Any], nodes: Sequence[str] | None = None) -> Portabl
         Only these nodes, and the edges between them.
     """
     key = {name: row[name] for name in FilteredTrack.primary_key}
-    tracks = named_tracks(key, nodes)
+    tracks = why_tracks(key, nodes)
     video_file, width_px, height_px = (Video & key).fetch1("video_file", "width_px", "height_px")
     edges = _edges(str((Model & key).fetch1("skeleton_id")))
     return PortableTrack(
@@ -177,7 +177,7 @@ def portable(row: dict[str, Any], nodes: Sequence[str] | None = None) -> Portabl
         tuple(edge for edge in edges if set(edge) <= set(tracks.nodes)),
         video_file,
         (width_px, height_px),
-        chain(key, tracks=tracks),
+        why_chain(key, tracks=tracks),
     )
 
 
@@ -192,14 +192,14 @@ def _nodes(skeleton_id: str) -> tuple[str, ...]:
     return tuple((Skeleton.Node & {"skeleton_id": skeleton_id}).to_arrays("node"))
 
 
-def file_name(format_name: str, row: dict[str, Any]) -> str:
+def export_file_name(format_name: str, row: dict[str, Any]) -> str:
     """Name of the file of a row: unique, and allowed on every system whatever the mouse is called.
 
     Examples
     --------
     >>> row = {"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": 1, "camera": "side",
     ...        "filter_method": "raw", "model_id": "0123456789abcdef"}
-    >>> file_name("slp", row), file_name("nwb", row)
+    >>> export_file_name("slp", row), export_file_name("nwb", row)
     ('mouse01_2026-03-02_1_side_raw_01234567.slp', 'sub-mouse01_ses-2026-03-02-1.nwb')
     """
     mouse = _safe(row["mouse_id"])

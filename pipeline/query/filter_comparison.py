@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compute.comparison.bootstrap import NOTHING, Interval, mean_over_mice, ratio_of_means
+from compute.comparison.bootstrap import NOTHING, BootstrapInterval, bootstrap_mean_over_mice, bootstrap_ratio_of_means
 from compute.errors import OrofacialError
 from pipeline.query.distances_by_filter import GROUPS
 from schemas.evaluation import ModelEvaluation
@@ -44,7 +44,7 @@ class LabelSummary:
     n_missed: int
     p50_px: float | None
     p90_px: float | None
-    mean_px: Interval
+    mean_px: BootstrapInterval
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class FilterSummary:
     """
 
     filter_method: str
-    rigid_variance: Interval
-    power_kept: Interval
-    noise_kept: Interval
-    lag_s: Interval
-    bout_amplitude_kept: Interval
+    rigid_variance: BootstrapInterval
+    power_kept: BootstrapInterval
+    noise_kept: BootstrapInterval
+    lag_s: BootstrapInterval
+    bout_amplitude_kept: BootstrapInterval
     fraction_missing: float
-    held_out_over_training: Interval
+    held_out_over_training: BootstrapInterval
     labels: LabelSummary | None
 
 
@@ -202,16 +202,16 @@ def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> Mo
 
 def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
-    moving = {name: mean_over_mice(_by_mouse(rows, name)) for name in ("power_kept", "noise_kept", "lag_s")}
+    moving = {name: bootstrap_mean_over_mice(_by_mouse(rows, name)) for name in ("power_kept", "noise_kept", "lag_s")}
     training, held_out = (
         _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in GROUPS
     )
     return FilterSummary(
         filter_method=method,
-        rigid_variance=mean_over_mice(_by_mouse(rigid, "variance_over_raw")),
-        bout_amplitude_kept=mean_over_mice(_by_mouse(rows, "bout_amplitude_kept")),
+        rigid_variance=bootstrap_mean_over_mice(_by_mouse(rigid, "variance_over_raw")),
+        bout_amplitude_kept=bootstrap_mean_over_mice(_by_mouse(rows, "bout_amplitude_kept")),
         fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
-        held_out_over_training=ratio_of_means(held_out, training) if held_out and training else NOTHING,
+        held_out_over_training=bootstrap_ratio_of_means(held_out, training) if held_out and training else NOTHING,
         labels=_labels(errors) if errors else None,
         **moving,
     )
@@ -231,7 +231,7 @@ def _labels(errors: list[Row]) -> LabelSummary:
         n_missed=sum(row["n_missed"] for row in errors),
         p50_px=p50,
         p90_px=p90,
-        mean_px=mean_over_mice([float(np.mean(values)) for values in by_mouse.values() if values]),
+        mean_px=bootstrap_mean_over_mice([float(np.mean(values)) for values in by_mouse.values() if values]),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import ModelError
-from schemas.evaluation import LabeledVideo, ModelEvaluation, first_evaluation
+from schemas.evaluation import LabeledVideo, ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.model import DeployedModel, Model
 
@@ -21,7 +21,7 @@ def node_errors(model_id: str) -> list[Row]:
 
     Of a model that was trained elsewhere it may not be known whether it has seen these frames: see `describe_models`.
     """
-    evaluation = first_evaluation(model_id)
+    evaluation = first_model_evaluation(model_id)
     return [] if evaluation is None else _nodes_of(evaluation)
 
 
@@ -49,7 +49,7 @@ def describe_models() -> list[Row]:
         row["deployed"] = row["model_id"] in deployed
         row["mice"] = list((Model.Mouse & key).to_arrays("mouse_id", order_by="mouse_id"))
         row["mice_known"] = bool(row.pop("training_mice_known"))
-        row |= _describe_evaluation(first_evaluation(row["model_id"]))
+        row |= _describe_evaluation(first_model_evaluation(row["model_id"]))
         evaluations = (ModelEvaluation * LabeledFrames.proj("labels_name", "imported_at") & key).to_dicts(
             order_by="imported_at, labels_id"
         )

@@ -9,7 +9,7 @@ from datetime import date as Date
 from typing import Any
 
 from compute.measures.quality import NodeQuality
-from pipeline.query.checks import QueryError, days, restricted, texts
+from pipeline.query.checks import QueryError, checked_days, checked_restriction, checked_texts
 from schemas.model import Model
 from schemas.pose import PoseEstimation
 from schemas.session import METADATA, Camera, Session, Video
@@ -66,7 +66,7 @@ class Question:
         if not (self.held_out is None or isinstance(self.held_out, bool)):
             raise QueryError(f"held_out={self.held_out!r}; expected True or False, or None for both")
         for column in METADATA:
-            for value in texts(column.name, self.metadata.get(column.name)) if column.values else ():
+            for value in checked_texts(column.name, self.metadata.get(column.name)) if column.values else ():
                 if value not in column.values:  # PostgreSQL refuses to compare it
                     raise QueryError(f"no {column.name} {value!r}; known are {', '.join(column.values)}")
 
@@ -89,13 +89,13 @@ class Question:
         for column, values in self._values().items():
             query = query & [{column: value} for value in values]
         if self.date is not None:
-            first, last = days(self.date)
+            first, last = checked_days(self.date)
             query = query & f"session_date between '{first}' and '{last}'"
-        for condition in texts("quality", self.quality):
+        for condition in checked_texts("quality", self.quality):
             query = query & _quality(condition)
         if self.held_out is not None:
             query = query - Model.Mouse.proj() if self.held_out else query & Model.Mouse.proj()
-        return query if self.restriction is None else restricted(query, self.restriction)
+        return query if self.restriction is None else checked_restriction(query, self.restriction)
 
     def is_held_out(self, row: Mapping[str, Any], in_training: set[tuple[str, str]]) -> bool:
         """Whether a row's mouse was kept from its model's training, given model and mouse of every training set."""
@@ -117,7 +117,7 @@ class Question:
                 if value not in known:
                     listed = ", ".join(known) or "none yet"
                     raise QueryError(f"no {column} {value!r} in the database; known are {listed}")
-        for condition in texts("quality", self.quality):
+        for condition in checked_texts("quality", self.quality):
             node = _parsed(condition)["node"]
             known = sorted(set(TrackQuality.Node.to_arrays("node")))
             if known and node not in known:
@@ -126,7 +126,9 @@ class Question:
     def _values(self) -> dict[str, tuple[str, ...]]:
         columns = {"mouse": "mouse_id", "model": "model_id", "filter": "filter_method"}
         asked = {name: getattr(self, name) for name in ("mouse", "camera", "model", "filter")} | dict(self.metadata)
-        return {columns.get(name, name): texts(name, values) for name, values in asked.items() if values is not None}
+        return {
+            columns.get(name, name): checked_texts(name, values) for name, values in asked.items() if values is not None
+        }
 
 
 def _names(table: Any) -> list[str]:

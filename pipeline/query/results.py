@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from compute.measures.bouts import find_bouts
 from pipeline.query.checks import QueryError
-from pipeline.query.columns import BOUTS, DETAILS, KEY, schema
-from pipeline.query.search import in_training, make_question, run, tracks
-from schemas.metadata import arrow_type
+from pipeline.query.columns import BOUTS, DETAILS, KEY, columns_schema
+from pipeline.query.search import make_question, search_tracks, searched_in_training, tracks
+from schemas.metadata import metadata_arrow_type
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import FilteredTrack, TrackQuality
 
@@ -108,7 +108,7 @@ def bouts(
     lines = []
     for row, found in tracks(node=node, **question):
         lines += [{**row, **vars(bout)} for bout in find_bouts(found, node, **limits)]
-    return pa.Table.from_pylist(lines, schema(BOUTS))
+    return pa.Table.from_pylist(lines, columns_schema(BOUTS))
 
 
 def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> pa.Table:
@@ -117,10 +117,10 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
 
     asked = make_question(question)
     query = asked.expression().proj(*DETAILS) * table
-    found = run(asked, query)
+    found = search_tracks(asked, query)
     if not found:
         asked.check_known()
-    trained = in_training(asked)
+    trained = searched_in_training(asked)
     key = FilteredTrack.primary_key
     lines = []
     for line in found:
@@ -130,5 +130,5 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
     order = [*key, *(name for name in ("node", "node_a", "node_b") if name in columns)]
     lines.sort(key=lambda line: tuple(line[name] for name in order))
     heading = table.heading.attributes
-    types = {name: arrow_type(heading[name].original_type or heading[name].type) for name in columns}
-    return pa.Table.from_pylist(lines, schema(KEY | DETAILS | types))
+    types = {name: metadata_arrow_type(heading[name].original_type or heading[name].type) for name in columns}
+    return pa.Table.from_pylist(lines, columns_schema(KEY | DETAILS | types))

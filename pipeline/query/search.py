@@ -10,7 +10,7 @@ from datajoint.hash_registry import get_store_backend
 from datajoint.storage import StorageBackend
 
 from compute.errors import DatabaseError
-from pipeline.query.checks import QueryError, refusing, texts, time_span
+from pipeline.query.checks import QueryError, checked_texts, checked_time_span, checking_columns
 from pipeline.query.columns import DETAILS
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
@@ -69,11 +69,13 @@ def tracks(
     ...     variance_px2 = dataset.position.sel(keypoints="jaw_tip", space="y").var()
     """
     asked = make_question(question, "node", "time_span_s", "skip_broken")
-    nodes, span = None if node is None else texts("node", node), time_span(time_span_s)
-    found = sorted(run(asked, asked.expression().proj(*DETAILS, *_FPS, "filtered_tracks", "raw_tracks")), key=_order)
+    nodes, span = None if node is None else checked_texts("node", node), checked_time_span(time_span_s)
+    found = sorted(
+        search_tracks(asked, asked.expression().proj(*DETAILS, *_FPS, "filtered_tracks", "raw_tracks")), key=_order
+    )
     if not found:
         asked.check_known()
-    trained = in_training(asked)
+    trained = searched_in_training(asked)
     rows, details, references = [], [], []
     backends: dict[str | None, Any] = {}
     for line in found:
@@ -118,7 +120,7 @@ def make_question(question: Mapping[str, Any], *beside: str) -> Question:
     return Question(**{name: value for name, value in question.items() if name in own}, metadata=metadata)
 
 
-def run(asked: Question, expression: Any) -> list[dict[str, Any]]:
+def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
 
     Raises
@@ -127,7 +129,7 @@ def run(asked: Question, expression: Any) -> list[dict[str, Any]]:
         If the database refuses the question's restriction.
     """
     names = expression.heading.names
-    with refusing(asked.expression, asked.restriction):
+    with checking_columns(asked.expression, asked.restriction):
         return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
 
 
@@ -136,7 +138,7 @@ def _order(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in names)
 
 
-def in_training(asked: Question) -> set[tuple[str, str]]:
+def searched_in_training(asked: Question) -> set[tuple[str, str]]:
     """Model and mouse of every training set; not needed where the question already says who is held out."""
     if asked.held_out is not None:
         return set()

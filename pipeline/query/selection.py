@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from compute.errors import OrofacialError
-from compute.text import session_name
-from compute.tracks import Tracks, check_format_version
+from compute.text import session_text
+from compute.tracks import Tracks, check_tracks_format_version
 from pipeline.query.checks import QueryError
-from pipeline.query.columns import MANIFEST, schema, tidy, tidy_schema
+from pipeline.query.columns import MANIFEST, columns_schema, tidy_columns, tidy_columns_schema
 from schemas.stored.fetching import TracksReference
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class LeftOut:
     reason: str
 
     def __str__(self) -> str:
-        return f"{row_name(self.row)}: {self.reason}"
+        return f"{selection_row_name(self.row)}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class TrackSelection:
         kept = []
         for index, (row, reference) in enumerate(zip(self.rows, self.references, strict=True)):
             try:
-                check_format_version(reference.format_version)
+                check_tracks_format_version(reference.format_version)
             except OrofacialError as error:
                 self._broken(row, error)
             else:
@@ -165,7 +165,7 @@ class TrackSelection:
                 self.rows, self.details, self.references, self.files(), strict=True
             )
         ]
-        return pa.Table.from_pylist(lines, schema(MANIFEST))
+        return pa.Table.from_pylist(lines, columns_schema(MANIFEST))
 
     def to_xarray(self) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         """One dataset a track with `movement`'s layout, beside its row; the individual is the mouse.
@@ -192,7 +192,7 @@ class TrackSelection:
             except OrofacialError as error:
                 self._broken(row, error)
             else:
-                yield tidy({**row, **details}, tracks, first, columns)
+                yield tidy_columns({**row, **details}, tracks, first, columns)
 
     def to_pandas(self) -> pd.DataFrame:
         """All tracks as one pandas frame, with the columns of `to_arrow`. All of it is in memory."""
@@ -238,12 +238,12 @@ class TrackSelection:
         """
         import duckdb
 
-        from pipeline.query.duckdb_view import connect
+        from pipeline.query.duckdb_view import open_duckdb_view
 
         selection = (self.readable() if self.skip_broken else self).understood()
         selection.check_any()
         try:
-            return connect(selection.manifest(), selection.references, selection.nodes, selection.time_span_s)
+            return open_duckdb_view(selection.manifest(), selection.references, selection.nodes, selection.time_span_s)
         except duckdb.Error as error:
             selection.readable()  # says which file is gone
             raise QueryError(f"the tracks cannot be read as one table: {error}") from error
@@ -269,7 +269,7 @@ class TrackSelection:
         return pa.concat_tables(tables) if tables else self._columns().empty_table()
 
     def _columns(self) -> pa.Schema:
-        return tidy_schema(name for reference in self.references for name in reference.filter_columns)
+        return tidy_columns_schema(name for reference in self.references for name in reference.filter_columns)
 
     def _first_frame(self, reference: TracksReference, tracks: Tracks) -> int:
         import numpy as np
@@ -281,7 +281,7 @@ class TrackSelection:
     def _broken(self, row: dict[str, Any], error: OrofacialError) -> None:
         if not self.skip_broken:
             raise QueryError(
-                f"{row_name(row)}: {error}; skip_broken=True (--skip-broken in a shell) goes on without it"
+                f"{selection_row_name(row)}: {error}; skip_broken=True (--skip-broken in a shell) goes on without it"
             ) from error
         left_out = LeftOut(row, str(error))
         if left_out.row not in [other.row for other in self.left_out]:
@@ -289,6 +289,6 @@ class TrackSelection:
             warnings.warn(f"left out {left_out}", stacklevel=3)
 
 
-def row_name(row: dict[str, Any]) -> str:
+def selection_row_name(row: dict[str, Any]) -> str:
     """A track's row for people, such as ``mouse01/2026-03-02_1 lower, model 0123, kalman``."""
-    return f"{session_name(row)} {row['camera']}, model {row['model_id']}, {row['filter_method']}"
+    return f"{session_text(row)} {row['camera']}, model {row['model_id']}, {row['filter_method']}"

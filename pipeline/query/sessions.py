@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compute.errors import SessionError
-from ingest.layout import parse_name
+from ingest.layout import parse_session_folder
 from pipeline.query.checks import QueryError
 from pipeline.query.search import tracks
 from pipeline.query.selection import TrackSelection
@@ -29,7 +29,7 @@ def session_key(text: str, settings: Settings) -> dict[str, Any]:
         If the text names no session, or there is no such session.
     """
     path = text.rstrip("/")
-    name = parse_name(path) or parse_name(path, settings.session_pattern)
+    name = parse_session_folder(path) or parse_session_folder(path, settings.session_pattern)
     if name is None:
         raise SessionError(f"{text!r} names no session; expected <mouse>/<date>_<number>, such as mouse01/2026-03-02_1")
     if not Session & name.key:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import duckdb
     import pyarrow as pa
-from pipeline.query.duckdb_view import as_pattern
+from pipeline.query.duckdb_view import duckdb_pattern
 
 
 def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
@@ -68,7 +68,7 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     return _relation(statement, selection, question)
 
 
-def ask(statement: str, **question: Any) -> pa.Table:
+def ask_sql(statement: str, **question: Any) -> pa.Table:
     """The answer of `sql`, run once, in memory.
 
     Raises
@@ -126,14 +126,14 @@ def _without_broken(selection: TrackSelection, error: duckdb.Error) -> TrackSele
     if isinstance(error, (*statements, duckdb.OutOfMemoryException)):
         return selection
     said = str(error)
-    named = {index for index, file in enumerate(selection.files()) if file in said or as_pattern(file) in said}
+    named = {index for index, file in enumerate(selection.files()) if file in said or duckdb_pattern(file) in said}
     for index in named:
         if not len(selection.pick([index]).readable(thoroughly=True)):
             return selection.pick([other for other in range(len(selection)) if other != index])
     return selection.readable(thoroughly=True)
 
 
-def write_table(table: pa.Table, output: Path) -> None:
+def write_sql_table(table: pa.Table, output: Path) -> None:
     """Write an answer to CSV or Parquet by the suffix; the file appears when it is complete.
 
     Raises
@@ -152,13 +152,13 @@ def write_table(table: pa.Table, output: Path) -> None:
         writers[output.suffix](table, temporary)
 
 
-def write_manifest(selection: TrackSelection, output: Path) -> None:
+def write_sql_manifest(selection: TrackSelection, output: Path) -> None:
     """Write a selection's manifest to CSV, its lists of nodes as JSON, or to Parquet.
 
     Raises
     ------
     QueryError
-        As `write_table`.
+        As `write_sql_table`.
     """
     import pyarrow as pa
 
@@ -166,4 +166,4 @@ def write_manifest(selection: TrackSelection, output: Path) -> None:
     if output.suffix == ".csv":
         nodes = pa.array([json.dumps(names, ensure_ascii=False) for names in table["nodes"].to_pylist()], pa.string())
         table = table.set_column(table.column_names.index("nodes"), "nodes", nodes)
-    write_table(table, output)
+    write_sql_table(table, output)

@@ -14,7 +14,7 @@ from compute.formats.portable import ExportError
 from pipeline.query import TrackSelection
 
 
-def write_selection(selection: TrackSelection, output: Path) -> int:
+def write_selection_table(selection: TrackSelection, output: Path) -> int:
     """Write tracks as one line a frame and node, to CSV or Parquet by the suffix; return the number of lines.
 
     The file appears when it is complete; memory holds one track at a time.

@@ -34,7 +34,7 @@ from datajoint.storage import StorageBackend
 
 import schemas
 from compute.errors import OrofacialError
-from schemas.stored.publishing import check_writable
+from schemas.stored.publishing import check_may_publish
 
 STORES = ("tracks", "models")
 """The stores that are collected. The labels store is not: what people labelled is never removed."""
@@ -113,7 +113,7 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
     files = [file for store in STORES for file in _stored_files(store)]
     cutoff = _cutoff(grace_s)
     referenced = references()
-    loose = [file for file in files if not is_referenced(file.store, file.path, referenced)]
+    loose = [file for file in files if not is_collection_referenced(file.store, file.path, referenced)]
     garbage = [file for file in loose if file.written_at < cutoff]
     young = [file for file in loose if file.written_at >= cutoff]
     if len(garbage) > len(files) / 2 and not (dry_run or even_most):
@@ -122,18 +122,18 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
             " removed. If another database uses the same stores its files would be lost. If none does, say so with"
             " --even-most"
         )
-    removed = [] if dry_run else remove(garbage)
+    removed = [] if dry_run else remove_collected(garbage)
     return Collected(len(files), garbage, young, removed)
 
 
-def remove(files: Sequence[StoredFile]) -> list[StoredFile]:
+def remove_collected(files: Sequence[StoredFile]) -> list[StoredFile]:
     """Remove files, unless a row points at them at this moment; return those that were removed."""
-    check_writable()
+    check_may_publish()
     removed = []
     for start in range(0, len(files), _BATCH):
         referenced = references()
         for file in files[start : start + _BATCH]:
-            if not is_referenced(file.store, file.path, referenced) and _remove_one(file):
+            if not is_collection_referenced(file.store, file.path, referenced) and _remove_one(file):
                 removed.append(file)
     return removed
 
@@ -147,7 +147,7 @@ def _remove_one(file: StoredFile) -> bool:
     return True
 
 
-def is_referenced(store: str, path: str, referenced: set[tuple[str, str]]) -> bool:
+def is_collection_referenced(store: str, path: str, referenced: set[tuple[str, str]]) -> bool:
     """Whether a row points at a file, at a folder that holds it, or at the folder that it is the manifest of."""
     path = path.removesuffix(".manifest.json")
     while path:

@@ -13,9 +13,9 @@ import datajoint as dj
 from datajoint.utils import to_camel_case
 
 from compute.errors import OrofacialError
-from compute.text import counted, session_name
-from pipeline.stores.collection import StoredFile, files_of, references_of, remove
-from pipeline.work.worker_locks import is_worker_lock_held, owner_of
+from compute.text import count_text, session_text
+from pipeline.stores.collection import StoredFile, files_of, references_of, remove_collected
+from pipeline.work.worker_locks import is_worker_lock_held, worker_lock_owner
 from schemas import computed_tables, labels
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
@@ -27,7 +27,7 @@ class DeletionError(OrofacialError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class DeletionPlan:
     """What is to be deleted.
 
     Attributes
@@ -58,7 +58,7 @@ class Plan:
         return sum(file.size_bytes for file in self.files)
 
 
-def plan_session(key: dict[str, Any]) -> Plan:
+def plan_session_deletion(key: dict[str, Any]) -> DeletionPlan:
     """What goes with a session.
 
     Parameters
@@ -71,18 +71,18 @@ def plan_session(key: dict[str, Any]) -> Plan:
     DeletionError
         If there is no such session, or labels depend on it.
     """
-    name = f"session {session_name(key)}"
+    name = f"session {session_text(key)}"
     if not Session & key:
         raise DeletionError(f"there is no {name}; 'orofacial status' lists those there are")
     folder = (Session & key).fetch1("session_folder")
     kept = (
-        f"{counted(len(Video & key), 'video')} and the rest of {folder} stay as they are; the next ingest of"
+        f"{count_text(len(Video & key), 'video')} and the rest of {folder} stay as they are; the next ingest of"
         " that folder takes the session in again unless you move it"
     )
     return _plan(name, (Session & key,), key, kept)
 
 
-def plan_model(model_id: str) -> Plan:
+def plan_model_deletion(model_id: str) -> DeletionPlan:
     """What goes with a model: all that was computed with it, and the request to train it.
 
     Raises
@@ -101,7 +101,7 @@ def plan_model(model_id: str) -> Plan:
     return _plan(f"model {model_id}", roots, key, kept)
 
 
-def _plan(name: str, roots: tuple[Any, ...], key: dict[str, Any], kept: str) -> Plan:
+def _plan(name: str, roots: tuple[Any, ...], key: dict[str, Any], kept: str) -> DeletionPlan:
     n_rows: dict[str, int] = {}
     found: set[tuple[str, str]] = set()
     for table in _cascade(roots):
@@ -113,7 +113,7 @@ def _plan(name: str, roots: tuple[Any, ...], key: dict[str, Any], kept: str) -> 
     if any(store == "labels" for store, _ in found):
         raise DeletionError(f"{name} has labels of people in the labels store; these are never deleted")
     n_rows = {table: n for table, n in n_rows.items() if n}
-    return Plan(name, n_rows, files_of(sorted(found)), _n_running(key), kept, roots, key)
+    return DeletionPlan(name, n_rows, files_of(sorted(found)), _n_running(key), kept, roots, key)
 
 
 def _cascade(roots: tuple[Any, ...]) -> list[Any]:
@@ -130,8 +130,8 @@ def _label(table: Any) -> str:
 def _n_running(key: dict[str, Any]) -> int:
     """Jobs that somebody computes; those of workers that are gone do not count."""
     rows = [row for jobs in _jobs(key, reserved=True) for row in jobs.proj("host", "pid", "connection_id").to_dicts()]
-    owners = [owner_of(row) for row in rows]
-    known = {owner_of(row) for row in Worker.to_dicts()}
+    owners = [worker_lock_owner(row) for row in rows]
+    known = {worker_lock_owner(row) for row in Worker.to_dicts()}
     return sum(owner not in known or is_worker_lock_held(Worker().connection, owner) for owner in owners)
 
 
@@ -141,7 +141,7 @@ def _jobs(key: dict[str, Any], *, reserved: bool) -> list[Any]:
     return [table & key & ("status='reserved'" if reserved else "status<>'reserved'") for table in jobs]
 
 
-def delete(plan: Plan) -> tuple[dict[str, int], list[StoredFile]]:
+def run_deletion(plan: DeletionPlan) -> tuple[dict[str, int], list[StoredFile]]:
     """Delete what a plan names: rows in one transaction, then their files.
 
     Returns
@@ -167,4 +167,4 @@ def delete(plan: Plan) -> tuple[dict[str, int], list[StoredFile]]:
         ) from error
     for jobs in _jobs(plan.key, reserved=False):
         jobs.delete_quick()
-    return now.n_rows, remove(now.files)
+    return now.n_rows, remove_collected(now.files)

@@ -15,7 +15,7 @@ from schemas.stored.publishing import published_or_removed
 
 
 @dataclass
-class Migration:
+class TracksMigration:
     """Result of a migration.
 
     Attributes
@@ -42,7 +42,7 @@ def migrate_tracks(
     nodes: Sequence[str],
     fps: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Migration:
+) -> TracksMigration:
     """Copy a column of arrays (``<blob>``, ``<npy@...>``, ``<array@...>``) into a table of `<tracks@tracks>`.
 
     The new table is named after the old one, with ``Tracks`` behind it, in the same schema, and has its primary key.
@@ -74,7 +74,7 @@ def migrate_tracks(
         raise TracksError(f"fps is {fps}; expected the camera's frame rate in Hz, such as 100")
     old = _find(schema_name, table_name, column)
     new = _declare(schema_name, table_name, old)
-    result = Migration(new.__name__, n_known=len(new()))
+    result = TracksMigration(new.__name__, n_known=len(new()))
     missing = (old - new.proj()).keys(order_by="KEY")
     for done, key in enumerate(missing):
         progress(done, len(missing))

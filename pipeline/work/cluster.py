@@ -1,7 +1,7 @@
 """Start the workers that the queue needs: on Slurm, or, where there is none, as processes of this machine.
 
-`up` is one pass without state: pending jobs are in the job tables, running workers in Slurm's queue (or the machine's
-list of processes); it starts the difference. Run it from cron, or repeat it.
+`start_cluster_workers` is one pass without state: pending jobs are in the job tables, running workers in Slurm's queue
+(or the machine's list of processes); it starts the difference. Run it from cron, or repeat it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from compute.errors import OrofacialError
 from compute.estimators import Device
 from pipeline.database import connection as database
 from pipeline.database.datajoint_setup import import_datajoint
-from pipeline.settings import Settings, WorkerLimits
+from pipeline.settings import Settings, WorkerSettings
 from pipeline.work import jobs, slurm
-from pipeline.work.dead_workers import release_dead
-from pipeline.work.installed import describe_left, left_to_others, only_installed
-from pipeline.work.worker_locks import one_at_a_time
+from pipeline.work.dead_workers import release_dead_workers
+from pipeline.work.installed import describe_not_installed, left_not_installed, only_installed
+from pipeline.work.worker_locks import one_worker_at_a_time
 
 DEVICES: tuple[Device, ...] = ("gpu", "cpu")
 
@@ -35,7 +35,7 @@ class ClusterError(OrofacialError):
 
 
 @dataclass(frozen=True)
-class ClassPass:
+class WorkerClassPass:
     """Result of one pass for one class of resources.
 
     Attributes
@@ -78,7 +78,7 @@ class ClusterPass:
 
     where: Literal["slurm", "here"]
     n_released: int
-    classes: list[ClassPass]
+    classes: list[WorkerClassPass]
     warnings: list[str]
 
     @property
@@ -87,7 +87,7 @@ class ClusterPass:
         return sum(one.n_started for one in self.classes)
 
 
-def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = None) -> ClusterPass:
+def start_cluster_workers(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = None) -> ClusterPass:
     """Take back the jobs of dead workers, look for new ones, and start the workers that are missing.
 
     Two passes at once wait for each other; the second finds nothing left to start.
@@ -108,26 +108,26 @@ def up(settings: Settings, *, dry_run: bool = False, on_slurm: bool | None = Non
     SlurmError
         If Slurm does not answer or refuses.
     """
-    on_slurm = slurm.is_available() if on_slurm is None else on_slurm
+    on_slurm = slurm.is_slurm_available() if on_slurm is None else on_slurm
     if on_slurm and not database.server_is_configured():
         raise ClusterError(
             "the embedded database serves one machine only, and Slurm's workers run on others. Configure the lab's"
             " server (orofacial db init), or start workers on this machine: orofacial cluster up --here"
         )
-    connection = database.connect(settings)
-    with one_at_a_time(connection, "cluster up", wait=True):
+    connection = database.open_connection(settings)
+    with one_worker_at_a_time(connection, "cluster up", wait=True):
         n_released = 0
         if not dry_run:
-            n_released = release_dead()
-            jobs.refresh()
+            n_released = release_dead_workers()
+            jobs.refresh_jobs()
         counts = _counts(refreshed=not dry_run)
         classes = [_start_missing(settings, device, *counts[device], dry_run, on_slurm) for device in DEVICES]
-        left = describe_left(left_to_others(jobs.TABLES, {}))
-    warnings = [*memory_warnings(settings), *([left] if left else [])]
+        left = describe_not_installed(left_not_installed(jobs.TABLES, {}))
+    warnings = [*cluster_memory_warnings(settings), *([left] if left else [])]
     return ClusterPass("slurm" if on_slurm else "here", n_released, classes, warnings)
 
 
-def memory_warnings(settings: Settings) -> list[str]:
+def cluster_memory_warnings(settings: Settings) -> list[str]:
     """Find classes of workers whose memory limit is below the needs of their tables.
 
     Returns
@@ -138,7 +138,7 @@ def memory_warnings(settings: Settings) -> list[str]:
     warnings = []
     for device in DEVICES:
         limits = _limits(settings, device)
-        needs = {table: table.resources.memory_on(device) for table in jobs.tables_for(device)}
+        needs = {table: table.resources.memory_on(device) for table in jobs.tables_of_jobs(device)}
         neediest = max(needs, key=lambda table: needs[table])
         if limits.memory_gb is not None and limits.memory_gb < needs[neediest]:
             warnings.append(
@@ -149,15 +149,15 @@ def memory_warnings(settings: Settings) -> list[str]:
     return warnings
 
 
-def _limits(settings: Settings, device: Device) -> WorkerLimits:
+def _limits(settings: Settings, device: Device) -> WorkerSettings:
     return settings.gpu_workers if device == "gpu" else settings.cpu_workers
 
 
 def _counts(*, refreshed: bool) -> dict[Device, tuple[int, int]]:
     """Pending and reserved jobs of each class; without a refresh, those that it would add count as pending."""
-    counts = {device: (count.pending, count.reserved) for device, count in jobs.pending().items()}
+    counts = {device: (count.pending, count.reserved) for device, count in jobs.pending_jobs().items()}
     for device, (n_pending, n_reserved) in () if refreshed else counts.items():
-        n_new = sum(len(_new_keys(table, device)) for table in jobs.tables_for(device))
+        n_new = sum(len(_new_keys(table, device)) for table in jobs.tables_of_jobs(device))
         counts[device] = n_pending + n_new, n_reserved
     return counts
 
@@ -168,7 +168,7 @@ def _new_keys(table: Any, device: Device) -> Any:
     return only_installed(to_do.restrict(dj.Not(table.jobs), semantic_check=False), table, device)
 
 
-def worker_command(settings: Settings, device: Device) -> list[str]:
+def cluster_worker_command(settings: Settings, device: Device) -> list[str]:
     """The command of one worker, which ends when nothing is left to do."""
     program = [sys.executable, "-m", "pipeline.cli", "--data-folder", str(settings.data_folder)]
     return [*program, "work", f"--{device}", "--until-empty"]
@@ -176,10 +176,10 @@ def worker_command(settings: Settings, device: Device) -> list[str]:
 
 def _start_missing(
     settings: Settings, device: Device, n_pending: int, n_reserved: int, dry_run: bool, on_slurm: bool
-) -> ClassPass:
+) -> WorkerClassPass:
     """Start as many workers as there are jobs, up to the limit, less those that are there."""
     limits = _limits(settings, device)
-    name, command = f"{settings.schema_prefix}{device}", worker_command(settings, device)
+    name, command = f"{settings.schema_prefix}{device}", cluster_worker_command(settings, device)
     n_workers = _n_slurm_workers(name) if on_slurm else len(_local_workers(command))
     n_missing = max(0, min(limits.max_workers, n_pending + n_reserved) - n_workers) if n_pending else 0
     job_id = None
@@ -187,7 +187,7 @@ def _start_missing(
         log_folder = settings.data_folder / "log"
         log_folder.mkdir(parents=True, exist_ok=True)
         if on_slurm:
-            job_id = slurm.submit(
+            job_id = slurm.submit_to_slurm(
                 command,
                 n_missing,
                 name=name,
@@ -198,13 +198,13 @@ def _start_missing(
             )
         else:
             _start_here(command, n_missing, log_folder, device)
-    return ClassPass(device, n_pending, n_reserved, n_workers, limits.max_workers, n_missing, job_id)
+    return WorkerClassPass(device, n_pending, n_reserved, n_workers, limits.max_workers, n_missing, job_id)
 
 
 def _n_slurm_workers(name: str) -> int:
     """Our workers that run or wait; another database's have another address in their comment."""
     address = _database_address()
-    return sum(job.is_to_come and job.comment == address for job in slurm.queue(name))
+    return sum(job.is_to_come and job.comment == address for job in slurm.slurm_queue(name))
 
 
 def _database_address() -> str:

@@ -12,10 +12,16 @@ import datajoint as dj
 import psutil
 
 from pipeline.work import slurm
-from pipeline.work.jobs import TABLES, describe, instance, lock, put_back
-from pipeline.work.worker_locks import Owner, is_worker_lock_held, one_at_a_time, owner_dict, owner_of
-from schemas.stored.codecs import remove_unreferenced
-from schemas.worker import Crash, Worker, job_hash
+from pipeline.work.jobs import TABLES, describe_job, jobs_table, lock_job, put_back_job
+from pipeline.work.worker_locks import (
+    Owner,
+    is_worker_lock_held,
+    one_worker_at_a_time,
+    worker_lock_owner,
+    worker_lock_owner_dict,
+)
+from schemas.stored.codecs import remove_unreferenced_files
+from schemas.worker import Crash, Worker, crashed_job_hash
 
 MAX_CRASHES = 3
 """A job is set aside after this many of its workers died."""
@@ -26,7 +32,7 @@ MISSING_BEFORE_DEAD_S = 30.0
 _logger = logging.getLogger("orofacial")
 
 
-def release_dead(tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES) -> int:
+def release_dead_workers(tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES) -> int:
     """Put back the jobs of workers that are gone; return how many.
 
     A worker is gone when the server no longer holds its session lock and
@@ -37,16 +43,16 @@ def release_dead(tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES) -
 
     One process does this at a time; the others skip it.
     """
-    targets = [instance(table) for table in tables]
-    with one_at_a_time(targets[0].connection, "release", wait=False) as mine:
-        workers = {owner_of(row): row for row in Worker.to_dicts()} if mine else {}
+    targets = [jobs_table(table) for table in tables]
+    with one_worker_at_a_time(targets[0].connection, "release", wait=False) as mine:
+        workers = {worker_lock_owner(row): row for row in Worker.to_dicts()} if mine else {}
         reserved = [(target, job) for target in targets for job in _reserved(target)] if mine else []
-        queue = functools.cache(slurm.queue)
-        owners = {*workers, *(owner_of(job) for _, job in reserved)}
+        queue = functools.cache(slurm.slurm_queue)
+        owners = {*workers, *(worker_lock_owner(job) for _, job in reserved)}
         dead = {owner for owner in owners if _is_dead(owner, workers, queue)}
-        n_released = sum(_release(target, job) for target, job in reserved if owner_of(job) in dead)
+        n_released = sum(_release(target, job) for target, job in reserved if worker_lock_owner(job) in dead)
         for owner in dead:
-            (Worker & owner_dict(owner)).delete_quick()
+            (Worker & worker_lock_owner_dict(owner)).delete_quick()
         return n_released
 
 
@@ -91,7 +97,7 @@ def _connection_exists(connection: Any, connection_id: int) -> bool:
 
 def _is_missing_for_long(owner: Owner) -> bool:
     """Record when a worker was first seen without a connection; return whether that is long ago."""
-    me = Worker & owner_dict(owner)
+    me = Worker & worker_lock_owner_dict(owner)
     connection = me.connection
     connection.query(
         f"UPDATE {me.full_table_name} SET missing_since=CURRENT_TIMESTAMP{me.where_clause()} AND missing_since IS NULL"
@@ -103,7 +109,7 @@ def _is_missing_for_long(owner: Owner) -> bool:
 def _slurm_is_alive(job_id: str, n_restarts: int, queue: Callable[[], list[slurm.SlurmJob]]) -> bool:
     """Whether Slurm still runs that very job; where Slurm cannot be asked, it may."""
     try:
-        running = queue() if slurm.is_available() else None
+        running = queue() if slurm.is_slurm_available() else None
     except slurm.SlurmError as error:
         _logger.warning("%s", error)
         running = None
@@ -115,22 +121,24 @@ def _slurm_is_alive(job_id: str, n_restarts: int, queue: Callable[[], list[slurm
 def _release(target: dj.Computed, job: dict[str, Any]) -> bool:
     """Put a dead worker's job back, or aside after too many; remove the files that it left."""
     key = {name: job[name] for name in target.jobs.primary_key}
-    owner = owner_dict(owner_of(job))
-    name, digest = type(target).__name__, job_hash(key)
+    owner = worker_lock_owner_dict(worker_lock_owner(job))
+    name, digest = type(target).__name__, crashed_job_hash(key)
     with target.connection.transaction:
-        if not lock(target, key, owner):
+        if not lock_job(target, key, owner):
             return False  # it came back and finished
-        remove_unreferenced(target, key)
+        remove_unreferenced_files(target, key)
         crashes = Crash & {"table_name": name, "job_hash": digest}
         n_crashes = len(crashes) + 1
         Crash.insert1(
             {"table_name": name, "job_hash": digest, "crash_number": n_crashes, "host": job["host"], "pid": job["pid"]}
         )
         if n_crashes < MAX_CRASHES:
-            put_back(target, key, owner)
+            put_back_job(target, key, owner)
         else:
             target.jobs.error(key, error_message=_too_many(crashes.to_dicts(order_by="crash_number")))
-    _logger.warning("%s %s: its worker (%s, process %s) died; put back", name, describe(key), job["host"], job["pid"])
+    _logger.warning(
+        "%s %s: its worker (%s, process %s) died; put back", name, describe_job(key), job["host"], job["pid"]
+    )
     return True
 
 

@@ -21,12 +21,12 @@ def only_installed(jobs: Any, table: dj.Computed | type[dj.Computed], device: De
     return _without(jobs, table, [*_absent(table), *_of_other_devices(table, device)])
 
 
-def only_device(jobs: Any, table: dj.Computed | type[dj.Computed], device: Device) -> Any:
+def only_installed_device(jobs: Any, table: dj.Computed | type[dj.Computed], device: Device) -> Any:
     """Jobs of a table whose estimator wants this device, installed here or not."""
     return _without(jobs, table, _of_other_devices(table, device))
 
 
-def left_to_others(tables: tuple[type[dj.Computed], ...], restriction: dict[str, Any]) -> dict[str, int]:
+def left_not_installed(tables: tuple[type[dj.Computed], ...], restriction: dict[str, Any]) -> dict[str, int]:
     """Number of pending jobs whose estimator is not installed here, by table; tables without any are left out."""
     counts = {}
     for table in tables:
@@ -37,21 +37,21 @@ def left_to_others(tables: tuple[type[dj.Computed], ...], restriction: dict[str,
     return {name: count for name, count in counts.items() if count}
 
 
-def describe_left(counts: dict[str, int]) -> str:
-    """What `left_to_others` counted, for people; empty where nothing is left.
+def describe_not_installed(counts: dict[str, int]) -> str:
+    """What `left_not_installed` counted, for people; empty where nothing is left.
 
     Examples
     --------
-    >>> describe_left({})
+    >>> describe_not_installed({})
     ''
     """
     if not counts:
         return ""
     jobs = ", ".join(f"{count} {table}" for table, count in counts.items())
-    return f"left to other workers: {jobs}. {'. '.join(estimators.not_installed().values())}"
+    return f"left to other workers: {jobs}. {'. '.join(estimators.estimators_not_installed().values())}"
 
 
-def check_device(device: Device | None) -> None:
+def check_installed_device(device: Device | None) -> None:
     """Refuse a worker for a GPU where an estimator that wants one is missing: only an estimator's jobs want a GPU.
 
     Raises
@@ -59,7 +59,11 @@ def check_device(device: Device | None) -> None:
     NotInstalledError
         If one is missing.
     """
-    wanting = [said for name, said in estimators.not_installed().items() if estimators.by_name(name).device == "gpu"]
+    wanting = [
+        said
+        for name, said in estimators.estimators_not_installed().items()
+        if estimators.registered_estimator(name).device == "gpu"
+    ]
     if device == "gpu" and wanting:
         raise NotInstalledError(". ".join(wanting))
 
@@ -73,12 +77,12 @@ def _of_other_devices(table: dj.Computed | type[dj.Computed], device: Device | N
     """Restriction to the estimators that a table's jobs may run and that want another device than this."""
     if not table.resources.estimator or device is None:
         return []
-    return [{"estimator": name} for name, kind in estimators.registered().items() if kind.device != device]
+    return [{"estimator": name} for name, kind in estimators.registered_estimators().items() if kind.device != device]
 
 
 def _absent(table: dj.Computed | type[dj.Computed]) -> list[dict[str, str]]:
     """Restriction to the estimators that a table's jobs may want and that are not installed; empty: all can be done."""
-    return [{"estimator": name} for name in estimators.not_installed()] if table.resources.estimator else []
+    return [{"estimator": name} for name in estimators.estimators_not_installed()] if table.resources.estimator else []
 
 
 def _owner(table: dj.Computed | type[dj.Computed]) -> type[dj.Manual]:

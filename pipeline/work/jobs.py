@@ -26,12 +26,12 @@ import datajoint as dj
 import schemas
 from compute.errors import DatabaseError
 from compute.estimators import Device
-from compute.text import session_name
+from compute.text import session_text
 from ingest.poses import register_pose_files
-from pipeline.work.installed import only_device, only_installed
-from pipeline.work.worker_locks import one_at_a_time
+from pipeline.work.installed import only_installed, only_installed_device
+from pipeline.work.worker_locks import one_worker_at_a_time
 from schemas.pose import PoseEstimation
-from schemas.worker import Crash, job_hash
+from schemas.worker import Crash, crashed_job_hash
 
 TABLES = schemas.computed_tables()
 """Computed tables, each after those that it needs."""
@@ -69,13 +69,13 @@ class JobCount:
     memory_gb: float = 0.0
 
 
-def tables_for(device: Device | None) -> tuple[type[dj.Computed], ...]:
+def tables_of_jobs(device: Device | None) -> tuple[type[dj.Computed], ...]:
     """Tables that have jobs for a worker with this device; None takes all. Of some tables, each device has its own."""
     return tuple(table for table in TABLES if device is None or table.resources.memory_on(device))
 
 
-def pending(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobCount]:
-    """Count the jobs of each class of resources that this installation can do, as the last `refresh` left them."""
+def pending_jobs(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobCount]:
+    """Count the jobs of each class of resources that this installation can do, as the last `refresh_jobs` left them."""
     return {"gpu": _count(tables, "gpu"), "cpu": _count(tables, "cpu")}
 
 
@@ -96,10 +96,10 @@ def _count_of(table: type[dj.Computed], device: Device) -> tuple[int, int]:
         progress = table.jobs.progress()
         return progress["pending"], progress["reserved"]
     pending = only_installed(table.jobs.pending, table, device)
-    return len(pending), len(only_device(table.jobs.reserved, table, device))
+    return len(pending), len(only_installed_device(table.jobs.reserved, table, device))
 
 
-def refresh(
+def refresh_jobs(
     tables: tuple[type[dj.Computed] | dj.Computed, ...] = TABLES,
     restriction: dict[str, Any] | None = None,
     *,
@@ -110,9 +110,9 @@ def refresh(
     Files of poses that have come since, beside videos that are known, are registered first.
     One process does this at a time: others wait, or skip it without `wait`.
     """
-    targets = [instance(table) for table in tables]
+    targets = [jobs_table(table) for table in tables]
     reads_files = any(isinstance(target, PoseEstimation) for target in targets)
-    with one_at_a_time(targets[0].connection, "refresh", wait) as mine:
+    with one_worker_at_a_time(targets[0].connection, "refresh", wait) as mine:
         if mine:
             if reads_files:
                 register_pose_files(stable_after_s=POSE_FILE_STABLE_AFTER_S)
@@ -122,7 +122,7 @@ def refresh(
         return mine
 
 
-def instance(table: type[dj.Computed] | dj.Computed) -> dj.Computed:
+def jobs_table(table: type[dj.Computed] | dj.Computed) -> dj.Computed:
     """A table as an instance, to be kept: it remembers its job table, which takes DataJoint several queries to find."""
     return table() if isinstance(table, type) else table
 
@@ -142,7 +142,7 @@ def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, An
     jobs.insert(new.proj(status="'pending'", priority=str(_PRIORITY)), skip_duplicates=True)
 
 
-class Waiting:
+class WaitingJob:
     """The jobs of a table that wait to be taken, as far as their estimator is installed here and wants the device.
 
     Parameters
@@ -180,21 +180,21 @@ class Waiting:
         return None
 
 
-def put_back(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+def put_back_job(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
     """Put a job back into the queue; return whether this owner still had it."""
     return _update_reserved(table, key, owner, "status='pending', host='', pid=0, connection_id=0, reserved_time=NULL")
 
 
-def set_error(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], message: str, stack: str) -> bool:
-    """Set a job aside with its error, until `retry_failed`; return whether this owner still had it."""
+def set_job_error(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], message: str, stack: str) -> bool:
+    """Set a job aside with its error, until `retry_failed_jobs`; return whether this owner still had it."""
     with table.connection.transaction:
-        if not lock(table, key, owner):
+        if not lock_job(table, key, owner):
             return False
         table.jobs.error(key, error_message=message, error_stack=stack)
         return True
 
 
-def finish(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], insert: Callable[[], None]) -> None:
+def finish_job(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], insert: Callable[[], None]) -> None:
     """Insert a result and delete its job, together.
 
     Raises
@@ -214,12 +214,12 @@ def finish(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], inser
         type(table)._allow_insert = allowed
 
 
-def is_owned(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+def is_job_owned(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
     """Whether a job is reserved by this owner."""
     return _query_mine(table, key, owner, "SELECT 1 FROM").fetchone() is not None
 
 
-def lock(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
+def lock_job(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
     """Lock a reserved job's row until the transaction's end; False if it is not the owner's."""
     return _query_mine(table, key, owner, "SELECT 1 FROM", end=" FOR UPDATE").fetchone() is not None
 
@@ -249,13 +249,13 @@ def _query_row(table: dj.Table, values: dict[str, Any], statement: str, end: str
     return table.connection.query(f"{statement} WHERE {where}{end}", args=tuple(values.values()))
 
 
-def retry_failed(tables: tuple[type[dj.Computed], ...] = TABLES, restriction: dict[str, Any] | None = None) -> int:
+def retry_failed_jobs(tables: tuple[type[dj.Computed], ...] = TABLES, restriction: dict[str, Any] | None = None) -> int:
     """Forget failures, so that those jobs are tried again; return how many there were."""
     n_failed = 0
     for table in tables:
         failed = table.jobs.errors & (restriction or {})
         for key in failed.keys():  # noqa: SIM118  (a query, not a dict)
-            (Crash & {"table_name": table.__name__, "job_hash": job_hash(key)}).delete_quick()
+            (Crash & {"table_name": table.__name__, "job_hash": crashed_job_hash(key)}).delete_quick()
         n_failed += len(failed)
         table.connection.query(
             f"UPDATE {table.jobs.full_table_name} SET status='pending', error_message='', error_stack=NULL,"
@@ -264,16 +264,16 @@ def retry_failed(tables: tuple[type[dj.Computed], ...] = TABLES, restriction: di
     return n_failed
 
 
-def describe(key: dict[str, Any]) -> str:
+def describe_job(key: dict[str, Any]) -> str:
     """A job's key for people, such as ``mouse01/2026-03-02_1 side 0123456789abcdef kalman``.
 
     The session stands as every command takes it.
     """
     if not set(key) >= SESSION:
         return " ".join(map(str, key.values()))
-    return " ".join([session_name(key), *(str(value) for name, value in key.items() if name not in SESSION)])
+    return " ".join([session_text(key), *(str(value) for name, value in key.items() if name not in SESSION)])
 
 
-def dependents(table: dj.Computed, others: Sequence[dj.Computed]) -> tuple[dj.Computed, ...]:
+def dependent_jobs(table: dj.Computed, others: Sequence[dj.Computed]) -> tuple[dj.Computed, ...]:
     """Those of other computed tables whose jobs become possible with a row of this one."""
     return tuple(other for other in others if table.full_table_name in other.parents())

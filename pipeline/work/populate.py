@@ -8,19 +8,19 @@ from typing import Any
 
 import datajoint as dj
 
-from pipeline.work.installed import left_to_others
-from pipeline.work.jobs import TABLES, retry_failed
-from pipeline.work.worker import Listener, Summary, Worker
+from pipeline.work.installed import left_not_installed
+from pipeline.work.jobs import TABLES, retry_failed_jobs
+from pipeline.work.worker import JobWorker, WorkerListener, WorkerSummary
 
-__all__ = ["TABLES", "Listener", "Summary", "populate", "retry_failed"]
+__all__ = ["TABLES", "WorkerListener", "WorkerSummary", "populate", "retry_failed_jobs"]
 
 
 def populate(
-    listener: Listener | None = None,
+    listener: WorkerListener | None = None,
     *,
     tables: tuple[type[dj.Computed], ...] = TABLES,
     restriction: dict[str, Any] | None = None,
-) -> Summary:
+) -> WorkerSummary:
     """Compute all missing rows in this process. Other processes may do the same at the same time.
 
     Jobs whose estimator is not installed here are left to other workers; ``Summary.left`` counts them.
@@ -42,10 +42,10 @@ def populate(
         If the database is lost on the way and stays away, or the disk is full. What was finished stays; the next
         populate goes on from there.
     """
-    summary = Worker(tables=tables, restriction=restriction, until_empty=True, listener=listener).run()
+    summary = JobWorker(tables=tables, restriction=restriction, until_empty=True, listener=listener).run()
     if summary.stopped_by == signal.SIGINT:
         raise KeyboardInterrupt
     if summary.stopped_by is not None:
         sys.exit(128 + summary.stopped_by)
-    summary.left = left_to_others(tables, restriction or {})
+    summary.left = left_not_installed(tables, restriction or {})
     return summary

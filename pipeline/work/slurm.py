@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compute.errors import OrofacialError
-from pipeline.settings import WorkerLimits
+from pipeline.settings import WorkerSettings
 
 # A job in any other state has no process that could still insert something. COMPLETING is not among these: its
 # processes were killed, and on a node that died it can stay in that state for days.
@@ -60,12 +60,12 @@ class SlurmJob:
         return self.state not in _ENDED_STATES
 
 
-def is_available() -> bool:
+def is_slurm_available() -> bool:
     """Whether this machine can submit jobs."""
     return shutil.which("sbatch") is not None and shutil.which("squeue") is not None
 
 
-def queue(name: str | None = None) -> list[SlurmJob]:
+def slurm_queue(name: str | None = None) -> list[SlurmJob]:
     """Jobs that wait or run, each task of an array by itself.
 
     Parameters
@@ -87,8 +87,8 @@ def queue(name: str | None = None) -> list[SlurmJob]:
     return jobs
 
 
-def submit(
-    command: list[str], n: int, *, name: str, comment: str, limits: WorkerLimits, log_folder: Path, folder: Path
+def submit_to_slurm(
+    command: list[str], n: int, *, name: str, comment: str, limits: WorkerSettings, log_folder: Path, folder: Path
 ) -> str:
     """Submit an array of workers; return the array's job id.
 

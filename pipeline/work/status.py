@@ -13,9 +13,9 @@ from typing import Any
 
 import datajoint as dj
 
-from compute.text import session_name
-from pipeline.work.jobs import TABLES, describe, instance
-from pipeline.work.worker_locks import Owner, is_worker_lock_held, owner_of
+from compute.text import session_text
+from pipeline.work.jobs import TABLES, describe_job, jobs_table
+from pipeline.work.worker_locks import Owner, is_worker_lock_held, worker_lock_owner
 from schemas.session import Session, Video
 from schemas.worker import Worker
 
@@ -27,7 +27,7 @@ MAX_SESSIONS = 200
 
 
 @dataclass(frozen=True)
-class StageCount:
+class StageStatus:
     """Progress of one stage, for one session or for all."""
 
     done: int
@@ -50,7 +50,7 @@ class StageCount:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailureStatus:
     """A job that ended in an error and waits for a person."""
 
     table: str
@@ -59,7 +59,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class WorkerState:
+class WorkerStatus:
     """A worker and its current job.
 
     Attributes
@@ -93,22 +93,22 @@ class WorkerState:
 class Status:
     """The state of the whole pipeline."""
 
-    sessions: dict[str, dict[str, StageCount]]
+    sessions: dict[str, dict[str, StageStatus]]
     """For each session, such as ``mouse01/2026-03-02_1``, the count of each stage; of more than `MAX_SESSIONS`
     only so many, and only unfinished ones."""
-    stages: dict[str, StageCount]
+    stages: dict[str, StageStatus]
     """The count of each stage over all sessions."""
-    others: dict[str, StageCount]
+    others: dict[str, StageStatus]
     """The count of the other computed tables: training, evaluation, comparison of filters."""
-    workers: list[WorkerState]
-    failures: list[Failure]
+    workers: list[WorkerStatus]
+    failures: list[FailureStatus]
     n_sessions: int
     n_videos: int
 
 
 def status() -> Status:
     """Ask the database how far every session is, and who works on what."""
-    tables = {table: instance(table) for table in TABLES}
+    tables = {table: jobs_table(table) for table in TABLES}
     stages = [tables[table] for table in STAGES]
     n_sessions = _n_rows(Session())
     to_do = {_class_name(stage): _to_do_by_session(stage) for stage in stages}
@@ -118,11 +118,11 @@ def status() -> Status:
         shown = list({name: key for counts in to_do.values() for name, (_, key) in counts.items()}.values())
         shown = shown[:MAX_SESSIONS]
     by_session = {_class_name(stage): _stage_of(stage, shown, to_do[_class_name(stage)]) for stage in stages}
-    nothing = StageCount(0, 0, 0, 0)
+    nothing = StageStatus(0, 0, 0, 0)
     return Status(
         sessions={
             name: {stage: counts.get(name, nothing) for stage, counts in by_session.items()}
-            for name in map(session_name, shown)
+            for name in map(session_text, shown)
         },
         stages={
             name: _count_all(stage, sum(n for n, _ in to_do[name].values()))
@@ -135,7 +135,9 @@ def status() -> Status:
         },
         workers=_workers(list(tables.values())),
         failures=[
-            Failure(_class_name(table), {name: row[name] for name in table.jobs.primary_key}, row["error_message"])
+            FailureStatus(
+                _class_name(table), {name: row[name] for name in table.jobs.primary_key}, row["error_message"]
+            )
             for table in tables.values()
             for row in table.jobs.errors.to_dicts(order_by="completed_time")
         ],
@@ -148,14 +150,14 @@ def _class_name(table: dj.Table) -> str:
     return type(table).__name__
 
 
-def _count_all(table: dj.Computed, n_to_do: int) -> StageCount:
+def _count_all(table: dj.Computed, n_to_do: int) -> StageStatus:
     n_done, progress = _n_rows(table), table.jobs.progress()
-    return StageCount(n_done, n_done + n_to_do, progress["reserved"], progress["error"])
+    return StageStatus(n_done, n_done + n_to_do, progress["reserved"], progress["error"])
 
 
 def _stage_of(
     stage: dj.Computed, sessions: list[dict[str, Any]], to_do: dict[str, tuple[int, dict[str, Any]]]
-) -> dict[str, StageCount]:
+) -> dict[str, StageStatus]:
     """Count a stage's rows and jobs for these sessions.
 
     The total is what the stage still has to do plus what it has done: rows of a model that is no longer deployed count
@@ -168,20 +170,20 @@ def _stage_of(
         for rows in (stage, stage.jobs.reserved, stage.jobs.errors)
     )
     return {
-        name: StageCount(
+        name: StageStatus(
             done=done.get(name, 0),
             total=done.get(name, 0) + to_do.get(name, (0, {}))[0],
             running=running.get(name, 0),
             failed=failed.get(name, 0),
         )
-        for name in map(session_name, sessions)
+        for name in map(session_text, sessions)
     }
 
 
 def _count_by_session(rows: dj.expression.QueryExpression) -> dict[str, tuple[int, dict[str, Any]]]:
     """Number of rows of each session that has any, and the session's key."""
     counts = dj.U(*Session.primary_key).aggr(rows.proj(), n="count(*)")
-    return {session_name(row): (row.pop("n"), row) for row in counts.to_dicts()}
+    return {session_text(row): (row.pop("n"), row) for row in counts.to_dicts()}
 
 
 def _to_do_by_session(stage: dj.Computed) -> dict[str, tuple[int, dict[str, Any]]]:
@@ -190,7 +192,7 @@ def _to_do_by_session(stage: dj.Computed) -> dict[str, tuple[int, dict[str, Any]
     session = ", ".join(f"wanted.{quote(name)}" for name in Session.primary_key)
     counts = stage.connection.query(f"SELECT {session}, count(*) {_from_to_do(stage)} GROUP BY {session}")
     keys = ((dict(zip(Session.primary_key, row[:-1], strict=True)), row[-1]) for row in counts.fetchall())
-    return {session_name(key): (n, key) for key, n in keys}
+    return {session_text(key): (n, key) for key, n in keys}
 
 
 def _n_to_do(table: dj.Computed) -> int:
@@ -211,11 +213,11 @@ def _n_rows(table: dj.Table) -> int:
     return int(table.connection.query(f"SELECT count(*) FROM {table.full_table_name}").fetchone()[0])
 
 
-def _workers(tables: list[dj.Computed]) -> list[WorkerState]:
+def _workers(tables: list[dj.Computed]) -> list[WorkerStatus]:
     jobs = {
-        owner_of(row): (
+        worker_lock_owner(row): (
             _class_name(table),
-            describe({name: row[name] for name in table.primary_key}),
+            describe_job({name: row[name] for name in table.primary_key}),
         )
         for table in tables
         for row in table.jobs.reserved.proj("host", "pid", "connection_id").to_dicts()
@@ -223,12 +225,12 @@ def _workers(tables: list[dj.Computed]) -> list[WorkerState]:
     return [_worker_state(row, jobs) for row in Worker.to_dicts(order_by="host, started_at, pid")]
 
 
-def _worker_state(row: dict[str, Any], jobs: dict[Owner, tuple[str, str]]) -> WorkerState:
-    table_name, key = jobs.get(owner_of(row), ("", ""))
+def _worker_state(row: dict[str, Any], jobs: dict[Owner, tuple[str, str]]) -> WorkerStatus:
+    table_name, key = jobs.get(worker_lock_owner(row), ("", ""))
     told = bool(table_name) and row["table_name"] == table_name
-    return WorkerState(
+    return WorkerStatus(
         **{name: row[name] for name in ("host", "pid", "device", "slurm_job_id", "started_at", "heartbeat_at")},
-        alive=is_worker_lock_held(Worker().connection, owner_of(row)),
+        alive=is_worker_lock_held(Worker().connection, worker_lock_owner(row)),
         job=f"{table_name} {key}".strip(),
         n_done=row["n_done"] if told else 0,
         n_total=row["n_total"] if told else 0,

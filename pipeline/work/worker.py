@@ -7,7 +7,7 @@ the queue at once; of jobs shorter than a second once a second, since the search
 
 DataJoint's `populate` is not used: it turns SIGTERM into an error, has no place to check who owns a job within the
 transaction of the insert, and reconnects without notice. It does little for a job (fetch, compute, insert in
-a transaction), which `Worker._compute` does on DataJoint's own job tables, so that its tools still show and
+a transaction), which `JobWorker._compute` does on DataJoint's own job tables, so that its tools still show and
 change them.
 """
 
@@ -20,6 +20,7 @@ import platform
 import time
 import traceback
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import datajoint as dj
@@ -29,10 +30,10 @@ from compute.errors import DatabaseError, OrofacialError
 from compute.estimators import Device
 from pipeline.database import connection as database
 from pipeline.work import jobs
-from pipeline.work.dead_workers import release_dead
+from pipeline.work.dead_workers import release_dead_workers
 from pipeline.work.stopping import Stop, Stopped
 from pipeline.work.temporary import own_temporary_folder
-from pipeline.work.worker_locks import Owner, owner_dict, try_worker_lock
+from pipeline.work.worker_locks import Owner, try_worker_lock, worker_lock_owner_dict
 from schemas.making import progress
 from schemas.worker import Worker as WorkerTable
 
@@ -48,7 +49,7 @@ _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, e
 _logger = logging.getLogger("orofacial")
 
 
-class Listener(Protocol):
+class WorkerListener(Protocol):
     """Receives the progress of the work."""
 
     def started(self, table: str, n_jobs: int) -> None:
@@ -62,7 +63,7 @@ class Listener(Protocol):
 
 
 @dataclass
-class Summary:
+class WorkerSummary:
     """Result of a worker's run."""
 
     computed: dict[str, int] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Summary:
     """The signal that stopped it, if one did."""
 
 
-class Worker:
+class JobWorker:
     """Takes jobs; see the module.
 
     Parameters
@@ -99,21 +100,21 @@ class Worker:
         tables: tuple[type[dj.Computed], ...] | None = None,
         restriction: dict[str, Any] | None = None,
         until_empty: bool = False,
-        listener: Listener | None = None,
+        listener: WorkerListener | None = None,
     ) -> None:
-        self._all_tables = tuple(jobs.instance(table) for table in jobs.TABLES)
-        chosen = [table for table in jobs.tables_for(device) if tables is None or table in tables]
+        self._all_tables = tuple(jobs.jobs_table(table) for table in jobs.TABLES)
+        chosen = [table for table in jobs.tables_of_jobs(device) if tables is None or table in tables]
         self._tables = [table for table in reversed(self._all_tables) if type(table) in chosen]
         self._restriction = restriction or {}
-        self._waiting = [jobs.Waiting(table, self._restriction, device) for table in self._tables]
-        self._dependents = {table.table_name: jobs.dependents(table, self._all_tables) for table in self._tables}
+        self._waiting = [jobs.WaitingJob(table, self._restriction, device) for table in self._tables]
+        self._dependents = {table.table_name: jobs.dependent_jobs(table, self._all_tables) for table in self._tables}
         self._finished: dict[str, list[dict[str, Any]]] = {}  # by table, until their dependents are in the queue
         self._device = device
         self._until_empty = until_empty
         self._listener = listener
         self._connection = self._tables[0].connection
         self._owner: Owner = (platform.node(), os.getpid(), self._connection.connection_id)
-        self._summary = Summary()
+        self._summary = WorkerSummary()
         self._stop = Stop()
         self._last_heartbeat = self._last_housekeeping = self._last_added = self._job_started = 0.0
         self._pause_s = 0.0
@@ -122,9 +123,9 @@ class Worker:
     @property
     def owner(self) -> dict[str, Any]:
         """Key of this worker in the job tables."""
-        return owner_dict(self._owner)
+        return worker_lock_owner_dict(self._owner)
 
-    def run(self) -> Summary:
+    def run(self) -> WorkerSummary:
         """Take jobs until stopped by SIGTERM or Ctrl-C, or, if asked for, until none is left.
 
         Raises
@@ -151,7 +152,7 @@ class Worker:
                     if not self._step():
                         break
                 except Exception as error:
-                    if not database.is_lost(error):
+                    if not database.is_connection_lost(error):
                         raise
                     self._reconnect(error)
         finally:
@@ -196,8 +197,8 @@ class Worker:
 
     def _housekeeping(self, *, wait: bool) -> None:
         """Put back what dead workers had, and look for new jobs."""
-        release_dead(self._all_tables)
-        jobs.refresh(tuple(reversed(self._tables)), self._restriction, wait=wait)
+        release_dead_workers(self._all_tables)
+        jobs.refresh_jobs(tuple(reversed(self._tables)), self._restriction, wait=wait)
         self._last_housekeeping = time.monotonic()
         if self._listener:
             for table in reversed(self._tables):
@@ -221,7 +222,7 @@ class Worker:
             _logger.warning("%s; its result was discarded", error)
             return
         except Exception as error:
-            if database.is_lost(error):
+            if database.is_connection_lost(error):
                 self._reconnect(error)
                 self._give_back(table, key, "the database was lost")
             elif self._stop.requested is not None:
@@ -237,46 +238,48 @@ class Worker:
         self._pause_s, self._n_lost = 0.0, 0
         duration_s = time.monotonic() - self._job_started
         self._summary.computed[name] = self._summary.computed.get(name, 0) + 1
-        _logger.info("%s %s %.1f s", name, jobs.describe(key), duration_s)
+        _logger.info("%s %s %.1f s", name, jobs.describe_job(key), duration_s)
         self._tell_finished(name)
         self._finished.setdefault(table.table_name, []).append(key)
 
     def _compute(self, table: dj.Computed, key: dict[str, Any]) -> None:
         """Fetch and compute, then insert as the owner; again on a new connection if the old one is lost there."""
         if not hasattr(table, "make_compute"):
-            jobs.finish(table, key, self.owner, lambda: table.make(dict(key)))
+            jobs.finish_job(table, key, self.owner, lambda: table.make(dict(key)))
             return
         name = type(table).__name__
-        with self._stop.allowed(), progress.listening(lambda done, total: self._progress(name, done, total)):
+        with self._stop.allowed(), progress.listening_to_progress(partial(self._progress, name)):
             fetched = table.make_fetch(dict(key))
             result = table.make_compute(dict(key), *fetched)
 
         def insert() -> None:
             if table.make_fetch(dict(key)) != fetched:
-                raise DatabaseError(f"{name} {jobs.describe(key)}: what it is made from changed while it was computed")
+                raise DatabaseError(
+                    f"{name} {jobs.describe_job(key)}: what it is made from changed while it was computed"
+                )
             table.make_insert(dict(key), *result)
 
         try:
-            jobs.finish(table, key, self.owner, insert)
+            jobs.finish_job(table, key, self.owner, insert)
         except Exception as error:
-            if not database.is_lost(error):
+            if not database.is_connection_lost(error):
                 raise
             self._reconnect(error)
             # Was it committed? Then the job is gone and the row is there; waits for a commit that is under way.
-            if not jobs.is_owned(table, key, self.owner) and table & key:
+            if not jobs.is_job_owned(table, key, self.owner) and table & key:
                 return
-            jobs.finish(table, key, self.owner, insert)
+            jobs.finish_job(table, key, self.owner, insert)
 
     def _give_back(self, table: dj.Computed, key: dict[str, Any], reason: str) -> None:
-        if jobs.put_back(table, key, self.owner):
-            _logger.warning("%s %s put back: %s", type(table).__name__, jobs.describe(key), reason)
+        if jobs.put_back_job(table, key, self.owner):
+            _logger.warning("%s %s put back: %s", type(table).__name__, jobs.describe_job(key), reason)
 
     def _fail(self, table: dj.Computed, key: dict[str, Any], error: Exception) -> None:
         name = type(table).__name__
         message = f"{type(error).__name__}: {error}"
-        if jobs.set_error(table, key, self.owner, message, traceback.format_exc()):
+        if jobs.set_job_error(table, key, self.owner, message, traceback.format_exc()):
             self._summary.failed.append({"table": name, "key": key, "message": str(error)})
-            _logger.error("%s %s failed: %s", name, jobs.describe(key), message)
+            _logger.error("%s %s failed: %s", name, jobs.describe_job(key), message)
         self._tell_finished(name)
 
     def _tell_finished(self, name: str) -> None:
@@ -302,7 +305,7 @@ class Worker:
         try:
             self._heartbeat(name, done, total)
         except Exception as error:
-            if not database.is_lost(error):
+            if not database.is_connection_lost(error):
                 raise
             # The result needs a connection only when it is there; a short outage costs nothing.
             self._reconnect_quietly()
@@ -336,7 +339,7 @@ class Worker:
         WorkerTable.insert1(row)
         for table in self._all_tables:  # of a dead process that had these very numbers
             for key in (table.jobs.reserved & self.owner).keys():  # noqa: SIM118  (a query)
-                jobs.put_back(table, key, self.owner)
+                jobs.put_back_job(table, key, self.owner)
 
     def _deregister(self) -> None:
         """Put the job back and remove the worker's row; without a database, other workers do this later."""
@@ -344,7 +347,7 @@ class Worker:
             self._add_dependents()
             (WorkerTable & self.owner).delete_quick()
         except Exception as error:
-            if not database.is_lost(error):
+            if not database.is_connection_lost(error):
                 raise
 
     def _take_lock(self) -> bool:
@@ -380,7 +383,7 @@ class Worker:
             # A server that has not noticed yet that the old connection is gone: to be tried again, like any outage.
             return self._take_lock()
         except Exception as error:
-            if not database.is_lost(error):
+            if not database.is_connection_lost(error):
                 raise
             return False
 

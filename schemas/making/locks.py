@@ -22,7 +22,7 @@ def try_lock(connection: Any, name: str) -> bool:
     return bool(connection.query(f"SELECT GET_LOCK('orofacial {number}', 0)").fetchone()[0])
 
 
-def is_held(connection: Any, name: str) -> bool:
+def is_lock_held(connection: Any, name: str) -> bool:
     """Whether any connection has a lock."""
     number = lock_number(name)
     if connection.adapter.backend == "mysql":
@@ -36,7 +36,7 @@ def is_held(connection: Any, name: str) -> bool:
     return bool(connection.query(query).fetchone()[0])
 
 
-def unlock(connection: Any, name: str) -> None:
+def release_lock(connection: Any, name: str) -> None:
     """Release a lock."""
     number = lock_number(name)
     postgres = connection.adapter.backend == "postgresql"
@@ -45,7 +45,7 @@ def unlock(connection: Any, name: str) -> None:
 
 
 @contextmanager
-def holding(connection: Any, name: str, *, wait: bool = True) -> Iterator[bool]:
+def holding_lock(connection: Any, name: str, *, wait: bool = True) -> Iterator[bool]:
     """Hold a lock, waiting for it; without `wait`, yield False if another connection holds it."""
     while not try_lock(connection, name):
         if not wait:
@@ -55,4 +55,4 @@ def holding(connection: Any, name: str, *, wait: bool = True) -> Iterator[bool]:
     try:
         yield True
     finally:
-        unlock(connection, name)
+        release_lock(connection, name)

@@ -15,7 +15,7 @@ _listener: ContextVar[ProgressCallback | None] = ContextVar("listener", default=
 
 
 @contextmanager
-def listening(callback: ProgressCallback) -> Iterator[None]:
+def listening_to_progress(callback: ProgressCallback) -> Iterator[None]:
     """Call `callback(done, total)` for the makes that run inside the block."""
     token = _listener.set(callback)
     try:
@@ -24,7 +24,7 @@ def listening(callback: ProgressCallback) -> Iterator[None]:
         _listener.reset(token)
 
 
-def report(done: int, total: int) -> None:
+def report_progress(done: int, total: int) -> None:
     """Say that `done` of `total` steps (frames, epochs) of the running make are finished."""
     callback = _listener.get()
     if callback is not None:

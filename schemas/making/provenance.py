@@ -21,11 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from compute.estimators import registered
+from compute.estimators import registered_estimators
 
 _OWN_PACKAGES = ("sleap-io", "av", "numpy", "scipy", "numba", "datajoint")
 
-PACKAGES = tuple(dict.fromkeys([*(name for kind in registered().values() for name in kind.packages), *_OWN_PACKAGES]))
+PACKAGES = tuple(
+    dict.fromkeys([*(name for kind in registered_estimators().values() for name in kind.packages), *_OWN_PACKAGES])
+)
 """Packages whose version can change a number: those that the estimators name, and those that everything stands on."""
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +35,7 @@ _GIT_TIMEOUT_S = 5
 
 
 @contextmanager
-def recording() -> Iterator[dict[str, Any]]:
+def recording_provenance() -> Iterator[dict[str, Any]]:
     """Record what runs inside the block; after it the yielded dict is ready to be inserted.
 
     Yields
@@ -44,22 +46,22 @@ def recording() -> Iterator[dict[str, Any]]:
 
     Examples
     --------
-    >>> with recording() as record:
+    >>> with recording_provenance() as record:
     ...     total = sum(range(10))
     >>> sorted(record)
     ['code_version', 'duration_s', 'host', 'packages', 'python', 'started_at']
     """
     started_at, started_s = datetime.now(UTC), time.monotonic()
-    record = {**environment(), "started_at": started_at.isoformat(timespec="milliseconds")}
+    record = {**provenance_environment(), "started_at": started_at.isoformat(timespec="milliseconds")}
     yield record
     record["duration_s"] = round(time.monotonic() - started_s, 3)
 
 
 @functools.cache
-def environment() -> dict[str, Any]:
+def provenance_environment() -> dict[str, Any]:
     """The parts that do not change while this process runs: code version, packages, Python, host."""
     return {
-        "code_version": code_version(),
+        "code_version": provenance_code_version(),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
         "host": platform.node(),
@@ -67,7 +69,7 @@ def environment() -> dict[str, Any]:
 
 
 @functools.cache
-def code_version() -> str:
+def provenance_code_version() -> str:
     """Version of this code: ``git describe`` of its checkout, else the installed package's version.
 
     Examples of both are ``0.1.0 cbfdf44``, ``0.1.0 cbfdf44-dirty`` (files were changed and not committed), and

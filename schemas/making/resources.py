@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from compute.estimators import Device, EstimatorKind, registered
+from compute.estimators import Device, EstimatorKind, registered_estimators
 
 __all__ = ["Device", "Resources"]
 
@@ -38,5 +38,5 @@ class Resources:
         """(GB) the most that a job which wants this device needs; 0: no job wants it."""
         if self.estimator is None:
             return self.memory_gb if self.device == device else 0.0
-        kinds = [kind for kind in registered().values() if kind.device == device and self.estimator(kind)]
+        kinds = [kind for kind in registered_estimators().values() if kind.device == device and self.estimator(kind)]
         return max((max(kind.memory_gb, self.memory_gb) for kind in kinds), default=0.0)

@@ -3,7 +3,7 @@
 A step is a module ``m<NNNN>_<name>.py`` in this folder, found by its name, with
 
 - ``DESCRIPTION``: one line for people,
-- ``upgrade(database)``: changes tables and rows; `database` is a `schemas.migrations.database.Database`.
+- ``upgrade(database)``: changes tables and rows; `database` is a `schemas.migrations.database.MigratedDatabase`.
 
 A table's definition and its step are changed together: a new database is made from the definitions, an old one becomes
 the same by its steps. A table that is new has a step too: on a lab's server only `orofacial db init` creates tables,

@@ -9,7 +9,7 @@ from datajoint.heading import Heading
 from schemas.migrations.database import parts
 
 
-def bind(schemas: dict[str, Any], connection: Any) -> None:
+def bind_tables(schemas: dict[str, Any], connection: Any) -> None:
     """Bind table classes, and create the database schemas that are missing, but no tables.
 
     DataJoint's own `activate` would also fill lookup tables, with values for columns that are not there yet.
@@ -40,7 +40,7 @@ def _bind_table(cls: Any, schema: Any, context: dict[str, Any]) -> None:
     cls._support = [cls.full_table_name]
 
 
-def unbind(schemas: dict[str, Any]) -> None:
+def unbind_tables(schemas: dict[str, Any]) -> None:
     """Let the next `activate` bind the classes anew."""
     for schema in schemas.values():
         schema.database = None

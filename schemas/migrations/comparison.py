@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from datajoint.declare import prepare_declare
 
 import schemas
-from schemas.migrations.binding import bind, unbind
+from schemas.migrations.binding import bind_tables, unbind_tables
 from schemas.migrations.database import jobs_name, parts
 from schemas.migrations.version import Columns, check_version, read_columns
 
@@ -39,7 +39,7 @@ class _Column(NamedTuple):
     comment: str
 
 
-def differences(prefix: str, connection: Any) -> list[str]:
+def table_differences(prefix: str, connection: Any) -> list[str]:
     """Differences between the tables and their definitions, a line each; nothing is changed.
 
     Raises
@@ -54,10 +54,10 @@ def differences(prefix: str, connection: Any) -> list[str]:
     if check_version(connection, prefix, columns):
         return []  # a new database: the first command makes its tables
     try:
-        bind({name: schema for name, schema in bound.items() if schema_exists(name, columns)}, connection)
+        bind_tables({name: schema for name, schema in bound.items() if schema_exists(name, columns)}, connection)
         return [line for name, schema in bound.items() for line in _of_schema(name, schema, columns, connection)]
     finally:
-        unbind(bound)
+        unbind_tables(bound)
 
 
 def schema_exists(name: str, columns: Columns) -> bool:

@@ -14,7 +14,7 @@ from compute.errors import DatabaseError
 _CHANGES_TABLES = re.compile(r"\s*(ALTER|CREATE|DROP|RENAME)\b", re.IGNORECASE)
 
 
-class Database:
+class MigratedDatabase:
     """The database during an upgrade.
 
     Parameters

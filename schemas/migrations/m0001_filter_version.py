@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from schemas.migrations.database import Database
+    from schemas.migrations.database import MigratedDatabase
 
 DESCRIPTION = "a filter's row says of which version of the filter it is"
 
@@ -16,7 +16,7 @@ _NO_VERSION = 0
 """Version of rows that no code can compute any more: their tracks stay, and no new ones are made."""
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: MigratedDatabase) -> None:
     """Add the column, and take the parameter ``motion`` out of the parameters of Kalman smoothers.
 
     A row with ``constant_velocity`` gives the same tracks without it. One with ``constant_acceleration`` keeps its

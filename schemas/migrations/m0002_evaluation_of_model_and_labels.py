@@ -9,14 +9,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from compute.errors import DatabaseError, OrofacialError
-from compute.labels import image_hash, images_of, load_package, split_indices
+from compute.labels import labeled_image_hash, labeled_images, load_package, split_labeled_indices
 from schemas.evaluation import LabeledVideo, ModelEvaluation
 from schemas.labels import LabeledFrames
 from schemas.metric import LabelError
-from schemas.migrations.database import Database
+from schemas.migrations.database import MigratedDatabase
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session
-from schemas.stored.fetching import local_copy
+from schemas.stored.fetching import fetch_local_copy
 
 DESCRIPTION = "labeled frames are known by their image; evaluations are of a model and a set of labels"
 
@@ -24,7 +24,7 @@ _SESSION_FOLDER = re.compile(r"(?:^|/)(?P<mouse>[^/]+)/(?P<date>\d{4}-\d{2}-\d{2
 """A session's folder by the pattern that a lab has if it set no other."""
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: MigratedDatabase) -> None:
     """Change tables and rows; see `schemas.migrations`."""
     _add_columns(database)
     _collate_like_others(database)
@@ -38,7 +38,7 @@ def upgrade(database: Database) -> None:
     _move_evaluations(database)
 
 
-def _add_columns(database: Database) -> None:
+def _add_columns(database: MigratedDatabase) -> None:
     for module, table, line in (
         ("labels", "labeled_frames", "image_width_px=0 : int32  # size of the images"),
         ("labels", "labeled_frames", "image_height_px=0 : int32"),
@@ -70,7 +70,7 @@ def _add_columns(database: Database) -> None:
         database.add_column(module, table, line)
 
 
-def _collate_like_others(database: Database) -> None:
+def _collate_like_others(database: MigratedDatabase) -> None:
     """Give the new schema the collation of the tables that it refers to: on MySQL it has the server's otherwise."""
     if database.backend == "mysql":
         ((collation,),) = database.rows(
@@ -80,7 +80,7 @@ def _collate_like_others(database: Database) -> None:
         database.execute(f"ALTER DATABASE `{database.schema('evaluation')}` COLLATE {collation}")
 
 
-def _drop_defaults(database: Database) -> None:
+def _drop_defaults(database: MigratedDatabase) -> None:
     for table, columns in (
         ("labeled_frames", ("image_width_px", "image_height_px")),
         ("labeled_frames__source", ("image_hash",)),
@@ -92,12 +92,12 @@ def _drop_defaults(database: Database) -> None:
 # Labels -------------------------------------------------------------------------------------------------------------
 
 
-def _describe_labels(database: Database, labels_id: str, camera: str) -> None:
+def _describe_labels(database: MigratedDatabase, labels_id: str, camera: str) -> None:
     """Fill the size and the hashes of a set's images, and the sessions that its frames are of."""
     key = {"labels_id": labels_id}
     try:
-        with local_copy((LabeledFrames & key).fetch1("package")) as package:
-            images = images_of(load_package(package))
+        with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
+            images = labeled_images(load_package(package))
     except OrofacialError as error:
         raise DatabaseError(
             f"the images of labels {labels_id} cannot be read, which this step needs to know their frames by: {error}"
@@ -116,7 +116,7 @@ def _describe_labels(database: Database, labels_id: str, camera: str) -> None:
         database.execute(
             f"UPDATE {database.table('labels', 'labeled_frames__source')} SET image_hash = %s, source_date = %s,"
             " source_number = %s WHERE labels_id = %s AND labeled_frame_index = %s",
-            (image_hash(image), day, number, labels_id, source["labeled_frame_index"]),
+            (labeled_image_hash(image), day, number, labels_id, source["labeled_frame_index"]),
         )
 
 
@@ -158,7 +158,7 @@ def _ends_like(folder: PurePosixPath, session: dict[str, Any]) -> bool:
 # Models -------------------------------------------------------------------------------------------------------------
 
 
-def _describe_models(database: Database) -> None:
+def _describe_models(database: MigratedDatabase) -> None:
     """Say what each model was trained on: what this database trained, by its split; of others, the mice if any."""
     table = database.table("model", "model")
     database.execute(
@@ -181,7 +181,7 @@ def _split(training: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[st
     key = {"labels_id": training["labels_id"]}
     sources = (LabeledFrames.Source & key).to_dicts(order_by="labeled_frame_index")
     groups = [(source["original_file"], source["frame_index"]) for source in sources]
-    sides = split_indices(groups, training["fraction_held_out"], training["seed"])
+    sides = split_labeled_indices(groups, training["fraction_held_out"], training["seed"])
     used, held_out = ([sources[index] for index in side] for side in sides)
     return used, held_out
 
@@ -193,7 +193,7 @@ def _unique(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 # Evaluations --------------------------------------------------------------------------------------------------------
 
 
-def _move_evaluations(database: Database) -> None:
+def _move_evaluations(database: MigratedDatabase) -> None:
     """Give evaluations, their parts and the label errors the key of model and labels."""
     old = database.table("model", "__model_evaluation")
     task = ("labels_id", "training_config", "seed")
@@ -223,7 +223,7 @@ def _move_evaluations(database: Database) -> None:
         database.drop_table(module, name)
 
 
-def _rename(database: Database) -> None:
+def _rename(database: MigratedDatabase) -> None:
     database.rename_table("metric", "__label_error", "__label_error_before")
     database.create_table(LabelError)
 
@@ -236,7 +236,7 @@ def _held_out_was_seen(model_id: str, training: tuple[Any, ...]) -> bool:
     return any(source["image_hash"] in seen for source in held_out)
 
 
-def _copy_evaluation(database: Database, model_id: str, training: tuple[Any, ...]) -> None:
+def _copy_evaluation(database: MigratedDatabase, model_id: str, training: tuple[Any, ...]) -> None:
     """Copy one evaluation with its parts and label errors, as they stand."""
     where = "WHERE old.labels_id = %s AND old.training_config = %s AND old.seed = %s"
     errors = "error_p50_px, error_p90_px, error_mean_px"

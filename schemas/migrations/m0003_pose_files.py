@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from schemas.pose import PoseFile
 
 if TYPE_CHECKING:
-    from schemas.migrations.database import Database
+    from schemas.migrations.database import MigratedDatabase
 
 DESCRIPTION = "poses can come from files that DeepLabCut or Lightning Pose wrote beside the videos"
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: MigratedDatabase) -> None:
     """Create the table of such files."""
     database.create_table(PoseFile)

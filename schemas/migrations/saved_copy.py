@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from schemas.migrations.database import Database
+from schemas.migrations.database import MigratedDatabase
 
 _SCHEMA = "upgrade"
 
@@ -32,7 +32,7 @@ class SavedCopy:
         Its schemas; those that are not there yet are dropped by `restore`.
     """
 
-    def __init__(self, database: Database, names: list[str]) -> None:
+    def __init__(self, database: MigratedDatabase, names: list[str]) -> None:
         self._database = database
         self._names = names
         self._begun = database.table(_SCHEMA, "begun")

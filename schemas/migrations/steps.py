@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from schemas.migrations.database import Database
+    from schemas.migrations.database import MigratedDatabase
 
 _FILE_NAME = re.compile(r"m(\d{4})_\w+\.py")
 
 
 @dataclass(frozen=True)
-class Step:
+class MigrationStep:
     """One change of the tables.
 
     Attributes
@@ -33,11 +33,11 @@ class Step:
 
     number: int
     description: str
-    upgrade: Callable[[Database], None]
+    upgrade: Callable[[MigratedDatabase], None]
 
 
 @functools.cache
-def newest_version() -> int:
+def newest_step() -> int:
     """Version of the databases that this code works with: the number of the last step, 0 without any.
 
     It is asked at every connection, and imports no step.
@@ -45,13 +45,13 @@ def newest_version() -> int:
     return max(_file_names(), default=0)
 
 
-def steps_after(version: int) -> list[Step]:
+def migration_steps_after(version: int) -> list[MigrationStep]:
     """Import the steps that a database of this version lacks, in order."""
     found = []
     for number, name in sorted(_file_names().items()):
         if number > version:
             module = importlib.import_module(f"schemas.migrations.{name}")
-            found.append(Step(number, module.DESCRIPTION, module.upgrade))
+            found.append(MigrationStep(number, module.DESCRIPTION, module.upgrade))
     return found
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import schemas
 from compute.errors import DatabaseError
-from schemas.making.locks import holding, is_held
-from schemas.migrations.binding import bind, unbind
-from schemas.migrations.database import Database
+from schemas.making.locks import holding_lock, is_lock_held
+from schemas.migrations.binding import bind_tables, unbind_tables
+from schemas.migrations.database import MigratedDatabase
 from schemas.migrations.saved_copy import SavedCopy
-from schemas.migrations.steps import Step, newest_version, steps_after
-from schemas.migrations.version import read_columns, read_version, refuse_newer, write_version
+from schemas.migrations.steps import MigrationStep, migration_steps_after, newest_step
+from schemas.migrations.version import read_columns, read_version, refuse_newer_version, write_version
 from schemas.worker import DatabaseVersion, Worker, worker_lock_name
 
 _WAIT_FOR_TABLES = "60s"
@@ -31,7 +31,7 @@ class MigrationError(DatabaseError):
 
 
 @dataclass(frozen=True)
-class Upgrade:
+class TablesUpgrade:
     """What an upgrade did, or would do.
 
     Attributes
@@ -50,8 +50,8 @@ class Upgrade:
     notes: tuple[str, ...] = field(default=())
 
 
-def planned(prefix: str, connection: Any, steps: Sequence[Step] | None = None) -> Upgrade:
-    """What `upgrade` would do; nothing is changed.
+def plan_tables_upgrade(prefix: str, connection: Any, steps: Sequence[MigrationStep] | None = None) -> TablesUpgrade:
+    """What `upgrade_tables` would do; nothing is changed.
 
     Raises
     ------
@@ -60,19 +60,19 @@ def planned(prefix: str, connection: Any, steps: Sequence[Step] | None = None) -
     """
     version = _version(prefix, connection)
     if version is None:  # a new database is made whole
-        return Upgrade(newest_version(), newest_version())
+        return TablesUpgrade(newest_step(), newest_step())
     missing = _missing(version, steps)
     descriptions = tuple(f"{step.number}: {step.description}" for step in missing)
-    return Upgrade(version, missing[-1].number if missing else version, descriptions)
+    return TablesUpgrade(version, missing[-1].number if missing else version, descriptions)
 
 
-def upgrade(
+def upgrade_tables(
     prefix: str,
     connection: Any,
     *,
-    steps: Sequence[Step] | None = None,
+    steps: Sequence[MigrationStep] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Upgrade:
+) -> TablesUpgrade:
     """Do the steps that the database lacks; `schemas.activate` then binds the tables, and creates those that are new.
 
     One process at a time; others wait.
@@ -101,17 +101,17 @@ def upgrade(
         If workers are running, or a newer version of orofacial made the database.
     """
     bound = schemas.by_name(prefix)
-    database = Database(connection, prefix)
+    database = MigratedDatabase(connection, prefix)
     # The lock under which tables are created: who starts meanwhile waits, and then sees the new version.
-    with _no_reconnection(connection), holding(connection, f"{prefix} tables"):
+    with _no_reconnection(connection), holding_lock(connection, f"{prefix} tables"):
         copy = SavedCopy(database, list(bound))
         if database.backend == "mysql" and copy.repair(lambda: _version(prefix, connection)):
             database.notes.append("an upgrade was interrupted before; its changes were taken back first")
-        plan = planned(prefix, connection, steps)
+        plan = plan_tables_upgrade(prefix, connection, steps)
         if plan.steps:
             refuse_while_workers_run(prefix, connection)
             with _all_or_nothing(database, copy, plan):
-                bind(bound, connection)
+                bind_tables(bound, connection)
                 for step in _missing(plan.version_before, steps):
                     on_step(f"{step.number}: {step.description}")
                     step.upgrade(database)
@@ -119,8 +119,8 @@ def upgrade(
                 database.create_table(DatabaseVersion)
                 # The very last: on MySQL it is what tells a finished upgrade from an interrupted one.
                 write_version(plan.version_after)
-            unbind(bound)
-    return Upgrade(plan.version_before, plan.version_after, plan.steps, tuple(database.notes))
+            unbind_tables(bound)
+    return TablesUpgrade(plan.version_before, plan.version_after, plan.steps, tuple(database.notes))
 
 
 def refuse_while_workers_run(prefix: str, connection: Any) -> None:
@@ -132,7 +132,7 @@ def refuse_while_workers_run(prefix: str, connection: Any) -> None:
     table = adapter.make_full_table_name(f"{prefix}worker", Worker.table_name)
     fresh = f"heartbeat_at > CURRENT_TIMESTAMP - {adapter.interval_expr(_HEARTBEAT_IS_FRESH_S, 'second')}"
     rows = connection.query(f"SELECT host, pid, connection_id, {fresh} FROM {table}").fetchall()
-    running = [row for row in rows if row[3] or is_held(connection, worker_lock_name(table, tuple(row[:3])))]
+    running = [row for row in rows if row[3] or is_lock_held(connection, worker_lock_name(table, tuple(row[:3])))]
     if running:
         hosts = ", ".join(sorted({f"{row[0]} (process {row[1]})" for row in running}))
         n = f"{len(running)} workers are" if len(running) > 1 else "1 worker is"
@@ -146,10 +146,10 @@ def _version(prefix: str, connection: Any) -> int | None:
     return read_version(connection, prefix, read_columns(connection, schemas.names(prefix)))
 
 
-def _missing(version: int, steps: Sequence[Step] | None) -> list[Step]:
+def _missing(version: int, steps: Sequence[MigrationStep] | None) -> list[MigrationStep]:
     if steps is None:
-        refuse_newer(version, newest_version())
-        return steps_after(version)
+        refuse_newer_version(version, newest_step())
+        return migration_steps_after(version)
     return [step for step in steps if step.number > version]
 
 
@@ -165,7 +165,7 @@ def _no_reconnection(connection: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _all_or_nothing(database: Database, copy: SavedCopy, plan: Upgrade) -> Iterator[None]:
+def _all_or_nothing(database: MigratedDatabase, copy: SavedCopy, plan: TablesUpgrade) -> Iterator[None]:
     """Keep what is done inside only if all of it is done."""
     versions = f"from version {plan.version_before} to {plan.version_after}"
     try:
@@ -184,7 +184,7 @@ def _all_or_nothing(database: Database, copy: SavedCopy, plan: Upgrade) -> Itera
             " orofacial of before, and report this"
         ) from error
     finally:
-        unbind(schemas.by_name(database.prefix))
+        unbind_tables(schemas.by_name(database.prefix))
 
 
 class _NotRestoredError(Exception):
@@ -192,14 +192,14 @@ class _NotRestoredError(Exception):
 
 
 @contextmanager
-def _transaction(database: Database) -> Iterator[None]:
+def _transaction(database: MigratedDatabase) -> Iterator[None]:
     with database.connection.transaction:
         database.execute(f"SET LOCAL lock_timeout = '{_WAIT_FOR_TABLES}'")
         yield
 
 
 @contextmanager
-def _copied(database: Database, copy: SavedCopy, target: int) -> Iterator[None]:
+def _copied(database: MigratedDatabase, copy: SavedCopy, target: int) -> Iterator[None]:
     copy.make(target)
     try:
         yield

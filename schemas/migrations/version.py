@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compute.errors import DatabaseError, OldDatabaseError
-from schemas.migrations.steps import newest_version
+from schemas.migrations.steps import newest_step
 from schemas.worker import DatabaseVersion
 
 Columns = dict[tuple[str, str], set[str]]
@@ -22,10 +22,10 @@ def check_version(connection: Any, prefix: str, columns: Columns) -> bool:
     DatabaseError
         If a newer version of orofacial made it or upgraded it.
     """
-    version, newest = read_version(connection, prefix, columns), newest_version()
+    version, newest = read_version(connection, prefix, columns), newest_step()
     if version is None:
         return True
-    refuse_newer(version, newest)
+    refuse_newer_version(version, newest)
     if version < newest:
         raise OldDatabaseError(
             f"the database is of version {version}, made by an older orofacial; this one needs version {newest}."
@@ -35,7 +35,7 @@ def check_version(connection: Any, prefix: str, columns: Columns) -> bool:
     return False
 
 
-def refuse_newer(version: int, newest: int) -> None:
+def refuse_newer_version(version: int, newest: int) -> None:
     """Refuse a database of a version that this code does not know."""
     if version > newest:
         raise DatabaseError(

@@ -11,14 +11,14 @@ from compute.errors import TracksError
 from compute.tracks import FILTER_COLUMNS, FORMAT_VERSION, Tracks
 from compute.tracks.parquet import to_parquet
 from schemas.stored.fetching import TracksReference
-from schemas.stored.publishing import check_writable, publish, remove_empty_parents, written_files
+from schemas.stored.publishing import check_may_publish, publish, remove_published_parents, written_files
 
 
 class _RecordedCodec(SchemaCodec, register=False):  # type: ignore[call-arg]
     """A codec that records its files for `published_or_removed`, and refuses to write in a read-only lab."""
 
     def _build_path(self, *args: Any, **kwargs: Any) -> tuple[str, str]:
-        check_writable()
+        check_may_publish()
         path, token = super()._build_path(*args, **kwargs)
         written = written_files.get()
         if written is not None:
@@ -73,7 +73,7 @@ class TracksCodec(_RecordedCodec):
         return TracksReference(stored, self._get_backend(stored.get("store"), config=config))
 
 
-def remove_unreferenced(table: Table, key: dict[str, Any]) -> int:
+def remove_unreferenced_files(table: Table, key: dict[str, Any]) -> int:
     """Remove the files that a dead process wrote for a row that it did not insert; return how many.
 
     Only call it while nobody else can insert that row, such as with its job locked.
@@ -104,5 +104,5 @@ def remove_unreferenced(table: Table, key: dict[str, Any]) -> int:
             if found.rpartition("/")[2].startswith(f"{name}_"):
                 backend.fs.rm(found, recursive=True)
                 n_removed += 1
-        remove_empty_parents(backend, path)
+        remove_published_parents(backend, path)
     return n_removed

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from compute.errors import DatabaseError, TracksError
 from compute.tracks import Tracks
-from compute.tracks.parquet import TracksFooter, read_footer, read_times, read_tracks
+from compute.tracks.parquet import ParquetFooter, read_parquet_footer, read_parquet_times, read_parquet_tracks
 
 
 @contextmanager
-def local_copy(reference: ObjectRef) -> Iterator[Path]:
+def fetch_local_copy(reference: ObjectRef) -> Iterator[Path]:
     """The file or folder of a `<bundle@>` on this machine, fetched first where the store is elsewhere.
 
     Raises
@@ -92,9 +92,9 @@ class TracksReference:
             If the file is gone or damaged.
         """
         with self._opened() as file:
-            return np.asarray(read_times(file))
+            return np.asarray(read_parquet_times(file))
 
-    def footer(self) -> TracksFooter:
+    def footer(self) -> ParquetFooter:
         """Metadata of the file. Reads no position.
 
         Raises
@@ -103,7 +103,7 @@ class TracksReference:
             If the file is gone, damaged, or not the one that the row was made with.
         """
         with self._opened() as file:
-            footer = read_footer(file)
+            footer = read_parquet_footer(file)
         if (footer.n_frames, footer.nodes) != (self.n_frames, self.nodes):
             raise DatabaseError(
                 f"the tracks in {self.path} have {footer.n_frames} frames of {', '.join(footer.nodes)}, their row says"
@@ -125,7 +125,7 @@ class TracksReference:
         if unknown:
             raise TracksError(f"no node {unknown[0]!r} in {self.path}; there are {', '.join(self.nodes)}")
         with self._opened() as file:
-            return read_tracks(file, nodes, time_span_s)
+            return read_parquet_tracks(file, nodes, time_span_s)
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:

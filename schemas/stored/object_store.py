@@ -1,7 +1,7 @@
 """S3 stores through Arrow's client: no further dependency, exact byte ranges.
 
-DataJoint opens a store of protocol ``s3`` with fsspec's file system of that name. `register` makes it this one, which
-takes the same keywords as s3fs (``key``, ``secret``, ``client_kwargs``).
+DataJoint opens a store of protocol ``s3`` with fsspec's file system of that name. `register_object_store` makes it this
+one, which takes the same keywords as s3fs (``key``, ``secret``, ``client_kwargs``).
 """
 
 from __future__ import annotations
@@ -51,6 +51,6 @@ class S3FileSystem(ArrowFSWrapper):
         return str(path).removeprefix("s3://").rstrip("/")
 
 
-def register() -> None:
+def register_object_store() -> None:
     """Let fsspec, and with it DataJoint, open ``s3`` with `S3FileSystem` in this process."""
     fsspec.register_implementation("s3", S3FileSystem, clobber=True)

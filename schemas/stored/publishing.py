@@ -16,12 +16,12 @@ import datajoint as dj
 from datajoint.storage import StorageBackend
 
 from compute.errors import DatabaseError, StoreError
-from compute.tracks.parquet import read_footer
+from compute.tracks.parquet import read_parquet_footer
 
 written_files: ContextVar[list[tuple[StorageBackend, str]] | None] = ContextVar("written", default=None)
 
 
-def check_writable() -> None:
+def check_may_publish() -> None:
     """Refuse to change a store's files while the lab is opened read-only: rows would be refused too late.
 
     Raises
@@ -55,7 +55,7 @@ def published_or_removed() -> Iterator[None]:
     except BaseException as error:
         for backend, path in written:
             backend.remove_folder(path) if backend.isdir(path) else backend.remove(path)
-            remove_empty_parents(backend, path)
+            remove_published_parents(backend, path)
         if isinstance(error, OSError):
             raise StoreError(
                 f"the store could not be written: {error.strerror or error} ({error.filename or 'no file name given'});"
@@ -80,7 +80,7 @@ def _synchronise(backend: StorageBackend, path: str) -> None:
             os.close(descriptor)
 
 
-def remove_empty_parents(backend: StorageBackend, path: str) -> None:
+def remove_published_parents(backend: StorageBackend, path: str) -> None:
     """Remove the folders that a removed file leaves empty; only a local store has folders."""
     if backend.protocol != "file":
         return
@@ -111,7 +111,7 @@ def publish(backend: StorageBackend, path: str, content: bytes, n_frames: int) -
         else:
             backend.put_buffer(content, written)
         with backend.open(written) as file:
-            found = read_footer(file).n_frames, backend.size(written)
+            found = read_parquet_footer(file).n_frames, backend.size(written)
         if found != (n_frames, len(content)):
             raise DatabaseError(
                 f"the store kept {found[0]} frames, {found[1]} bytes of {path}; expected {n_frames} and {len(content)}"

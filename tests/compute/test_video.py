@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compute.errors import VideoError
-from compute.video import content_hash, probe, read_frame, read_luma, write_video
+from compute.video import probe_video, read_video_frame, read_video_luma, video_content_hash, write_video
 
 NTSC = Fraction(30000, 1001)
 
@@ -34,8 +34,8 @@ def video(tmp_path):
 def test_round_trip_keeps_count_rate_size_and_gray_levels(tmp_path, fps, height, width):
     frames = ramp_frames(height=height, width=width)
     write_video(tmp_path / "a.mp4", frames, fps)
-    info = probe(tmp_path / "a.mp4")
-    read = np.stack(list(read_luma(tmp_path / "a.mp4")))
+    info = probe_video(tmp_path / "a.mp4")
+    read = np.stack(list(read_video_luma(tmp_path / "a.mp4")))
     assert (info.n_frames, info.width_px, info.height_px, info.codec) == (25, width, height, "h264")
     assert info.fps == Fraction(str(fps))
     assert info.duration_s == pytest.approx(25 / float(fps))
@@ -49,7 +49,7 @@ def test_round_trip_keeps_count_rate_size_and_gray_levels(tmp_path, fps, height,
 def test_without_compression_every_gray_level_comes_back_exactly(tmp_path, width):
     frames = np.random.default_rng(0).integers(0, 256, (3, 48, width), np.uint8)
     write_video(tmp_path / "a.mp4", frames, 30, crf=0)
-    np.testing.assert_array_equal(list(read_luma(tmp_path / "a.mp4")), frames)
+    np.testing.assert_array_equal(list(read_video_luma(tmp_path / "a.mp4")), frames)
 
 
 def test_the_same_frames_give_the_same_bytes(tmp_path):
@@ -57,7 +57,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path):
     frames = [cv2.GaussianBlur(frame, (9, 9), 3) for frame in noise]
     for name in "abc":
         write_video(tmp_path / f"{name}.mp4", frames, 100)
-    assert len({content_hash(path) for path in tmp_path.iterdir()}) == 1
+    assert len({video_content_hash(path) for path in tmp_path.iterdir()}) == 1
 
 
 def test_limited_range_gives_the_gray_levels_that_opencv_shows(tmp_path):
@@ -69,8 +69,8 @@ def test_limited_range_gives_the_gray_levels_that_opencv_shows(tmp_path):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(gray, format="gray").reformat(format="yuv420p")))
         container.mux(stream.encode(None))
     shown = cv2.VideoCapture(str(path)).read()[1][..., 1]
-    assert np.abs(read_frame(path, 0).astype(int) - shown).max() <= 1
-    assert np.abs(read_frame(path, 0).astype(int) - ramp_frames(1)[0]).max() <= 2
+    assert np.abs(read_video_frame(path, 0).astype(int) - shown).max() <= 1
+    assert np.abs(read_video_frame(path, 0).astype(int) - ramp_frames(1)[0]).max() <= 2
 
 
 def test_ten_bit_video_is_read_as_eight_bit_gray(tmp_path):
@@ -82,29 +82,29 @@ def test_ten_bit_video_is_read_as_eight_bit_gray(tmp_path):
             frame = av.VideoFrame.from_ndarray(gray, format="gray").reformat(format="yuv420p10le")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    assert probe(path).n_frames == 3
-    assert np.abs(read_frame(path, 2).astype(int) - ramp_frames(3)[2]).max() <= 2
+    assert probe_video(path).n_frames == 3
+    assert np.abs(read_video_frame(path, 2).astype(int) - ramp_frames(3)[2]).max() <= 2
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, None), (7, None), (3, 9), (24, 25), (5, 5)])
 def test_read_luma_gives_exactly_the_frames_asked_for(video, start, stop):
-    all_frames = list(read_luma(video))
-    some = list(read_luma(video, start=start, stop=stop))
+    all_frames = list(read_video_luma(video))
+    some = list(read_video_luma(video, start=start, stop=stop))
     np.testing.assert_array_equal(
         np.array(some).reshape(-1, 48, 64), np.array(all_frames[start:stop]).reshape(-1, 48, 64)
     )
 
 
 def test_every_frame_tells_its_own_index(video):
-    bars = [int(np.argmax(read_frame(video, index)[2, :] > 240)) for index in (0, 11, 24)]
+    bars = [int(np.argmax(read_video_frame(video, index)[2, :] > 240)) for index in (0, 11, 24)]
     assert bars == [0, 22, 48]
 
 
 def test_frames_after_the_end_are_refused(video):
     with pytest.raises(VideoError, match="25 frames"):
-        read_frame(video, 25)
+        read_video_frame(video, 25)
     with pytest.raises(VideoError, match="expected 0 <= start"):
-        read_frame(video, -1)
+        read_video_frame(video, -1)
 
 
 def write_noise(path, n_frames=200, options=None):
@@ -125,10 +125,10 @@ def test_a_video_cut_anywhere_is_refused(tmp_path, fraction, options):
     content = path.read_bytes()
     path.write_bytes(content[: int(fraction * len(content))])
     with pytest.raises(VideoError, match="cut") as caught:
-        probe(path)
+        probe_video(path)
     assert str(path) in str(caught.value)
     with pytest.raises(VideoError):
-        list(read_luma(path))
+        list(read_video_luma(path))
 
 
 def test_a_stretch_of_zeros_in_the_middle_is_refused(tmp_path):
@@ -139,7 +139,7 @@ def test_a_stretch_of_zeros_in_the_middle_is_refused(tmp_path):
     content[middle : middle + 20_000] = bytes(20_000)
     path.write_bytes(content)
     with pytest.raises(VideoError):
-        probe(path)
+        probe_video(path)
 
 
 def test_a_video_trimmed_by_an_edit_list_has_the_frames_that_are_shown(tmp_path):
@@ -154,7 +154,7 @@ def test_a_video_trimmed_by_an_edit_list_has_the_frames_that_are_shown(tmp_path)
             packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
             output.mux(packet)
     shown = [frame.pts for frame in av.open(str(trimmed)).decode(video=0)]
-    assert probe(trimmed).n_frames == len(shown)
+    assert probe_video(trimmed).n_frames == len(shown)
 
 
 @pytest.mark.parametrize(
@@ -165,12 +165,12 @@ def test_what_is_no_video_is_refused(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(VideoError, match=message):
-        probe(path)
+        probe_video(path)
 
 
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(VideoError, match=str(tmp_path)):
-        probe(tmp_path)
+        probe_video(tmp_path)
 
 
 def test_a_video_without_frames_is_refused(tmp_path):
@@ -180,7 +180,7 @@ def test_a_video_without_frames_is_refused(tmp_path):
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.start_encoding()
     with pytest.raises(VideoError, match=str(path)):
-        probe(path)
+        probe_video(path)
 
 
 def test_a_frame_size_that_changes_is_refused(tmp_path):
@@ -196,7 +196,7 @@ def test_a_frame_size_that_changes_is_refused(tmp_path):
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(parts))
     with pytest.raises(VideoError, match="80 x 48"):
-        probe(path)
+        probe_video(path)
 
 
 def test_audio_alone_is_refused(tmp_path):
@@ -208,7 +208,7 @@ def test_audio_alone_is_refused(tmp_path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with pytest.raises(VideoError, match="no video"):
-        probe(path)
+        probe_video(path)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +228,6 @@ def test_write_to_a_missing_folder_is_refused(tmp_path):
 
 
 def test_content_hash_is_sha256_of_the_bytes(video, tmp_path):
-    assert content_hash(video) == hashlib.sha256(video.read_bytes()).hexdigest()
+    assert video_content_hash(video) == hashlib.sha256(video.read_bytes()).hexdigest()
     with pytest.raises(VideoError, match="cannot be read"):
-        content_hash(tmp_path / "missing.mp4")
+        video_content_hash(tmp_path / "missing.mp4")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compute.errors import LabelsError, ModelError
-from compute.labels import images_of, load_package, positions_of, sources_of, write_package
+from compute.labels import labeled_frame_sources, labeled_images, labeled_positions, load_package, write_package
 from pipeline.settings import Settings
 
 NODES = ("snout", "jaw_tip", "ear")
@@ -60,15 +60,15 @@ def test_a_frame_from_a_folder_with_an_impossible_date_is_of_no_known_mouse(tmp_
 def test_every_point_and_image_is_kept_as_the_person_left_it(package: Path) -> None:
     from ingest.labels import import_labels
     from schemas.labels import LabeledFrames, Skeleton
-    from schemas.stored.fetching import local_copy
+    from schemas.stored.fetching import fetch_local_copy
 
     imported = import_labels(package, camera="side")
     assert (imported.is_new, imported.n_labeled_frames, imported.nodes, imported.edges) == (True, 4, NODES, EDGES)
     assert Skeleton.nodes(Skeleton()) == list(NODES)
-    with local_copy(LabeledFrames.fetch1("package")) as path:
+    with fetch_local_copy(LabeledFrames.fetch1("package")) as path:
         kept, original = load_package(path), load_package(package)
-        np.testing.assert_array_equal(positions_of(kept), positions_of(original))
-        np.testing.assert_array_equal(images_of(kept), images_of(original))
+        np.testing.assert_array_equal(labeled_positions(kept), labeled_positions(original))
+        np.testing.assert_array_equal(labeled_images(kept), labeled_images(original))
 
 
 def test_the_folder_of_a_video_says_which_mouse_is_in_a_frame(package: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
     from schemas.labels import LabeledFrames
 
     first = import_labels(package, camera="side")
-    images = images_of(load_package(package))
+    images = labeled_images(load_package(package))
     sources = [
         ("D:\\data\\2026-03-02\\mouse01\\3\\side.mp4", 0),
         ("/raw/2026-03-02/mouse01/3/lower.mp4", 1),  # of another camera
@@ -113,7 +113,7 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
 def test_a_split_by_mouse_takes_two_mice_and_all_their_names(package: Path, tmp_path: Path) -> None:
     from ingest.labels import import_labels
     from ingest.models import add_training_task
-    from schemas.model import TrainingTask, split_labels
+    from schemas.model import TrainingTask, split_for_training
 
     unnamed = import_labels(package, camera="side").labels_id
     one = import_labels(_with_first_frames(package, tmp_path / "one.pkg.slp", 2), camera="side").labels_id
@@ -122,9 +122,9 @@ def test_a_split_by_mouse_takes_two_mice_and_all_their_names(package: Path, tmp_
         with pytest.raises(LabelsError, match=said):
             add_training_task(labels_id, camera="side", split_by="mouse")
     assert len(TrainingTask()) == 0
-    chosen = split_labels(two, "mouse", 0.5, seed=0)
+    chosen = split_for_training(two, "mouse", 0.5, seed=0)
     assert sorted([chosen.training, chosen.held_out]) == [[0, 1], [2]]
-    assert split_labels(two, "mouse", 0.5, seed=0) == chosen
+    assert split_for_training(two, "mouse", 0.5, seed=0) == chosen
     assert chosen.trained_on.mice == ({"mouse01"} if 0 in chosen.training else {"mouse02"})
     task = add_training_task(two, camera="side", split_by="mouse")
     assert (TrainingTask & task).fetch1("split_by") == "mouse"
@@ -134,7 +134,7 @@ def test_a_split_by_mouse_takes_two_mice_and_all_their_names(package: Path, tmp_
 
 def _with_first_frames(package: Path, path: Path, n_frames: int) -> Path:
     labels = load_package(package)
-    images, position, sources = images_of(labels), positions_of(labels), sources_of(labels)
+    images, position, sources = labeled_images(labels), labeled_positions(labels), labeled_frame_sources(labels)
     write_package(path, images[:n_frames], position[:n_frames], NODES, EDGES, sources[:n_frames])
     return path
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compute.errors import ModelError
-from compute.video import content_hash
+from compute.video import video_content_hash
 from pipeline.settings import Settings
 
 NETWORK = "DLC_resnet50_snoutJan5shuffle1_50000"
@@ -37,18 +37,18 @@ def write_poses(path: Path, seed: int, *, n_rows: int = N_FRAMES, scorer: str = 
 @pytest.fixture
 def sessions(database: Settings, make_session: Callable[..., Path]) -> Iterator[list[Path]]:
     """Three sessions that are ingested, without poses; everything of them is removed afterwards."""
-    from ingest.sessions import ingest
-    from pipeline.stores.deletion import delete, plan_model, plan_session
+    from ingest.sessions import ingest_sessions
+    from pipeline.stores.deletion import plan_model_deletion, plan_session_deletion, run_deletion
     from schemas.model import Model
     from schemas.session import Session
 
     folders = [make_session(f"mouse0{number}/2026-03-02_1", cameras=("side",)) for number in (1, 2, 3)]
-    assert [one.status for one in ingest(folders[0].parents[1], stable_after_s=0)] == ["ingested"] * 3
+    assert [one.status for one in ingest_sessions(folders[0].parents[1], stable_after_s=0)] == ["ingested"] * 3
     yield folders
     for model_id in Model.to_arrays("model_id"):
-        delete(plan_model(model_id))
+        run_deletion(plan_model_deletion(model_id))
     for key in Session.to_dicts():
-        delete(plan_session(key))
+        run_deletion(plan_session_deletion(key))
 
 
 def import_and_deploy(source: Path, **options: Any) -> str:
@@ -91,7 +91,7 @@ def test_poses_come_from_the_files_and_a_video_without_one_is_no_failure(session
     assert len(PoseEstimation.jobs.errors) == len(PoseEstimation.jobs.pending) == 0
     row = (PoseFile & {"mouse_id": "mouse02"}).fetch1()
     path = sessions[1] / f"side{NETWORK}.csv"
-    assert (row["pose_file"], row["pose_file_hash"]) == (str(path), content_hash(path))
+    assert (row["pose_file"], row["pose_file_hash"]) == (str(path), video_content_hash(path))
     model = (Model & {"model_id": model_id}).fetch1()
     assert (model["estimator"], model["width_px"], model["n_training_frames"]) == ("deeplabcut", None, None)
     assert {row["device"] for row in PoseEstimation.to_dicts()} == {"file"}
@@ -112,7 +112,7 @@ def test_a_file_that_comes_later_is_taken_by_the_next_populate_once_it_rests(ses
 
 def test_a_file_that_changed_is_refused_and_another_name_takes_it_as_another_model(sessions: list[Path]) -> None:
     from ingest.poses import register_pose_files
-    from pipeline.work.jobs import retry_failed
+    from pipeline.work.jobs import retry_failed_jobs
 
     paths = [folder / f"side{NETWORK}.csv" for folder in sessions]
     for seed, path in enumerate(paths):
@@ -123,12 +123,12 @@ def test_a_file_that_changed_is_refused_and_another_name_takes_it_as_another_mod
     paths[2].unlink()
     failed = populate()
     assert sorted(failed) == ["mouse02", "mouse03"] and sorted(poses_of(model_id)) == ["mouse01"]
-    assert f"{paths[1]} has the hash {content_hash(paths[1])}, expected " in failed["mouse02"]
+    assert f"{paths[1]} has the hash {video_content_hash(paths[1])}, expected " in failed["mouse02"]
     assert f"orofacial model import {paths[1]} --name NEW" in failed["mouse02"]
     assert "the hash none, it is gone" in failed["mouse03"]
     again = import_and_deploy(paths[1], name="retrained")
     assert again != model_id
-    retry_failed()
+    retry_failed_jobs()
     populate()
     np.testing.assert_array_equal(poses_of(again)["mouse02"].position, changed[..., :2])
     assert sorted(poses_of(model_id)) == ["mouse01"]
@@ -147,11 +147,11 @@ def test_the_same_network_is_the_same_model_and_another_camera_is_refused(
     sessions: list[Path], make_session: Callable[..., Path]
 ) -> None:
     from ingest.models import import_model
-    from ingest.sessions import ingest
+    from ingest.sessions import ingest_sessions
     from schemas.model import Model
 
     both = make_session("mouse04/2026-03-02_1")
-    assert [one.status for one in ingest(both, stable_after_s=0)] == ["ingested"]
+    assert [one.status for one in ingest_sessions(both, stable_after_s=0)] == ["ingested"]
     for folder in (*sessions, both):
         write_poses(folder / f"side{NETWORK}.csv", seed=0)
     shutil.copy(both / f"side{NETWORK}.csv", both / f"lower{NETWORK}.csv")
@@ -166,8 +166,8 @@ def test_the_same_network_is_the_same_model_and_another_camera_is_refused(
 
 
 def test_why_names_file_hash_and_network(sessions: list[Path]) -> None:
-    from pipeline.cli.why_commands import describe
-    from pipeline.why import chain
+    from pipeline.cli.why_commands import describe_why
+    from pipeline.why import why_chain
     from pipeline.work.populate import populate as populate_all
     from schemas.track import FilteredTrack
 
@@ -176,10 +176,10 @@ def test_why_names_file_hash_and_network(sessions: list[Path]) -> None:
     model_id = import_and_deploy(path)
     assert not populate_all().failed
     key = (FilteredTrack & {"model_id": model_id, "mouse_id": "mouse01", "filter_method": "raw"}).fetch1("KEY")
-    made = chain(key)
+    made = why_chain(key)
     estimation = made["estimation"]
     assert (estimation["network"], estimation["n_frames_without_row"]) == (NETWORK, 3)
-    assert (estimation["input_file"], estimation["input_file_hash"]) == (str(path), content_hash(path))
+    assert (estimation["input_file"], estimation["input_file_hash"]) == (str(path), video_content_hash(path))
     assert {"pandas", "tables"} <= set(estimation["provenance"]["packages"])
-    text = "\n".join(describe(made))
-    assert all(said in text for said in (NETWORK, str(path), content_hash(path)))
+    text = "\n".join(describe_why(made))
+    assert all(said in text for said in (NETWORK, str(path), video_content_hash(path)))

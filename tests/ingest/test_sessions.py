@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from compute.errors import SessionError
-from compute.video import probe
-from ingest.sessions import Outcome, ingest
+from compute.video import probe_video
+from ingest.sessions import SessionOutcome, ingest_sessions
 from pipeline.settings import Settings
 
 MakeSession = Callable[..., Path]
@@ -32,8 +32,8 @@ def empty_tables(database: Settings) -> Iterator[None]:
         table().delete_quick()
 
 
-def ingest_all(folder: Path, **options: object) -> list[Outcome]:
-    return list(ingest(folder, **{"stable_after_s": 0, **options}))
+def ingest_all(folder: Path, **options: object) -> list[SessionOutcome]:
+    return list(ingest_sessions(folder, **{"stable_after_s": 0, **options}))
 
 
 def rows() -> tuple[int, int, int]:
@@ -72,7 +72,7 @@ def test_a_session_becomes_rows_that_say_what_the_files_say(make_session: MakeSe
     session = Session.fetch1()
     assert (session["session_date"], session["session_number"], session["rig"]) == (date(2026, 3, 2), 1, "rig 2")
     side = (Video & {"camera": "side"}).fetch1()
-    info = probe(folder / "side.mp4")
+    info = probe_video(folder / "side.mp4")
     assert (side["n_frames"], side["width_px"], side["height_px"], side["px_per_mm"]) == (25, 64, 48, 12.5)
     assert (side["fps_numerator"], side["fps_denominator"]) == info.fps.as_integer_ratio()
     np.testing.assert_array_equal(Video.frame_times(side), times)
@@ -192,10 +192,10 @@ def test_a_camera_that_comes_later_is_refused_with_the_way_out(
     assert "'orofacial delete session mouse01/2026-03-02_1'" in message
     assert f"'orofacial ingest {folder}'" in message
     assert "--marker" in message
-    from pipeline.stores.deletion import delete, plan_session
+    from pipeline.stores.deletion import plan_session_deletion, run_deletion
     from schemas.session import Session
 
-    delete(plan_session(Session.fetch1("KEY")))
+    run_deletion(plan_session_deletion(Session.fetch1("KEY")))
     assert [outcome.status for outcome in ingest_all(tmp_path / "raw")] == ["ingested"]
     assert rows() == (1, 1, 2)
 
@@ -265,11 +265,11 @@ import sys
 import tempfile
 import schemas
 from pathlib import Path
-from pipeline.database.connection import connect
+from pipeline.database.connection import open_connection
 from pipeline.settings import Settings
 settings = Settings(data_folder=Path(sys.argv[1]), schema_prefix=sys.argv[2])
 schemas.activate(settings.schema_prefix, connect(settings))
-from ingest.sessions import ingest
+from ingest.sessions import ingest_sessions
 print("ready", flush=True)
 sys.stdin.readline()
 for outcome in ingest(Path(sys.argv[3]), stable_after_s=0):

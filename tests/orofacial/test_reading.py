@@ -11,7 +11,7 @@ import sleap_io as sio
 import orofacial
 from compute.errors import LabelsError, OrofacialError
 from compute.formats import FORMATS, ExportError, PortableTrack, write
-from compute.labels import Source, positions_of, skeleton_of, write_package
+from compute.labels import LabeledFrameSource, labeled_positions, labeled_skeleton, write_package
 from compute.tracks import Tracks
 from compute.tracks.parquet import to_parquet
 
@@ -68,15 +68,15 @@ def assert_labels(found: object) -> sio.Labels:
 def make_package(path: Path) -> np.ndarray:
     images = np.zeros((3, 48, 64), np.uint8)
     positions = np.random.default_rng(1).uniform(5, 40, (3, 2, 2))
-    write_package(path, images, positions, NODES, EDGES, [Source("side.mp4", index) for index in range(3)])
+    write_package(path, images, positions, NODES, EDGES, [LabeledFrameSource("side.mp4", index) for index in range(3)])
     return positions
 
 
 def test_a_package_of_labels(tmp_path: Path) -> None:
     positions = make_package(tmp_path / "side.pkg.slp")
     labels = assert_labels(orofacial.read(tmp_path / "side.pkg.slp"))
-    np.testing.assert_allclose(positions_of(labels), positions)
-    assert skeleton_of(labels) == (NODES, EDGES)
+    np.testing.assert_allclose(labeled_positions(labels), positions)
+    assert labeled_skeleton(labels) == (NODES, EDGES)
 
 
 def project(folder: Path, *, predicted: bool) -> Path:
@@ -98,7 +98,7 @@ def project(folder: Path, *, predicted: bool) -> Path:
 
 def test_a_project_without_predictions_is_labels_one_with_them_tracks(tmp_path: Path) -> None:
     labels = assert_labels(orofacial.read(project(tmp_path, predicted=False)))
-    np.testing.assert_array_equal(positions_of(labels), [[[10, 20], [30, 40]]])
+    np.testing.assert_array_equal(labeled_positions(labels), [[[10, 20], [30, 40]]])
     tracks = orofacial.read(project(tmp_path, predicted=True), fps=100)
     assert isinstance(tracks, Tracks)
     np.testing.assert_array_equal(tracks.position[1], [[11, 21], [31, 41]])
@@ -113,7 +113,7 @@ def test_labels_of_deeplabcut(tmp_path: Path) -> None:
     rows = ["scorer,,,lab,lab", "bodyparts,,,nose,nose", "coords,,,x,y", "labeled-data,side,img001.png,7.5,8.5"]
     path.write_text("\n".join(rows) + "\n")
     labels = assert_labels(orofacial.read(path))
-    np.testing.assert_array_equal(positions_of(labels), [[[7.5, 8.5]]])
+    np.testing.assert_array_equal(labeled_positions(labels), [[[7.5, 8.5]]])
     (tmp_path / "img001.png").unlink()
     with pytest.raises(LabelsError, match=r"the labeled image .*img001.png is missing"):
         orofacial.read(path)

@@ -23,7 +23,7 @@ N_FRAMES = 20
 
 def fill(lab: Lab, mouse: str, folder: Path, jaw_px: float) -> None:
     """One session with one raw track, whose jaw stays where it is said."""
-    from ingest.labels import insert_skeleton
+    from ingest.labels import insert_label_skeleton
 
     tables, key = lab.tables, {"mouse_id": mouse, "session_date": "2026-03-02", "session_number": 1}
     tables.Mouse.insert1({"mouse_id": mouse})
@@ -38,7 +38,7 @@ def fill(lab: Lab, mouse: str, folder: Path, jaw_px: float) -> None:
     bundle = folder / "bundle"
     bundle.mkdir(parents=True)
     (bundle / "weights").write_text("none")
-    model = {"model_id": "0123456789abcdef", "camera": "side", "skeleton_id": insert_skeleton(NODES, ())}
+    model = {"model_id": "0123456789abcdef", "camera": "side", "skeleton_id": insert_label_skeleton(NODES, ())}
     tables.Model.insert1({**model, "estimator": "sleap", "model_name": "none", "bundle": bundle})
     tables.Model.Mouse.insert1({"model_id": model["model_id"], "mouse_id": mouse})
     estimated = {**key, "camera": "side", "model_id": model["model_id"]}
@@ -66,11 +66,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def _away_from_other_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    from pipeline.database.connection import disconnect
+    from pipeline.database.connection import close_connection
 
     monkeypatch.chdir(tmp_path)
     yield
-    disconnect()
+    close_connection()
 
 
 def jaws(lab: Lab) -> dict[str, float]:

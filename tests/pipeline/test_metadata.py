@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ingest.session_files import places, read_session_file
-from schemas.metadata import MetadataColumn, complete
+from ingest.session_files import read_session_file, session_file_places
+from schemas.metadata import MetadataColumn, complete_metadata
 from schemas.session import METADATA, Session, Video
 from schemas.subject import Mouse
 
@@ -54,7 +54,7 @@ def test_what_session_toml_says_is_read_into_its_columns(tmp_path: Path) -> None
     assert said.videos == {"side": {column.name: example(column) for column in Video.metadata}}
 
 
-@pytest.mark.parametrize("place", places())
+@pytest.mark.parametrize("place", session_file_places())
 def test_a_value_of_the_wrong_kind_is_refused_with_the_places_there_are(place: str, tmp_path: Path) -> None:
     from compute.errors import SessionError
 
@@ -69,7 +69,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_places_there_are(place: s
     with pytest.raises(SessionError) as refused:
         read_session_file(tmp_path)
     assert first in str(refused.value)
-    assert all(one in str(refused.value) for one in places())
+    assert all(one in str(refused.value) for one in session_file_places())
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,17 @@ def told(small_lab: Any) -> Iterator[dict[str, Any]]:
         table.update1({**key, **{column.name: example(column) for column in table.metadata}})
     yield row
     for table in (Mouse, Session, Video):
-        table.update1({**{name: row[name] for name in table.primary_key}, **complete(table.metadata, {})})
+        table.update1({**{name: row[name] for name in table.primary_key}, **complete_metadata(table.metadata, {})})
 
 
 def test_a_whole_session_toml_is_ingested(
     database: Any, make_session: Callable[..., Path], tmp_path: Path, told: Any
 ) -> None:
-    from ingest.sessions import ingest
+    from ingest.sessions import ingest_sessions
 
     folder = make_session("mouse77/2026-03-02_1", cameras=("side",))
     (folder / "session.toml").write_text(session_toml())
-    assert [outcome.status for outcome in ingest(tmp_path / "raw", stable_after_s=0)] == ["ingested"]
+    assert [outcome.status for outcome in ingest_sessions(tmp_path / "raw", stable_after_s=0)] == ["ingested"]
     for table in (Mouse, Session, Video):
         row = (table & {"mouse_id": "mouse77"}).fetch1()
         assert {column.name: row[column.name] for column in table.metadata} == {
@@ -135,17 +135,17 @@ def test_a_question_answers_with_it_and_asks_for_it(told: dict[str, Any], column
 @COLUMNS
 def test_why_and_the_files_say_it(told: dict[str, Any], column: MetadataColumn, tmp_path: Path) -> None:
     from compute.formats import FORMATS, read, write
-    from pipeline.cli.why_commands import describe
-    from pipeline.query.export import portable
-    from pipeline.why import chain
+    from pipeline.cli.why_commands import describe_why
+    from pipeline.query.export import export_track
+    from pipeline.why import why_chain
 
     value = example(column)
     plain = value.isoformat() if isinstance(value, date) else value
-    found = chain(told)
+    found = why_chain(told)
     part = "mouse" if column in Mouse.metadata else "recording" if column in Session.metadata else "video"
     assert found[part][column.name] == plain
-    assert any(f"{column.name} {plain}" in line for line in describe(found))
-    track = portable(told)
+    assert any(f"{column.name} {plain}" in line for line in describe_why(found))
+    track = export_track(told)
     path = tmp_path / f"a{FORMATS['nwb'].ending}"
     write("nwb", path, track)
     assert read(path).provenance[part][column.name] == plain
@@ -155,9 +155,9 @@ def test_nwb_says_it_where_other_programs_look(told: dict[str, Any], tmp_path: P
     import pynwb
 
     from compute.formats import write
-    from pipeline.query.export import portable
+    from pipeline.query.export import export_track
 
-    write("nwb", tmp_path / "a.nwb", portable(told))
+    write("nwb", tmp_path / "a.nwb", export_track(told))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with pynwb.NWBHDF5IO(tmp_path / "a.nwb", "r") as io:

@@ -31,7 +31,7 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     from ingest.labels import import_labels
     from ingest.models import add_training_task, deploy
     from ingest.pairs import add_node_pair
-    from ingest.sessions import ingest
+    from ingest.sessions import ingest_sessions
     from pipeline.demo.simulated_lab import simulate_lab
     from pipeline.work.training import train_task
 
@@ -46,7 +46,7 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         labels = import_labels(lab.labels_path(camera), camera=camera)
         deploy(train_task(add_training_task(labels.labels_id, camera=camera, config=TINY, seed=1)))
     add_node_pair("left_snout_tip", "right_snout_tip", kind="rigid")
-    assert {outcome.status for outcome in ingest(lab.raw_folder, stable_after_s=0)} == {"ingested"}
+    assert {outcome.status for outcome in ingest_sessions(lab.raw_folder, stable_after_s=0)} == {"ingested"}
     return lab
 
 
@@ -155,7 +155,7 @@ def test_undeploying_a_model_deletes_nothing(computed: object) -> None:
 
 
 def test_a_failed_job_is_set_aside_with_its_reason_and_retried_when_asked(computed: object) -> None:
-    from pipeline.work.jobs import retry_failed
+    from pipeline.work.jobs import retry_failed_jobs
     from pipeline.work.populate import populate
     from pipeline.work.status import status
     from schemas.pose import PoseEstimation
@@ -170,7 +170,7 @@ def test_a_failed_job_is_set_aside_with_its_reason_and_retried_when_asked(comput
     assert str(path) in status().failures[0].message
     assert populate().computed == {}  # a failure waits for a person
     moved.rename(path)
-    assert retry_failed() == 1
+    assert retry_failed_jobs() == 1
     assert populate().computed["PoseEstimation"] == 1
     assert not status().failures
 
@@ -193,16 +193,16 @@ def test_a_changed_model_is_not_used(computed: object) -> None:
 
 
 def test_a_video_of_another_size_fails_and_says_so(computed: object, tmp_path: Path) -> None:
-    from compute.video import read_luma, write_video
-    from ingest.sessions import ingest
+    from compute.video import read_video_luma, write_video
+    from ingest.sessions import ingest_sessions
     from pipeline.work.populate import populate
     from schemas.session import Session
 
     source = computed.session_folder("mouse01") / "side.mp4"  # type: ignore[attr-defined]
     folder = tmp_path / "raw" / "mouse01" / "2026-03-05_1"
     folder.mkdir(parents=True)
-    write_video(folder / "side.mp4", (frame[:128, :160] for frame in read_luma(source)), 100)
-    assert [outcome.status for outcome in ingest(tmp_path / "raw", stable_after_s=0)] == ["ingested"]
+    write_video(folder / "side.mp4", (frame[:128, :160] for frame in read_video_luma(source)), 100)
+    assert [outcome.status for outcome in ingest_sessions(tmp_path / "raw", stable_after_s=0)] == ["ingested"]
     (failure,) = populate().failed
     assert "160 x 128" in failure["message"]
     assert "192 x 160" in failure["message"]
@@ -213,7 +213,7 @@ def _worker(settings: Settings, code: str) -> subprocess.Popen[str]:
     """A process of its own that is connected to the same tables."""
     start = (
         "import schemas; from pathlib import Path; from pipeline.settings import Settings;"
-        "from pipeline.database.connection import connect;"
+        "from pipeline.database.connection import open_connection;"
         f"s = Settings(data_folder=Path({str(settings.data_folder)!r}), schema_prefix={settings.schema_prefix!r});"
         "schemas.activate(s.schema_prefix, connect(s));"
         "from pipeline.work.populate import populate\n"
@@ -301,7 +301,7 @@ print(populate().computed)
 
 PREPARE = """
 from ingest.models import import_model, deploy
-from ingest.sessions import ingest
+from ingest.sessions import ingest_sessions
 deploy(import_model(Path({bundle!r}), camera="side", mice=["mouse01"]))
 assert [outcome.status for outcome in ingest(Path({session!r}), stable_after_s=0)] == ["ingested"]
 """

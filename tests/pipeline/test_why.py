@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from compute.video import content_hash
+from compute.video import video_content_hash
 from pipeline import lab
-from schemas.making.provenance import PACKAGES, code_version, environment, recording
+from schemas.making.provenance import PACKAGES, provenance_code_version, provenance_environment, recording_provenance
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
@@ -22,13 +22,13 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_chain_is_what_the_rows_say(small_lab: object) -> None:
     from pipeline import query
-    from pipeline.why import chain
+    from pipeline.why import why_chain
     from schemas.track import FilteredTrack
 
     (row,) = query.tracks(mouse="mouse03", camera="lower", filter="kalman").rows
-    found = chain(row, "jaw_tip")
+    found = why_chain(row, "jaw_tip")
     video = small_lab.raw_folder / "mouse03" / "2026-03-02_1" / "lower.mp4"  # type: ignore[attr-defined]
-    assert found["video"]["content_hash"] == content_hash(video)
+    assert found["video"]["content_hash"] == video_content_hash(video)
     assert found["model"]["held_out"]
     assert found["model"]["training_mice"] == ["mouse01", "mouse02"]
     assert found["model"]["training"]["parameters"] == {"epochs": 2}
@@ -40,7 +40,7 @@ def test_the_chain_is_what_the_rows_say(small_lab: object) -> None:
     stored = (FilteredTrack & row).fetch1("filter_provenance")
     assert found["filter"]["provenance"] == stored
     assert stored["packages"].keys() <= set(PACKAGES)
-    assert stored["code_version"] == code_version()
+    assert stored["code_version"] == provenance_code_version()
     json.dumps(found, allow_nan=False)
 
 
@@ -56,14 +56,14 @@ def test_every_computed_table_records_what_made_its_rows(small_lab: object) -> N
         (LabelError, "label_error"),
     ):
         for record in table.to_arrays(f"{column}_provenance"):
-            assert record["host"] == environment()["host"]
+            assert record["host"] == provenance_environment()["host"]
             assert record["duration_s"] >= 0
 
 
 def test_rows_from_before_say_that_it_is_not_known(small_lab: object) -> None:
     from pipeline import query
-    from pipeline.cli.why_commands import describe
-    from pipeline.why import chain
+    from pipeline.cli.why_commands import describe_why
+    from pipeline.why import why_chain
     from schemas.track import FilteredTrack
 
     (row,) = query.tracks(mouse="mouse02", camera="side", filter="median").rows
@@ -71,13 +71,13 @@ def test_rows_from_before_say_that_it_is_not_known(small_lab: object) -> None:
     before = (FilteredTrack & key).fetch1("filter_provenance")
     FilteredTrack.update1({**key, "filter_provenance": None})
     try:
-        assert "was not recorded" in "\n".join(describe(chain(row)))
+        assert "was not recorded" in "\n".join(describe_why(why_chain(row)))
     finally:
         FilteredTrack.update1({**key, "filter_provenance": before})
 
 
 def test_a_recording_says_how_long_it_took_even_when_it_is_short() -> None:
-    with recording() as record:
+    with recording_provenance() as record:
         assert "duration_s" not in record
     assert 0 <= record["duration_s"] < 60
     assert json.loads(json.dumps(record)) == record
@@ -85,7 +85,11 @@ def test_a_recording_says_how_long_it_took_even_when_it_is_short() -> None:
 
 def test_the_code_version_is_that_of_the_checkout_wherever_the_worker_starts(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from schemas.making.provenance import code_version; print(code_version())"],
+        [
+            sys.executable,
+            "-c",
+            "from schemas.making.provenance import provenance_code_version; print(provenance_code_version())",
+        ],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -105,10 +109,10 @@ def test_the_code_version_is_that_of_the_checkout_wherever_the_worker_starts(tmp
 
 def test_times_have_a_zone_and_are_right(small_lab: object) -> None:
     from pipeline import query
-    from pipeline.why import chain
+    from pipeline.why import why_chain
 
     for row in query.tracks(mouse="mouse01").rows:
-        found = chain(row)
+        found = why_chain(row)
         for said in (found["labels"]["imported_at"], found["model"]["created_at"]):
             age = datetime.now(UTC) - datetime.fromisoformat(said)
             assert timedelta() <= age < timedelta(hours=1)
@@ -116,11 +120,11 @@ def test_times_have_a_zone_and_are_right(small_lab: object) -> None:
 
 def test_what_a_filter_fitted_is_said_for_people(small_lab: object) -> None:
     from pipeline import query
-    from pipeline.cli.why_commands import describe
-    from pipeline.why import chain
+    from pipeline.cli.why_commands import describe_why
+    from pipeline.why import why_chain
 
     (row,) = query.tracks(mouse="mouse03", camera="lower", filter="kalman").rows
-    found = chain(row, "jaw_tip")
+    found = why_chain(row, "jaw_tip")
     found["filter"]["fitted"] = {
         "jaw_tip": {
             "process_noise_px2_per_s3": {"p10": [2549.4752739962614, 2.0], "p90": [31785.409, 308572.0998536034]},
@@ -131,7 +135,7 @@ def test_what_a_filter_fitted_is_said_for_people(small_lab: object) -> None:
     }
     found["filter"]["parameters"] = {"rigid_groups": None, "nodes": {"jaw_tip": {"sd_px": 0.123456789}}}
     found["video"]["fps"] = "30000/1001"
-    lines = [line.strip() for line in describe(found)]
+    lines = [line.strip() for line in describe_why(found)]
     assert (
         "process_noise_px2_per_s3: over the windows of the video p10 x 2549, y 2; p90 x 3.179e+04, y 3.086e+05" in lines
     )
@@ -166,7 +170,7 @@ def test_the_command_prints_the_chain_as_text_and_as_json(orofacial: Run) -> Non
 def test_versions_are_the_installed_ones(package: str) -> None:
     from importlib.metadata import version
 
-    assert environment()["packages"][package] == version(package)
+    assert provenance_environment()["packages"][package] == version(package)
 
 
 def test_the_examples_of_a_lab_run(small_lab: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,21 +35,21 @@ METHODS = ("raw", "gaussian", "median", "kalman")
 def test_recording_becomes_tracks_and_distances(camera: str, tmp_path: Path) -> None:
     """One test a camera, with a database of its own, so that two processes can share the work."""
     import schemas
-    from pipeline.database.connection import connect, disconnect
+    from pipeline.database.connection import close_connection, open_connection
 
     settings = Settings(data_folder=tmp_path / "data")
-    schemas.activate(settings.schema_prefix, connect(settings))
+    schemas.activate(settings.schema_prefix, open_connection(settings))
     try:
         _check_camera(camera, tmp_path)
     finally:
-        disconnect()
+        close_connection()
 
 
 def _check_camera(camera: str, tmp_path: Path) -> None:
     from ingest.labels import import_labels
     from ingest.models import add_training_task, deploy
     from ingest.pairs import add_node_pair
-    from ingest.sessions import ingest
+    from ingest.sessions import ingest_sessions
     from pipeline import query
     from pipeline.work.populate import populate
     from pipeline.work.training import train_task
@@ -66,7 +66,7 @@ def _check_camera(camera: str, tmp_path: Path) -> None:
     )
     assert error_p50_px < MAXIMAL_ERROR_P50_PX[camera]
 
-    assert [outcome.status for outcome in ingest(DATA / "recordings", stable_after_s=0)] == ["ingested"]
+    assert [outcome.status for outcome in ingest_sessions(DATA / "recordings", stable_after_s=0)] == ["ingested"]
     assert dict(zip(*Video.to_arrays("camera", "n_frames"), strict=True)) == {"side": 994, "lower": 994}
     add_node_pair("tailBase", "tailMid", kind="rigid")
     assert not populate().failed
@@ -84,14 +84,14 @@ def _draw_overlay(camera: str, tmp_path: Path) -> None:
     """A picture of the nodes on a frame, kept where the test's files are."""
     from matplotlib.figure import Figure
 
-    from compute.video import read_frame
+    from compute.video import read_video_frame
     from pipeline import query
 
     ((_, tracks),) = query.tracks(filter="kalman", camera=camera)
     frame_index = 300
     figure = Figure(figsize=(8, 4), dpi=100)
     axis = figure.subplots()
-    axis.imshow(read_frame(DATA / f"recordings/mirror01/2020-01-01_1/{camera}.mp4", frame_index), cmap="gray")
+    axis.imshow(read_video_frame(DATA / f"recordings/mirror01/2020-01-01_1/{camera}.mp4", frame_index), cmap="gray")
     position = tracks.position[frame_index]
     axis.scatter(*position.T, c=np.arange(len(tracks.nodes)), cmap="tab10", s=30)
     for node, (x_px, y_px) in zip(tracks.nodes, position, strict=True):

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compute.labels import image_hash, write_package
+from compute.labels import labeled_image_hash, write_package
 from compute.tracks import Tracks
-from compute.video import read_luma, write_video
+from compute.video import read_video_luma, write_video
 from pipeline.settings import Settings
 
 NODES = ("snout", "jaw_tip", "ear")
@@ -65,16 +65,16 @@ class Trained:
         return tuple(index for index in range(12) if index not in self.held_out)
 
     def hashes(self, indices: Sequence[int]) -> set[str]:
-        return {image_hash(self.images[index]) for index in indices}
+        return {labeled_image_hash(self.images[index]) for index in indices}
 
     def copied_model(self, name: str, trained_on: Any) -> str:
         """The same network as another model, of which something else is known."""
         from schemas.model import Model, insert_model
-        from schemas.stored.fetching import local_copy
+        from schemas.stored.fetching import fetch_local_copy
 
         copy = self.folder / name
         row = (Model & {"model_id": self.model_id}).fetch1()
-        with local_copy(row["bundle"]) as bundle:
+        with fetch_local_copy(row["bundle"]) as bundle:
             shutil.copytree(bundle, copy)
         said = json.loads((copy / "bundle.json").read_text())
         (copy / "bundle.json").write_text(json.dumps({**said, "seed": abs(hash(name)) % 1000 + 10}))
@@ -126,7 +126,7 @@ def evaluate(model_id: str, labels_id: str) -> tuple[dict[str, Any], dict[str, A
 
 
 def test_a_model_is_evaluated_on_the_mouse_that_was_held_out(trained: Trained) -> None:
-    from schemas.evaluation import ModelEvaluation, score_exponent
+    from schemas.evaluation import ModelEvaluation, evaluated_score_exponent
     from schemas.model import Model
 
     key = {"model_id": trained.model_id}
@@ -142,7 +142,7 @@ def test_a_model_is_evaluated_on_the_mouse_that_was_held_out(trained: Trained) -
         assert row["error_p50_px"] == pytest.approx(np.median(errors[np.isfinite(errors)]))
     placed = (ModelEvaluation.Frame & key).to_arrays("placed_px", order_by="labels_id, labeled_frame_index")
     np.testing.assert_allclose(np.stack(list(placed)), trained.position[list(trained.held_out)])
-    assert score_exponent(trained.model_id) == row["score_exponent"]
+    assert evaluated_score_exponent(trained.model_id) == row["score_exponent"]
 
 
 def test_an_image_that_the_model_was_trained_on_is_left_out_wherever_it_stands(trained: Trained) -> None:
@@ -187,7 +187,7 @@ def test_labels_of_other_nodes_or_another_size_are_no_key(trained: Trained) -> N
 
 def test_of_an_imported_model_it_is_said_whether_its_training_is_known(trained: Trained) -> None:
     from pipeline.query.models import compare_models, describe_models
-    from schemas.evaluation import first_evaluation
+    from schemas.evaluation import first_model_evaluation
     from schemas.model import TrainedOn
 
     everything = TrainedOn(frames=frozenset(trained.hashes(range(12))), frames_known=True)
@@ -206,11 +206,11 @@ def test_of_an_imported_model_it_is_said_whether_its_training_is_known(trained: 
     said = {one["model_id"]: one for one in describe_models()}
     assert (said[models["unknown"]]["known_unseen"], said[models["nothing"]]["known_unseen"]) == (False, True)
     assert (said[models["unknown"]]["mice_known"], said[models["nothing"]]["mice"]) == (False, ["mouse01"])
-    first = first_evaluation(models["unknown"])
+    first = first_model_evaluation(models["unknown"])
     assert first is not None and first["labels_id"] == trained.labels_id
 
     (compared,) = compare_models([trained.model_id, models["unknown"], models["nothing"]], camera="side")
-    evaluated_by_all = {image_hash(trained.images[index]) for index in trained.held_out}
+    evaluated_by_all = {labeled_image_hash(trained.images[index]) for index in trained.held_out}
     assert compared["n_frames"] == len(evaluated_by_all) and compared["n_mice"] == 1
     assert {one["model_id"]: one["known_unseen"] for one in compared["models"]} == {
         trained.model_id: True,
@@ -231,9 +231,9 @@ def test_tracks_wait_for_labels_to_say_what_scores_mean_but_not_for_ever(trained
     assert broken in unevaluated_models()
     assert trained.model_id not in unevaluated_models()  # its own labels have said it; others are not waited for
     from schemas.model import Model
-    from schemas.stored.fetching import local_copy
+    from schemas.stored.fetching import fetch_local_copy
 
-    with local_copy((Model & {"model_id": broken}).fetch1("bundle")) as bundle:
+    with fetch_local_copy((Model & {"model_id": broken}).fetch1("bundle")) as bundle:
         (bundle / "best.ckpt").write_bytes(b"damaged")
     failed = populate(tables=(ModelEvaluation,), restriction={"model_id": broken}).failed
     assert failed and all("altered or damaged" in failure["message"] for failure in failed)
@@ -241,18 +241,18 @@ def test_tracks_wait_for_labels_to_say_what_scores_mean_but_not_for_ever(trained
 
 
 def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(trained: Trained) -> None:
-    from pipeline.stores.deletion import delete, plan_session
+    from pipeline.stores.deletion import plan_session_deletion, run_deletion
     from pipeline.work.populate import populate
     from schemas.evaluation import ModelEvaluation
     from schemas.model import Model, TrainedOn
-    from schemas.stored.fetching import local_copy
+    from schemas.stored.fetching import fetch_local_copy
     from schemas.track import FilteredTrack, FilterMethod
 
     failing = {"model_id": trained.copied_model("failing", TrainedOn())}
     video = insert_poses(failing["model_id"])
     try:
         assert not FilteredTrack().key_source & failing
-        with local_copy((Model & failing).fetch1("bundle")) as bundle:
+        with fetch_local_copy((Model & failing).fetch1("bundle")) as bundle:
             (bundle / "best.ckpt").write_bytes(b"damaged")
         assert populate(tables=(ModelEvaluation,), restriction=failing).failed
         keys = (FilteredTrack().key_source & failing).to_dicts()
@@ -264,7 +264,7 @@ def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(train
         assert not populate(tables=(FilteredTrack,), restriction=failing).failed
         assert len(FilteredTrack & failing) == len(keys)
     finally:
-        delete(plan_session(video))
+        run_deletion(plan_session_deletion(video))
 
 
 def insert_poses(model_id: str) -> dict[str, Any]:
@@ -337,7 +337,7 @@ def two_days(trained: Trained, tmp_path: Path) -> dict[str, Any]:
     The folders are named by a lab's own pattern: the last two parts of both paths are the same. The labels came first.
     """
     from ingest.labels import import_labels
-    from ingest.sessions import ingest
+    from ingest.sessions import ingest_sessions
 
     pattern = "{mouse}/{date}/{number}"
     images, sources = [], []
@@ -345,14 +345,14 @@ def two_days(trained: Trained, tmp_path: Path) -> dict[str, Any]:
         folder = tmp_path / "raw" / "mouse09" / f"2026-03-0{day}" / "1"
         folder.mkdir(parents=True)
         write_video(folder / "lower.mp4", texture(day), 50)
-        images.append(list(read_luma(folder / "lower.mp4"))[4])
+        images.append(list(read_video_luma(folder / "lower.mp4"))[4])
         sources.append((f"/elsewhere/mouse09/2026-03-0{day}/1/lower.mp4", 4))
     images.append(images[0])  # its path names the other day
     sources.append((sources[1][0], 5))
     position = np.array([[[10.0, 20.0]], [[30.0, 20.0]], [[50.0, 20.0]]])
     write_package(tmp_path / "days.pkg.slp", np.stack(images), position, ("nose",), [], sources)
     labels = import_labels(tmp_path / "days.pkg.slp", camera="lower", pattern=pattern)
-    outcomes = ingest(tmp_path / "raw", stable_after_s=0, pattern=pattern)
+    outcomes = ingest_sessions(tmp_path / "raw", stable_after_s=0, pattern=pattern)
     assert {outcome.status for outcome in outcomes} == {"ingested"}, outcomes
     return {"labels_id": labels.labels_id, "position": position, "folder": tmp_path}
 

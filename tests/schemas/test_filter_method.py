@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from compute.errors import FilterError
-from compute.filters import default_parameters, registered
+from compute.filters import default_parameters, registered_filters
 
 
 def test_a_new_database_has_every_filter_method_that_is_registered(database: Any) -> None:
@@ -15,24 +15,26 @@ def test_a_new_database_has_every_filter_method_that_is_registered(database: Any
 
     rows = {row["filter_method"]: row for row in FilterMethod.to_dicts()}
     expected = {
-        method: (name, changed) for name, one in registered().items() for method, changed in one.methods.items()
+        method: (name, changed) for name, one in registered_filters().items() for method, changed in one.methods.items()
     }
     assert rows.keys() == expected.keys()
     for method, (name, changed) in expected.items():
-        assert rows[method]["filter_name"] == name and rows[method]["filter_version"] == registered()[name].version
+        assert (
+            rows[method]["filter_name"] == name and rows[method]["filter_version"] == registered_filters()[name].version
+        )
         assert rows[method]["filter_parameters"] == {**default_parameters(name), **changed}
 
 
 def test_a_row_of_an_older_version_keeps_its_tracks_and_makes_no_new_ones(small_lab: Any) -> None:
     from pipeline import query
     from pipeline.work.populate import populate
-    from schemas.track import FilteredTrack, FilterMethod, is_current
+    from schemas.track import FilteredTrack, FilterMethod, is_current_filter
 
     key = {"filter_method": "median"}
     before = query.tracks(filter="median", mouse="mouse01", camera="side").rows
     made = (FilteredTrack & key).keys()
     FilterMethod.update1({**key, "filter_version": 0})
-    assert not is_current((FilterMethod & key).fetch1())
+    assert not is_current_filter((FilterMethod & key).fetch1())
     lost = made[0]
     (FilteredTrack & lost).delete(prompt=False)
     try:

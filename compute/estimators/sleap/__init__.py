@@ -12,28 +12,28 @@ from typing import TYPE_CHECKING, Any
 from compute.estimators.sleap.kind import SleapKind
 
 if TYPE_CHECKING:
-    from compute.estimators.sleap.bundle import Bundle, import_bundle, read_bundle
-    from compute.estimators.sleap.estimator import SleapEstimator, estimate, load
-    from compute.estimators.sleap.training import TrainingConfig, train
+    from compute.estimators.sleap.bundle import SleapBundle, import_bundle, read_bundle
+    from compute.estimators.sleap.estimator import SleapEstimator, estimate_with_sleap, load_sleap_estimator
+    from compute.estimators.sleap.training import SleapTrainingSettings, train_with_sleap
 
 __all__ = [
     "ESTIMATOR",
-    "Bundle",
+    "SleapBundle",
     "SleapEstimator",
-    "TrainingConfig",
-    "estimate",
+    "SleapTrainingSettings",
+    "estimate_with_sleap",
     "import_bundle",
-    "load",
+    "load_sleap_estimator",
     "read_bundle",
-    "train",
+    "train_with_sleap",
 ]
 
 ESTIMATOR = SleapKind()
 
 _MODULES = {
-    "bundle": ("Bundle", "import_bundle", "read_bundle"),
-    "estimator": ("SleapEstimator", "estimate", "load"),
-    "training": ("TrainingConfig", "train"),
+    "bundle": ("SleapBundle", "import_bundle", "read_bundle"),
+    "estimator": ("SleapEstimator", "estimate_with_sleap", "load_sleap_estimator"),
+    "training": ("SleapTrainingSettings", "train_with_sleap"),
 }
 
 

@@ -19,7 +19,7 @@ DESCRIPTION = "bundle.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bundle(BundleInfo):
+class SleapBundle(BundleInfo):
     """What a bundle says about its model, from its ``bundle.json``: `BundleInfo`, and what only SLEAP has.
 
     Parameters
@@ -37,7 +37,7 @@ class Bundle(BundleInfo):
     config: dict[str, Any]
 
 
-def read_bundle(folder: str | Path) -> Bundle:
+def read_bundle(folder: str | Path) -> SleapBundle:
     """Read what a bundle says about its model, and check that its files are there.
 
     Raises
@@ -51,7 +51,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         content = json.loads((folder / DESCRIPTION).read_text())
         content["nodes"] = tuple(content["nodes"])
         content["edges"] = tuple((source, target) for source, target in content["edges"])
-        return Bundle(**content)
+        return SleapBundle(**content)
     except FileNotFoundError as error:
         raise ModelError(
             f"{folder} holds {weights.name} and {config.name} but no {DESCRIPTION}:"
@@ -61,7 +61,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         raise ModelError(f"{folder / DESCRIPTION} cannot be read ({error}); import the model again") from error
 
 
-def write_bundle(model_folder: Path, bundle_folder: Path, bundle: Bundle) -> None:
+def write_bundle(model_folder: Path, bundle_folder: Path, bundle: SleapBundle) -> None:
     """Make a bundle of a folder that sleap-nn trained into: without the optimizer's state, paths and times.
 
     The same training gives the same bytes. The bundle appears under its name when it is complete.
@@ -88,15 +88,15 @@ def write_bundle(model_folder: Path, bundle_folder: Path, bundle: Bundle) -> Non
         temporary.rename(bundle_folder)
 
 
-def _described(bundle: Bundle) -> dict[str, Any]:
-    """What the description holds. It is part of the model's id, so new fields of `Bundle` do not go in."""
+def _described(bundle: SleapBundle) -> dict[str, Any]:
+    """What the description holds. It is part of the model's id, so new fields of `SleapBundle` do not go in."""
     not_kept = ("n_channels", "training_frames", "training_mice")
     return {name: value for name, value in asdict(bundle).items() if name not in not_kept}
 
 
 def import_bundle(
     model_folder: str | Path, bundle_folder: str | Path, *, minimum_score: float = MINIMUM_SCORE
-) -> Bundle:
+) -> SleapBundle:
     """Make a bundle of a single-instance model that was trained with SLEAP elsewhere.
 
     Parameters
@@ -129,12 +129,14 @@ def import_bundle(
     return replace(bundle, training_frames=frames)
 
 
-def describe_model(model_folder: Path) -> Bundle:
+def describe_bundle(model_folder: Path) -> SleapBundle:
     """What the files of a model that sleap-nn trained say about it; call it inside `sleap_nn_runtime`."""
     return _describe(model_folder)
 
 
-def with_training(bundle: Bundle, *, size: tuple[int, int], n_frames: int, seed: int, config: dict[str, Any]) -> Bundle:
+def bundle_with_training(
+    bundle: SleapBundle, *, size: tuple[int, int], n_frames: int, seed: int, config: dict[str, Any]
+) -> SleapBundle:
     """The same bundle with what this project knows about its own training; size is (height, width) in pixels."""
     return replace(
         bundle,
@@ -147,7 +149,7 @@ def with_training(bundle: Bundle, *, size: tuple[int, int], n_frames: int, seed:
     )
 
 
-def _describe(folder: Path) -> Bundle:
+def _describe(folder: Path) -> SleapBundle:
     """Nodes, edges and frame size from a model's own configuration."""
     import torch
     from sleap_nn import __version__
@@ -166,7 +168,7 @@ def _describe(folder: Path) -> Bundle:
         head = config.model_config.head_configs.single_instance.confmaps
         skeleton = get_skeleton_from_config(config.data_config.skeletons)[0]
         preprocessing = config.data_config.preprocessing
-        return Bundle(
+        return SleapBundle(
             nodes=tuple(head.part_names or skeleton.node_names),
             edges=tuple((source, target) for source, target in skeleton.edge_names),
             height_px=preprocessing.max_height,

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import LabelsError, ModelError, VideoError
-from compute.estimators.model_errors import Evaluation, NodeError
+from compute.estimators.model_errors import EvaluationResult, NodeEvaluation
 from compute.estimators.protocol import Progress
 from compute.estimators.sleap.bundle import read_bundle
-from compute.estimators.sleap.runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
+from compute.estimators.sleap.runtime import choose_runtime_device, sleap_nn_runtime, use_runtime_memory_format
 from compute.filters.score_noise import fit_score_exponent
-from compute.labels import images_of, load_package, positions_of, skeleton_of
+from compute.labels import labeled_images, labeled_positions, labeled_skeleton, load_package
 from compute.tracks import Tracks
-from compute.video import read_header, read_luma
+from compute.video import read_video_header, read_video_luma
 
 
 class SleapEstimator:
@@ -52,7 +52,7 @@ class SleapEstimator:
         with sleap_nn_runtime(n_threads):
             from sleap_nn.inference.predictor import Predictor
 
-            self.device = choose_device(device)
+            self.device = choose_runtime_device(device)
             try:
                 # Peaks of any height come back, so that no frame and no node is dropped; see minimum_score.
                 self._predictor = Predictor.from_model_paths(
@@ -62,7 +62,7 @@ class SleapEstimator:
                     peak_threshold=0.0,
                     integral_patch_size=refinement_window(self.bundle.sigma),
                 )
-                use_fast_memory_format(self._predictor.layer.backend.model)
+                use_runtime_memory_format(self._predictor.layer.backend.model)
             except Exception as error:  # broken weights fail in many ways inside torch
                 raise ModelError(
                     f"the model in {self.bundle_folder} cannot be loaded ({error}); train or import it again"
@@ -113,9 +113,9 @@ class SleapEstimator:
             If the frames have another size than those the model was trained on.
         """
         video_path = Path(video_path)
-        header = read_header(video_path)
+        header = read_video_header(video_path)
         self._check_size(video_path, header.height_px, header.width_px)
-        batches = _Batches(read_luma(video_path), self.batch_size, header.n_frames)
+        batches = _Batches(read_video_luma(video_path), self.batch_size, header.n_frames)
         position, score = self._predict(batches, progress)
         if batches.n_read != len(position):
             raise VideoError(f"{video_path}: {batches.n_read} frames were read but {len(position)} came back")
@@ -138,7 +138,7 @@ class SleapEstimator:
 
     def evaluate(
         self, labels_path: str | Path, *, frames: Sequence[int] | None = None, minimum_score: float | None = None
-    ) -> Evaluation:
+    ) -> EvaluationResult:
         """Compare with points that a person placed. Choose frames that the model was not trained on.
 
         Parameters
@@ -148,7 +148,7 @@ class SleapEstimator:
         frames : sequence of int, optional
             Indices of the labeled frames to compare with, from 0 in the order of the package; all without it.
         minimum_score : float, optional
-            As in `estimate`; a placed point whose node has a lower score counts as missed.
+            As in `estimate_with_sleap`; a placed point whose node has a lower score counts as missed.
 
         Returns
         -------
@@ -163,18 +163,18 @@ class SleapEstimator:
             If the images have another size than those the model was trained on.
         """
         labels = load_package(labels_path)
-        nodes, _ = skeleton_of(labels)
+        nodes, _ = labeled_skeleton(labels)
         if set(nodes) != set(self.nodes):
             raise LabelsError(f"{labels_path} has the nodes {', '.join(nodes)}; the model has {', '.join(self.nodes)}")
         chosen = _chosen_frames(labels_path, len(labels), frames)
-        all_images = images_of(labels)
+        all_images = labeled_images(labels)
         images = [all_images[index] for index in chosen]
         self._check_size(Path(labels_path), *images[0].shape)
-        truth = positions_of(labels)[chosen][:, [nodes.index(node) for node in self.nodes]]
+        truth = labeled_positions(labels)[chosen][:, [nodes.index(node) for node in self.nodes]]
         position, score = self._predict(_Batches(iter(images), self.batch_size, len(images)), None)
         distance = np.linalg.norm(position - truth, axis=-1)
         missed = ~(score >= self._minimum_score(minimum_score)) & ~np.isnan(truth[..., 0])
-        return Evaluation(
+        return EvaluationResult(
             n_frames=len(images),
             overall=_node_error(distance, missed),
             nodes={node: _node_error(distance[:, i], missed[:, i]) for i, node in enumerate(self.nodes)},
@@ -207,12 +207,14 @@ class SleapEstimator:
         return np.concatenate(positions), np.concatenate(scores)
 
 
-def load(bundle_folder: str | Path, *, device: str = "auto", batch_size: int = 8, n_threads: int = 1) -> SleapEstimator:
+def load_sleap_estimator(
+    bundle_folder: str | Path, *, device: str = "auto", batch_size: int = 8, n_threads: int = 1
+) -> SleapEstimator:
     """Load a bundle; the same as `SleapEstimator`."""
     return SleapEstimator(bundle_folder, device=device, batch_size=batch_size, n_threads=n_threads)
 
 
-def estimate(
+def estimate_with_sleap(
     bundle_folder: str | Path,
     video_path: str | Path,
     *,
@@ -293,10 +295,10 @@ def _chosen_frames(labels_path: str | Path, n_frames: int, frames: Sequence[int]
     return [int(index) for index in frames]
 
 
-def _node_error(distance: NDArray[np.floating[Any]], missed: NDArray[np.bool_]) -> NodeError:
+def _node_error(distance: NDArray[np.floating[Any]], missed: NDArray[np.bool_]) -> NodeEvaluation:
     """Quantiles of the distances of points that were placed and not missed."""
     found = distance[np.isfinite(distance) & ~missed].astype(np.float64)
     if found.size == 0:
-        return NodeError(0, int(missed.sum()), np.nan, np.nan, np.nan)
+        return NodeEvaluation(0, int(missed.sum()), np.nan, np.nan, np.nan)
     p50, p90 = np.quantile(found, [0.5, 0.9])
-    return NodeError(int(found.size), int(missed.sum()), float(p50), float(p90), float(found.mean()))
+    return NodeEvaluation(int(found.size), int(missed.sum()), float(p50), float(p90), float(found.mean()))

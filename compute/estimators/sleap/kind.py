@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from compute.errors import ModelError
 from compute.estimators.protocol import EstimatorKind, Progress
 from compute.estimators.sleap.model_folder import CONFIG, LEGACY_CONFIG, LEGACY_WEIGHTS, MINIMUM_SCORE, WEIGHTS
-from compute.estimators.training_results import TrainedModel
+from compute.estimators.training_results import TrainingResult
 
 if TYPE_CHECKING:
-    from compute.estimators.sleap.bundle import Bundle
+    from compute.estimators.sleap.bundle import SleapBundle
     from compute.estimators.sleap.estimator import SleapEstimator
 
 
@@ -38,7 +38,7 @@ class SleapKind(EstimatorKind):
 
     def import_bundle(
         self, source: Path, bundle_folder: Path, *, minimum_score: float | None = None, name: str = ""
-    ) -> Bundle:
+    ) -> SleapBundle:
         """Make a bundle of a model that SLEAP trained, see `compute.estimators.sleap.bundle.import_bundle`."""
         from compute.estimators.sleap.bundle import import_bundle
 
@@ -46,7 +46,7 @@ class SleapKind(EstimatorKind):
         score = self.minimum_score if minimum_score is None else minimum_score
         return import_bundle(source, bundle_folder, minimum_score=score)
 
-    def read_bundle(self, folder: Path) -> Bundle:
+    def read_bundle(self, folder: Path) -> SleapBundle:
         """Read what a bundle says about its model."""
         from compute.estimators.sleap.bundle import read_bundle
 
@@ -54,19 +54,19 @@ class SleapKind(EstimatorKind):
 
     def load(self, folder: Path) -> SleapEstimator:
         """Load a bundle onto the best device of this machine."""
-        from compute.estimators.sleap.estimator import load
+        from compute.estimators.sleap.estimator import load_sleap_estimator
 
         self.check_installed()
-        return load(folder)
+        return load_sleap_estimator(folder)
 
     def training_parameters(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Every field of `compute.estimators.sleap.training.TrainingConfig`."""
-        from compute.estimators.sleap.training import TrainingConfig
+        """Every field of `compute.estimators.sleap.training.SleapTrainingSettings`."""
+        from compute.estimators.sleap.training import SleapTrainingSettings
 
         try:
-            return dataclasses.asdict(TrainingConfig(**settings))
+            return dataclasses.asdict(SleapTrainingSettings(**settings))
         except TypeError as error:
-            known = ", ".join(field.name for field in dataclasses.fields(TrainingConfig))
+            known = ", ".join(field.name for field in dataclasses.fields(SleapTrainingSettings))
             raise ModelError(f"{error}; known settings are {known}") from error
 
     def train(
@@ -77,16 +77,18 @@ class SleapKind(EstimatorKind):
         seed: int,
         bundle_folder: Path,
         progress: Progress | None = None,
-    ) -> TrainedModel:
-        """Train a single-instance U-Net, see `compute.estimators.sleap.training.train`."""
-        from compute.estimators.sleap.training import train
+    ) -> TrainingResult:
+        """Train a single-instance U-Net, see `compute.estimators.sleap.training.train_with_sleap`."""
+        from compute.estimators.sleap.training import train_with_sleap
 
         self.check_installed()
-        return train(labels_path, dict(parameters), seed=seed, bundle_folder=bundle_folder, progress=progress)
+        return train_with_sleap(
+            labels_path, dict(parameters), seed=seed, bundle_folder=bundle_folder, progress=progress
+        )
 
     def runs_on(self) -> str:
         """The device that `load` chooses here."""
-        from compute.estimators.sleap.runtime import choose_device
+        from compute.estimators.sleap.runtime import choose_runtime_device
 
         self.check_installed()
-        return choose_device()
+        return choose_runtime_device()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from compute.estimators import check_installed
+from compute.estimators import check_estimator_installed
 
 _LOUD_LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
@@ -30,7 +30,7 @@ def sleap_nn_runtime(n_threads: int) -> Iterator[None]:
     NotInstalledError
         If sleap-nn is not installed.
     """
-    check_installed("sleap")
+    check_estimator_installed("sleap")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Both set up their loggers when they are imported, which would undo what is set below.
@@ -55,7 +55,7 @@ def sleap_nn_runtime(n_threads: int) -> Iterator[None]:
             logger.enable("sleap_nn")
 
 
-def choose_device(device: str = "auto") -> str:
+def choose_runtime_device(device: str = "auto") -> str:
     """Torch's name of the device to use.
 
     Parameters
@@ -68,7 +68,7 @@ def choose_device(device: str = "auto") -> str:
     NotInstalledError
         If sleap-nn is not installed.
     """
-    check_installed("sleap")
+    check_estimator_installed("sleap")
     if device != "auto":
         return device
     import torch
@@ -78,7 +78,7 @@ def choose_device(device: str = "auto") -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def use_fast_memory_format(module: Any) -> None:
+def use_runtime_memory_format(module: Any) -> None:
     """Let a torch module on a CPU compute with channels last, which is 1.5 times as fast for a U-Net there."""
     import torch
 

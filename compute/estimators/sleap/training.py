@@ -14,18 +14,18 @@ import numpy as np
 
 from compute.errors import LabelsError, ModelError
 from compute.estimators.protocol import Progress
-from compute.estimators.sleap.bundle import describe_model, with_training, write_bundle
+from compute.estimators.sleap.bundle import bundle_with_training, describe_bundle, write_bundle
 from compute.estimators.sleap.model_folder import MINIMUM_SCORE
-from compute.estimators.sleap.runtime import choose_device, sleap_nn_runtime, use_fast_memory_format
-from compute.estimators.training_results import Epoch, TrainedModel
-from compute.labels import load_package, positions_of, split
+from compute.estimators.sleap.runtime import choose_runtime_device, sleap_nn_runtime, use_runtime_memory_format
+from compute.estimators.training_results import TrainingEpoch, TrainingResult
+from compute.labels import labeled_positions, load_package, split_labeled_frames
 
 if TYPE_CHECKING:
     import sleap_io as sio
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class SleapTrainingSettings:
     """How to train; every field is a number, so that a configuration is a row in a table.
 
     The defaults suit a few hundred labeled frames of one camera. Halving `scale` makes everything about four times as
@@ -89,16 +89,16 @@ class TrainingConfig:
     minimum_score: float = MINIMUM_SCORE
 
 
-def train(
+def train_with_sleap(
     labels_path: str | Path,
-    config: TrainingConfig | dict[str, Any] | None = None,
+    config: SleapTrainingSettings | dict[str, Any] | None = None,
     *,
     seed: int,
     bundle_folder: str | Path,
     progress: Progress | None = None,
     device: str = "auto",
     n_threads: int = 1,
-) -> TrainedModel:
+) -> TrainingResult:
     """Train a model on labeled frames and keep it as a bundle.
 
     On a CPU the same labels, configuration, seed and number of threads give the same bytes.
@@ -109,7 +109,7 @@ def train(
     labels_path : str or Path
         A package of labels (``.pkg.slp``), without the frames that are held out.
     config : TrainingConfig or dict, optional
-        How to train; a dict holds fields of `TrainingConfig`.
+        How to train; a dict holds fields of `SleapTrainingSettings`.
     seed : int
         Seed of the initial weights, the augmentation and the choice of validation frames.
     bundle_folder : str or Path
@@ -134,22 +134,22 @@ def train(
 
     Examples
     --------
-    >>> train("lower.pkg.slp", {"epochs": 60}, seed=1, bundle_folder="models/lower")  # doctest: +SKIP
+    >>> train_with_sleap("lower.pkg.slp", {"epochs": 60}, seed=1, bundle_folder="models/lower")  # doctest: +SKIP
     """
     bundle_folder = Path(bundle_folder)
     config = _as_config(config or {})
     if bundle_folder.exists():
         raise ModelError(f"{bundle_folder} exists already; models are never overwritten, choose another folder")
     labels = load_package(labels_path)
-    training, validation = split(labels, config.validation_fraction, seed)
+    training, validation = split_labeled_frames(labels, config.validation_fraction, seed)
     _check_enough(labels_path, training)
     with sleap_nn_runtime(n_threads), tempfile.TemporaryDirectory() as folder:
         model_folder = Path(folder) / "model"
-        _fit(training, validation, config, seed, model_folder, choose_device(device), progress)
+        _fit(training, validation, config, seed, model_folder, choose_runtime_device(device), progress)
         history = _read_history(model_folder / "training_log.csv")
         height_px, width_px = labels[0].image.shape[:2]
-        bundle = with_training(
-            describe_model(model_folder),
+        bundle = bundle_with_training(
+            describe_bundle(model_folder),
             size=(height_px, width_px),
             n_frames=len(training),
             seed=seed,
@@ -160,23 +160,23 @@ def train(
         video.close()
     if progress:
         progress(len(history), len(history))
-    return TrainedModel(bundle_folder, len(training), len(validation), history)
+    return TrainingResult(bundle_folder, len(training), len(validation), history)
 
 
-def _as_config(config: TrainingConfig | dict[str, Any]) -> TrainingConfig:
+def _as_config(config: SleapTrainingSettings | dict[str, Any]) -> SleapTrainingSettings:
     """The configuration, with a message of our own for a field that does not exist."""
-    if isinstance(config, TrainingConfig):
+    if isinstance(config, SleapTrainingSettings):
         return config
-    unknown = sorted(set(config) - set(TrainingConfig.__dataclass_fields__))
+    unknown = sorted(set(config) - set(SleapTrainingSettings.__dataclass_fields__))
     if unknown:
-        known = ", ".join(TrainingConfig.__dataclass_fields__)
+        known = ", ".join(SleapTrainingSettings.__dataclass_fields__)
         raise ModelError(f"the training configuration has no {', '.join(unknown)}; its fields are {known}")
-    return TrainingConfig(**config)
+    return SleapTrainingSettings(**config)
 
 
 def _check_enough(labels_path: str | Path, training: sio.Labels) -> None:
     """A node that was never placed cannot be learned: its confidence map would be empty forever."""
-    points = positions_of(training)[..., 0].swapaxes(0, 1)
+    points = labeled_positions(training)[..., 0].swapaxes(0, 1)
     missing = [node for node, x in zip(training.skeleton.node_names, points, strict=True) if np.isnan(x).all()]
     if missing:
         raise LabelsError(f"{labels_path}: {', '.join(missing)} was placed in no training frame; label it or remove it")
@@ -185,7 +185,7 @@ def _check_enough(labels_path: str | Path, training: sio.Labels) -> None:
 def _fit(
     training: sio.Labels,
     validation: sio.Labels,
-    config: TrainingConfig,
+    config: SleapTrainingSettings,
     seed: int,
     model_folder: Path,
     device: str,
@@ -231,7 +231,7 @@ def _callbacks(progress: Progress | None) -> list[Any]:
 
     class ReportEpochs(Callback):
         def on_fit_start(self, trainer: Any, module: Any) -> None:
-            use_fast_memory_format(module)
+            use_runtime_memory_format(module)
 
         def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
             if progress:
@@ -240,7 +240,7 @@ def _callbacks(progress: Progress | None) -> list[Any]:
     return [ReportEpochs(), ModelSummary(max_depth=0)]
 
 
-def _sleap_config(config: TrainingConfig, seed: int, model_folder: Path, device: str) -> Any:
+def _sleap_config(config: SleapTrainingSettings, seed: int, model_folder: Path, device: str) -> Any:
     """sleap-nn's own configuration."""
     from omegaconf import OmegaConf
     from sleap_nn.config.training_job_config import verify_training_cfg
@@ -265,7 +265,7 @@ def _sleap_config(config: TrainingConfig, seed: int, model_folder: Path, device:
     return verify_training_cfg(OmegaConf.create(content))
 
 
-def _data_section(config: TrainingConfig) -> dict[str, Any]:
+def _data_section(config: SleapTrainingSettings) -> dict[str, Any]:
     """Preprocessing and augmentation."""
     return {
         "user_instances_only": True,
@@ -299,7 +299,7 @@ def _data_section(config: TrainingConfig) -> dict[str, Any]:
     }
 
 
-def _trainer_section(config: TrainingConfig, seed: int, model_folder: Path, device: str) -> dict[str, Any]:
+def _trainer_section(config: SleapTrainingSettings, seed: int, model_folder: Path, device: str) -> dict[str, Any]:
     """Optimizer, schedule, and where sleap-nn writes; its surprising defaults are all set here."""
     return {
         "train_data_loader": {"batch_size": config.batch_size, "shuffle": True, "num_workers": 0},
@@ -330,11 +330,11 @@ def _trainer_section(config: TrainingConfig, seed: int, model_folder: Path, devi
     }
 
 
-def _read_history(path: Path) -> tuple[Epoch, ...]:
+def _read_history(path: Path) -> tuple[TrainingEpoch, ...]:
     """Losses from the log that sleap-nn writes."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     return tuple(
-        Epoch(int(float(row["epoch"])), float(row["train/loss"] or "nan"), float(row["val/loss"] or "nan"))
+        TrainingEpoch(int(float(row["epoch"])), float(row["train/loss"] or "nan"), float(row["val/loss"] or "nan"))
         for row in rows
     )

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compute.errors import LabelsError
-from compute.estimators.bundle_info import TrainingFrame
+from compute.estimators.bundle_info import BundleTrainingFrame
 
 if TYPE_CHECKING:
     import sleap_io as sio
 
 
-def read_training_frames(model_folder: Path) -> tuple[TrainingFrame, ...] | None:
+def read_training_frames(model_folder: Path) -> tuple[BundleTrainingFrame, ...] | None:
     """Every labeled frame that a model has seen: those it was fitted to, and those that chose its best epoch.
 
     SLEAP writes both beside the weights (``labels_gt.train.0.slp``, ``labels_gt.val.0.slp``; up to 1.4 without a
@@ -31,7 +31,7 @@ def read_training_frames(model_folder: Path) -> tuple[TrainingFrame, ...] | None
     fitted, chose = (sorted(model_folder.glob(f"labels_gt.{side}*.slp")) for side in ("train", "val"))
     if not fitted or not chose:
         return None
-    frames: list[TrainingFrame] = []
+    frames: list[BundleTrainingFrame] = []
     for path in (*fitted, *chose):
         read = _read(path)
         if read is None:
@@ -40,10 +40,10 @@ def read_training_frames(model_folder: Path) -> tuple[TrainingFrame, ...] | None
     return tuple(frames)
 
 
-def _read(path: Path) -> list[TrainingFrame] | None:
+def _read(path: Path) -> list[BundleTrainingFrame] | None:
     import sleap_io as sio
 
-    from compute.labels import sources_of
+    from compute.labels import labeled_frame_sources
 
     try:
         labels = sio.load_slp(str(path), open_videos=False)
@@ -52,19 +52,19 @@ def _read(path: Path) -> list[TrainingFrame] | None:
         return None
     hashes = _image_hashes(labels)
     return [
-        TrainingFrame(source.path, source.frame_index, image_hash)
-        for source, image_hash in zip(sources_of(labels), hashes, strict=True)
+        BundleTrainingFrame(source.path, source.frame_index, image_hash)
+        for source, image_hash in zip(labeled_frame_sources(labels), hashes, strict=True)
     ]
 
 
 def _image_hashes(labels: sio.Labels) -> list[str | None]:
     """The hash of each frame's image; None for all of them if one cannot be read."""
-    from compute.labels import image_hash, images_of
+    from compute.labels import labeled_image_hash, labeled_images
 
     try:
         for video in labels.videos:
             video.open()
-        return [image_hash(image) for image in images_of(labels)]
+        return [labeled_image_hash(image) for image in labeled_images(labels)]
     except (LabelsError, OSError, ValueError, KeyError):
         return [None] * len(labels)
     finally:

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from compute.filters.kalman.points import BARRED, MISSING, PERSON, REJECTED, USED, Points
+from compute.filters.kalman.points import BARRED, MISSING, PERSON, REJECTED, USED, KalmanPoints
 from compute.filters.score_noise import PERSON_LEVEL
 
 Array = NDArray[Any]
@@ -39,7 +39,7 @@ _SD_SAMPLES = 2048
 _MAD_TO_SD = 1.4826
 
 
-def reject_far(points: Points, gate_probability: float) -> None:
+def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     """Reject what is far from a wide running median, and learn from its scores what wrong placements look like.
 
     The threshold of the later judgement is chi-square's (`middle`) for a score that says nothing about wrong
@@ -65,7 +65,7 @@ def reject_far(points: Points, gate_probability: float) -> None:
     points.state[(points.state == USED) & (deviation >= limit[points.level])] = REJECTED
 
 
-def _odds_of_wrong(points: Points, far: Array) -> tuple[Array, float]:
+def _odds_of_wrong(points: KalmanPoints, far: Array) -> tuple[Array, float]:
     """Log odds of a wrong placement at each level of score less those of all points, and how far they are from 0.
 
     They fall with the score (isotonic regression).
@@ -83,7 +83,7 @@ def _odds_of_wrong(points: Points, far: Array) -> tuple[Array, float]:
     return odds[bins], max(-math.log(share / (1 - share)), 1.0)
 
 
-def bar_misplaced(points: Points, group: Array) -> None:
+def bar_far_points_of_group(points: KalmanPoints, group: Array) -> None:
     """Never use points that are far from where the others of their rigid group say they should be.
 
     Parameters

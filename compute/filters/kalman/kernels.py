@@ -3,9 +3,9 @@
 A channel is one coordinate (x or y) of one node. Its state is position (px) and velocity (px/s), driven by white noise
 of density q (px²/s³); a point is measured with variance r (px²) divided by the point's weight.
 
-`smooth` takes the video segment by segment. Forward states are kept for one segment only: the first pass notes the
-state before each segment, the backward pass recomputes a segment's states from that note. So the memory needed besides
-input and output is small, and stays in the processor's cache.
+`smoothing_kernel` takes the video segment by segment. Forward states are kept for one segment only: the first pass
+notes the state before each segment, the backward pass recomputes a segment's states from that note. So the memory
+needed besides input and output is small, and stays in the processor's cache.
 
 The backward pass carries the adjoint of the state (Bryson and Frazier 1963; de Jong 1989, doi:10.2307/2290087) in
 place of the smoothed state: the same posterior as Rauch-Tung-Striebel's to rounding, without inverting a matrix, and
@@ -53,7 +53,7 @@ _LOG_EVERY = 16
 
 
 @njit(cache=True)
-def smooth(
+def smoothing_kernel(
     position: Array,
     weight: Array,
     dt: Array,

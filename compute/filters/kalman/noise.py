@@ -100,7 +100,7 @@ class NoiseFit:
         position : array, shape (frame, channel), float32
             Points in px.
         weight : array, shape (frame, node), float32
-            As `compute.filters.kalman.kernels.smooth` takes it.
+            As `compute.filters.kalman.kernels.smoothing_kernel` takes it.
         """
         r = np.maximum(_measurement_variance(position, weight), _MEASUREMENT_LIMITS_PX2[0])
         lag = max(1, round(_LAG_S / self.interval_s))
@@ -115,7 +115,7 @@ class NoiseFit:
         return self._limited(movement, r)
 
     def better(self, noise: Noise, sums: Array, slopes: Array) -> Noise:
-        """The noise after one more step, from what `compute.filters.kalman.kernels.smooth` returned for it."""
+        """The noise after one more step, from what `kernels.smoothing_kernel` returned for it."""
         q = noise.q
         with np.errstate(divide="ignore", invalid="ignore"):
             r = noise.r * np.where(sums[2] > 0, sums[1] / sums[2], 1)
@@ -147,7 +147,7 @@ class NoiseFit:
         return Noise(np.clip(q, low, high), r)
 
 
-def segment_frames_of(window_s: float, interval_s: float) -> int:
+def noise_segment_frames(window_s: float, interval_s: float) -> int:
     """Frames of a window: as many as its time holds, but enough to say something and few enough for the kernel."""
     return int(np.clip(round(window_s / interval_s), _SHORTEST_SEGMENT, LONGEST_SEGMENT))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.filters.score_noise import PERSON_LEVEL, level_weight, score_level
+from compute.filters.score_noise import PERSON_LEVEL, score_level, score_level_weight
 from compute.tracks import Tracks
 
 Array = NDArray[Any]
@@ -30,7 +30,7 @@ _TIME_TOLERANCE_S = 1e-6
 
 
 @dataclass
-class Points:
+class KalmanPoints:
     """All points of some frames; `state` is changed by what judges them.
 
     Parameters
@@ -59,7 +59,9 @@ class Points:
     gate_minimum_px: float
 
     @classmethod
-    def of(cls, tracks: Tracks, *, max_gap_s: float | None, score_exponent: float, gate_minimum_px: float) -> Points:
+    def of(
+        cls, tracks: Tracks, *, max_gap_s: float | None, score_exponent: float, gate_minimum_px: float
+    ) -> KalmanPoints:
         """The points of tracks, all of which are used. Without a threshold no point is judged wrong."""
         level = score_level(tracks.score)
         state = np.where(level == PERSON_LEVEL, np.uint8(PERSON), np.uint8(USED))
@@ -69,7 +71,7 @@ class Points:
             level=level,
             state=state,
             time=tracks.time,
-            weight=level_weight(score_exponent),
+            weight=score_level_weight(score_exponent),
             threshold=np.full(PERSON_LEVEL + 1, np.inf, np.float32),
             max_gap_s=math.inf if max_gap_s is None else max_gap_s,
             gate_minimum_px=gate_minimum_px,
@@ -96,7 +98,7 @@ class Points:
         return (self.state == REJECTED) | (self.state == BARRED)
 
     def effective_weight(self) -> Array:
-        """Weights as `compute.filters.kalman.kernels.smooth` takes them."""
+        """Weights as `compute.filters.kalman.kernels.smoothing_kernel` takes them."""
         effective = np.empty(self.state.shape, np.float32)
         _effective_weight(self.state, self.level, self.weight, self.time, self.max_gap_s, effective)
         return effective

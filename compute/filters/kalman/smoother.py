@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import FilterError
-from compute.filters.kalman.far_points import bar_misplaced, reject_far
-from compute.filters.kalman.kernels import PRIOR, smooth
-from compute.filters.kalman.noise import Noise, NoiseFit, segment_frames_of
-from compute.filters.kalman.points import Points
+from compute.filters.kalman.far_points import bar_far_points_of_group, reject_far_points
+from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
+from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
+from compute.filters.kalman.points import KalmanPoints
 from compute.filters.parameters import NotNegative, Positive, Probability, RigidGroups
-from compute.filters.registry import register
-from compute.filters.result import filtered, frame_interval_s, within_gap_limit
+from compute.filters.registry import register_filter
+from compute.filters.result import filter_result, frame_interval_s, within_gap_limit
 from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
 from compute.tracks import Tracks
 
@@ -37,7 +37,7 @@ _STABLE_FRACTION = 1e-4
 Array = NDArray[Any]
 
 
-@register(
+@register_filter(
     version=1,
     lag="symmetric",
     color="#0072B2",
@@ -120,17 +120,17 @@ def kalman(
     """
     exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
     groups = [list(group) for group in rigid_groups or ()]
-    points = Points.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_minimum_px=gate_minimum_px)
+    points = KalmanPoints.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_minimum_px=gate_minimum_px)
     if gate_probability is not None and points.used.any():
-        reject_far(points, gate_probability)
+        reject_far_points(points, gate_probability)
     for group in groups:
-        bar_misplaced(points, _indices(tracks, group))
+        bar_far_points_of_group(points, _indices(tracks, group))
     interval_s = frame_interval_s(tracks)
     fit = NoiseFit(
         process_noise_px2_per_s3=process_noise_px2_per_s3,
         measurement_sd_px=measurement_sd_px,
         bandwidth_hz=(minimum_bandwidth_hz, max(minimum_bandwidth_hz, min(maximum_bandwidth_hz, 0.25 / interval_s))),
-        segment_frames=segment_frames_of(noise_window_s or 1.0, interval_s),
+        segment_frames=noise_segment_frames(noise_window_s or 1.0, interval_s),
         windowed=noise_window_s is not None,
         interval_s=interval_s,
     )
@@ -140,7 +140,7 @@ def kalman(
     if not allowed.all():
         hidden = np.repeat(~allowed, 2, axis=1)
         mean[hidden], variance[hidden] = np.nan, np.nan
-    return filtered(
+    return filter_result(
         tracks,
         "kalman",
         {
@@ -172,7 +172,7 @@ def _indices(tracks: Tracks, group: list[str]) -> NDArray[np.int_]:
     return np.array([tracks.node_index(node) for node in group])
 
 
-def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, Array, Noise]:
+def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit) -> tuple[Array, Array, Array, Noise]:
     """Smooth, judge the points and improve the noise, until neither changes much.
 
     Mean, variance and log likelihood are of the points that are used and the noise that is returned.
@@ -186,7 +186,7 @@ def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, A
     mean, variance = np.empty_like(points.position), np.empty_like(points.position)
     for step in range(n_fits + _MAXIMAL_ROUNDS):
         weight = points.effective_weight()
-        sums, slopes = smooth(
+        sums, slopes = smoothing_kernel(
             points.position, weight, points.dt, noise.q, noise.r, PRIOR, fit.segment_frames, mean, variance
         )
         judged_before = points.state.copy()
@@ -199,7 +199,7 @@ def _smooth_until_stable(points: Points, fit: NoiseFit) -> tuple[Array, Array, A
     return mean, variance, sums[0], noise
 
 
-def _describe(points: Points, nodes: Sequence[str], noise: Noise, log_likelihood: Array) -> dict[str, Any]:
+def _describe(points: KalmanPoints, nodes: Sequence[str], noise: Noise, log_likelihood: Array) -> dict[str, Any]:
     """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
     found = np.asarray(points.used.any(axis=0))
     fitted: dict[str, Any] = {}

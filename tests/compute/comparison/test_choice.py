@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from simulated_tracks import simulate_tracks
 
-from compute.comparison.choice import CANDIDATES, choose, filters_of
+from compute.comparison.choice import CANDIDATES, chosen_node_filters, filter_choices
 from compute.errors import FilterError
 from compute.filters import apply_filter
 from compute.filters.per_node import per_node
@@ -17,12 +17,12 @@ def rmse(tracks, truth, frames):
 
 def test_the_chosen_filters_are_no_worse_by_the_truth():
     simulated = simulate_tracks(5, 6000)
-    choices = choose([simulated.tracks])
+    choices = filter_choices([simulated.tracks])
     assert [choice.node for choice in choices] == list(simulated.tracks.nodes)
     # By the truth, on another recording of such a mouse: the choice has not seen it.
     other = simulate_tracks(6, 6000)
     everywhere = slice(None)
-    chosen = rmse(per_node(other.tracks, filters=filters_of(choices)), other.truth, everywhere)
+    chosen = rmse(per_node(other.tracks, filters=chosen_node_filters(choices)), other.truth, everywhere)
     for name, parameters in CANDIDATES:
         gate = {} if name == "kalman" else {"gated": True}
         candidate = rmse(apply_filter(other.tracks, name, {**parameters, **gate}), other.truth, everywhere)
@@ -34,11 +34,11 @@ def test_the_chosen_filters_are_no_worse_by_the_truth():
 
 def test_videos_count_the_same_however_large_their_errors():
     small, large = simulate_tracks(7, 3000), simulate_tracks(8, 3000, noise_px=3.0)
-    both = choose([small.tracks, large.tracks])
+    both = filter_choices([small.tracks, large.tracks])
     assert {choice.n_videos for choice in both} == {2}
 
 
 def test_too_little_to_choose_on_says_so():
     still = Tracks(np.zeros((20, 1, 2)), np.ones((20, 1)), np.arange(20) / 100, ["jaw_tip"])
     with pytest.raises(FilterError, match="choose on longer videos"):
-        choose([still])
+        filter_choices([still])

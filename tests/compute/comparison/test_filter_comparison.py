@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from simulated_tracks import simulate_tracks
 
-from compute.comparison.bootstrap import mean_over_mice, ratio_of_means
-from compute.comparison.filter_effect import pair_movement_kept, true_distance
+from compute.comparison.bootstrap import bootstrap_mean_over_mice, bootstrap_ratio_of_means
+from compute.comparison.filter_effect import filter_effect_on_distance, filter_effect_on_movement
 from compute.errors import TracksError
 from compute.filters.gaussian import gaussian
 from compute.filters.kalman import kalman
@@ -86,7 +86,7 @@ def test_the_real_variance_of_a_rigid_distance_that_perspective_changes(simulate
     one, smoothed = simulated
     pair = ("left_snout_tip", "right_snout_tip")
     truth = distance_px(replace(one.tracks, position=one.truth), *pair)
-    real = true_distance(one.tracks, smoothed, *pair)
+    real = filter_effect_on_distance(one.tracks, smoothed, *pair)
     assert real.variance_px2 == pytest.approx(truth.var(), abs=0.03)
     assert real.mean_px == pytest.approx(truth.mean(), abs=0.02)
     # What one would report without: noise on top, and for a Gaussian too much on one pair, too little on another.
@@ -98,7 +98,7 @@ def test_the_real_variance_of_a_moving_distance(simulated):
     one, smoothed = simulated
     pair = ("bottom_snout_tip", "jaw_tip")
     truth = distance_px(replace(one.tracks, position=one.truth), *pair)
-    real = true_distance(one.tracks, smoothed, *pair)
+    real = filter_effect_on_distance(one.tracks, smoothed, *pair)
     assert real.variance_px2 == pytest.approx(truth.var(), rel=0.03)
     assert np.nanvar(distance_px(gaussian(one.tracks, gated=True), *pair)) < 0.9 * truth.var()
 
@@ -107,16 +107,16 @@ def test_a_distance_that_is_constant_has_no_variance():
     rng = np.random.default_rng(0)
     position = np.stack([50 + 5 * np.sin(6 * TIME), 60 + 3 * np.sin(2 * TIME)], -1)[:, None] + [[0, 0], [10, 0]]
     raw = Tracks(position + rng.normal(0, 1, position.shape), np.full((6000, 2), 0.8), TIME, ("a", "b"))
-    real = true_distance(raw, kalman(raw), "a", "b")
+    real = filter_effect_on_distance(raw, kalman(raw), "a", "b")
     assert real.variance_px2 < 0.02  # of 2 px² of noise
     assert real.mean_px == pytest.approx(10, abs=0.05)
 
 
 def test_filters_without_a_posterior_and_pairs_never_seen_have_no_correction(simulated):
     one, smoothed = simulated
-    assert true_distance(one.tracks, gaussian(one.tracks), "left_snout_tip", "right_snout_tip") is None
+    assert filter_effect_on_distance(one.tracks, gaussian(one.tracks), "left_snout_tip", "right_snout_tip") is None
     lost = replace(one.tracks, position=np.full_like(one.tracks.position, np.nan))
-    assert true_distance(lost, smoothed, "left_snout_tip", "right_snout_tip") is None
+    assert filter_effect_on_distance(lost, smoothed, "left_snout_tip", "right_snout_tip") is None
 
 
 def test_persons_points_and_all_exponents(simulated):
@@ -128,7 +128,7 @@ def test_persons_points_and_all_exponents(simulated):
     pair = ("bottom_snout_tip", "jaw_tip")
     truth = distance_px(replace(few, position=one.truth[:900]), *pair)
     for exponent in (0.0, 1.0, 4.0):
-        real = true_distance(few, kalman(few, score_exponent=exponent), *pair)
+        real = filter_effect_on_distance(few, kalman(few, score_exponent=exponent), *pair)
         assert real.variance_px2 == pytest.approx(truth.var(), rel=0.15)
         assert real.mean_px == pytest.approx(truth.mean(), abs=0.2)
 
@@ -137,8 +137,8 @@ def test_movement_of_a_pair_beside_the_truth():
     one = simulate_tracks(2, 10_000)
     despiked = replace(one.tracks, position=np.where(one.wrong[..., None], np.nan, one.tracks.position))
     pair = ("bottom_snout_tip", "jaw_tip")
-    truth = pair_movement_kept(despiked, replace(one.tracks, position=one.truth), *pair)
-    smoothed = pair_movement_kept(despiked, kalman(one.tracks), *pair)
+    truth = filter_effect_on_movement(despiked, replace(one.tracks, position=one.truth), *pair)
+    smoothed = filter_effect_on_movement(despiked, kalman(one.tracks), *pair)
     assert 3.5 <= truth.band_low_hz < 6 < truth.band_high_hz <= 9
     assert truth.power_kept == pytest.approx(1, abs=0.05) and truth.noise_kept < 0.02
     assert truth.power_kept > smoothed.power_kept > 0.85
@@ -146,13 +146,13 @@ def test_movement_of_a_pair_beside_the_truth():
 
 def test_intervals_over_mice():
     values = np.random.default_rng(0).normal(10, 2, 30).tolist()
-    interval = mean_over_mice(values)
+    interval = bootstrap_mean_over_mice(values)
     half = 1.96 * np.std(values) / np.sqrt(30)
     assert (interval.low, interval.high) == pytest.approx((np.mean(values) - half, np.mean(values) + half), abs=0.1)
-    ratio = ratio_of_means([2.0, 2.2, 1.9], [1.0, 1.1, 0.9])
+    ratio = bootstrap_ratio_of_means([2.0, 2.2, 1.9], [1.0, 1.1, 0.9])
     assert ratio.value == pytest.approx(6.1 / 3) and ratio.low < ratio.value < ratio.high
-    assert ratio_of_means([1.0], [2.0]).low is None
-    assert mean_over_mice([]).value is None and ratio_of_means([1.0], []).value is None
+    assert bootstrap_ratio_of_means([1.0], [2.0]).low is None
+    assert bootstrap_mean_over_mice([]).value is None and bootstrap_ratio_of_means([1.0], []).value is None
 
 
 def test_label_errors_tell_missed_from_not_placed():

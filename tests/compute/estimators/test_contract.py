@@ -20,11 +20,11 @@ import compute.estimators
 from compute import estimators
 from compute.errors import ModelError, NotInstalledError
 from compute.estimators import BundleInfo, EstimatorKind
-from compute.estimators.registry import registered
+from compute.estimators.registry import registered_estimators
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-KINDS = registered()
+KINDS = registered_estimators()
 TEXTS = ("name", "summary", "bundle_hint")
 OWN_METHODS = ("recognises", "import_bundle", "read_bundle", "load")
 
@@ -45,7 +45,7 @@ def make_sample(name: str, folder: Path) -> Path:
 @pytest.mark.parametrize("name", KINDS)
 def test_an_estimator_states_what_the_contract_asks_for(name: str) -> None:
     kind = KINDS[name]
-    assert isinstance(kind, EstimatorKind) and estimators.by_name(name) is kind
+    assert isinstance(kind, EstimatorKind) and estimators.registered_estimator(name) is kind
     assert type(kind).__module__.split(".")[:3] == ["compute", "estimators", name]
     for text in TEXTS:
         assert isinstance(getattr(kind, text), str) and getattr(kind, text), text
@@ -83,18 +83,18 @@ def test_an_estimator_recognises_its_own_models_and_no_other(name: str, tmp_path
         other: other == name for other in KINDS
     }
     assert not any(KINDS[name].recognises(path) for path in foreign)
-    assert estimators.recognised(samples[name]) is KINDS[name]
+    assert estimators.recognised_estimator(samples[name]) is KINDS[name]
 
 
 def test_what_no_estimator_knows_is_refused_with_what_each_expects(tmp_path: Path) -> None:
     (tmp_path / "notes.csv").write_text("mouse,weight\n")
     with pytest.raises(ModelError, match=r"notes\.csv is no model of an estimator that is known here") as refused:
-        estimators.recognised(tmp_path / "notes.csv")
+        estimators.recognised_estimator(tmp_path / "notes.csv")
     assert all(f"{name}: {kind.bundle_hint}" in str(refused.value) for name, kind in KINDS.items())
     with pytest.raises(ModelError, match=r"nothing does not exist"):
-        estimators.recognised(tmp_path / "nothing")
+        estimators.recognised_estimator(tmp_path / "nothing")
     with pytest.raises(ModelError, match=f"no estimator 'nothing'; there are {', '.join(KINDS)}"):
-        estimators.by_name("nothing")
+        estimators.registered_estimator("nothing")
 
 
 def test_what_an_estimator_does_not_know_is_none() -> None:
@@ -110,11 +110,11 @@ def test_an_estimator_that_cannot_train_says_so(tmp_path: Path) -> None:
         for train in (
             lambda kind=kind: kind.training_parameters({}),
             lambda kind=kind: kind.train(tmp_path, {}, seed=0, bundle_folder=tmp_path / "new"),
-            lambda kind=kind: estimators.that_trains(kind.name),
+            lambda kind=kind: estimators.estimator_that_trains(kind.name),
         ):
             with pytest.raises(ModelError, match=f"estimator {kind.name} cannot train"):
                 train()
-    assert estimators.that_trains().can_train
+    assert estimators.estimator_that_trains().can_train
 
 
 STRANGER = '''"""A stranger's estimator."""
@@ -157,34 +157,34 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """One more module in `compute.estimators`."""
     (tmp_path / "of_a_stranger.py").write_text(STRANGER)
     monkeypatch.setattr(compute.estimators, "__path__", [*compute.estimators.__path__, str(tmp_path)])
-    registered.cache_clear()
+    registered_estimators.cache_clear()
     yield "of_a_stranger"
     sys.modules.pop("compute.estimators.of_a_stranger", None)
-    registered.cache_clear()
+    registered_estimators.cache_clear()
 
 
 def test_one_more_file_is_one_more_estimator(stranger: str, tmp_path: Path) -> None:
-    assert list(registered()) == sorted([*KINDS, stranger])
-    kind = estimators.by_name(stranger)
+    assert list(registered_estimators()) == sorted([*KINDS, stranger])
+    kind = estimators.registered_estimator(stranger)
     assert kind.name == stranger
     (tmp_path / "mine").touch()
-    assert estimators.recognised(tmp_path / "mine") is kind
-    able = ", ".join(name for name, one in registered().items() if one.can_train)
+    assert estimators.recognised_estimator(tmp_path / "mine") is kind
+    able = ", ".join(name for name, one in registered_estimators().items() if one.can_train)
     with pytest.raises(ModelError, match=f"not named; those that can are {able}: name one"):
-        estimators.that_trains()
-    assert estimators.that_trains(stranger) is kind
+        estimators.estimator_that_trains()
+    assert estimators.estimator_that_trains(stranger) is kind
 
 
 def test_what_is_not_installed_is_said_with_what_to_install(stranger: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = estimators.by_name(stranger)
+    kind = estimators.registered_estimator(stranger)
     said = "estimator of_a_stranger is not installed here (nobody_has_this): pip install nobody_has_this"
-    assert kind.missing() == said and estimators.not_installed()[stranger] == said
+    assert kind.missing() == said and estimators.estimators_not_installed()[stranger] == said
     monkeypatch.setattr(type(kind), "extra", "strange")
     assert str(kind.missing()).endswith("pip install 'orofacial[strange]'")
     with pytest.raises(NotInstalledError, match=r"pip install 'orofacial\[strange\]'"):
         kind.load(Path())
     with pytest.raises(NotInstalledError):
-        estimators.check_installed(stranger)
+        estimators.check_estimator_installed(stranger)
 
 
 def test_no_estimator_is_named_outside_its_own_module() -> None:
@@ -201,7 +201,8 @@ def test_no_estimator_is_named_outside_its_own_module() -> None:
 
 def test_asking_the_registry_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from compute import estimators; estimators.registered(); estimators.not_installed();"
+        "import sys; from compute import estimators; estimators.registered_estimators();"
+        " estimators.estimators_not_installed();"
         "print([name for name in ('torch', 'sleap_nn', 'pandas', 'numba', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from compute import formats
 from compute.errors import ModelError
-from compute.estimators.deeplabcut import ESTIMATOR, PosesFromFiles
+from compute.estimators.deeplabcut import ESTIMATOR, DeepLabCutEstimator
 from compute.formats import PortableTrack
 from compute.tracks import Tracks
 from compute.video import write_video
@@ -70,7 +70,7 @@ def beside_video(folder: Path, name: str, values: NDArray[Any] | None = None, **
     return write_table(folder / name, values, **options)
 
 
-def imported(source: Path, **options: Any) -> PosesFromFiles:
+def imported(source: Path, **options: Any) -> DeepLabCutEstimator:
     folder = source.parent / " ".join(["bundle of", source.name, *map(str, options.values())])
     info = ESTIMATOR.import_bundle(source, folder, **options)
     assert ESTIMATOR.read_bundle(folder) == info

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from compute.errors import LabelsError, ModelError, VideoError
 from compute.estimators import sleap
 from compute.estimators.sleap.bundle import read_bundle
-from compute.labels import image_hash, images_of, load_package, split, write_package
+from compute.labels import labeled_image_hash, labeled_images, load_package, split_labeled_frames, write_package
 from compute.video import write_video
 
 HEIGHT, WIDTH = 48, 64
@@ -67,7 +67,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sleap")
     write_blobs(folder / "train.pkg.slp", 40, seed=0)
     reported = []
-    sleap.train(
+    sleap.train_with_sleap(
         folder / "train.pkg.slp",
         CONFIG,
         seed=5,
@@ -80,7 +80,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return sleap.load(folder / "bundle")
+    return sleap.load_sleap_estimator(folder / "bundle")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_times_that_do_not_fit_the_frames_are_refused(model, video):
 
 
 def test_results_do_not_depend_on_the_batch(folder, model, video):
-    other = sleap.estimate(folder / "bundle", video, batch_size=16, minimum_score=0)
+    other = sleap.estimate_with_sleap(folder / "bundle", video, batch_size=16, minimum_score=0)
     np.testing.assert_allclose(other.position, model.estimate(video, minimum_score=0).position, atol=0.01)
 
 
@@ -241,11 +241,11 @@ def test_a_model_trained_elsewhere_is_imported(folder, model, video, tmp_path):
     shutil.copytree(folder / "bundle", tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "bundle.json").unlink()
     with pytest.raises(ModelError, match="import it first"):
-        sleap.load(tmp_path / "elsewhere")
+        sleap.load_sleap_estimator(tmp_path / "elsewhere")
     bundle = sleap.import_bundle(tmp_path / "elsewhere", tmp_path / "imported")
     assert (bundle.nodes, bundle.height_px, bundle.width_px, bundle.config) == (NODES, HEIGHT, WIDTH, {})
     assert bundle.n_channels == 1 and bundle.training_frames is None and bundle.training_mice is None
-    ours, theirs = model.estimate(video), sleap.estimate(tmp_path / "imported", video)
+    ours, theirs = model.estimate(video), sleap.estimate_with_sleap(tmp_path / "imported", video)
     np.testing.assert_array_equal(ours.position, theirs.position)
 
 
@@ -255,7 +255,7 @@ def test_an_imported_model_says_which_frames_it_was_trained_on_where_sleap_kept_
     shutil.copytree(folder / "bundle", model_folder)
     (model_folder / "bundle.json").unlink()
     labels = load_package(folder / "train.pkg.slp")
-    fitted, chose = split(labels, 0.1, 5)
+    fitted, chose = split_labeled_frames(labels, 0.1, 5)
     fitted.save(str(model_folder / "labels_gt.train.0.slp"), restore_original_videos=False)  # as sleap-nn calls it
     if kept:
         chose.save(str(model_folder / "labels_gt.val.0.slp"), restore_original_videos=False)
@@ -263,7 +263,7 @@ def test_an_imported_model_says_which_frames_it_was_trained_on_where_sleap_kept_
     if not kept:  # half of it is no answer
         assert bundle.training_frames is None
         return
-    expected = {image_hash(image) for image in images_of(labels)}
+    expected = {labeled_image_hash(image) for image in labeled_images(labels)}
     assert {frame.image_hash for frame in bundle.training_frames} == expected and len(expected) == 40
     assert sleap.read_bundle(tmp_path / "imported").training_frames is None  # they are no part of its identity
     assert bundle.training_mice is None
@@ -273,7 +273,7 @@ def test_an_imported_model_says_which_frames_it_was_trained_on_where_sleap_kept_
 def test_a_bundle_without_its_files_is_refused(folder, tmp_path, missing):
     shutil.copytree(folder / "bundle", tmp_path / "bundle")
     (tmp_path / "bundle" / missing).unlink()
-    for use in (sleap.load, lambda path: sleap.import_bundle(path, tmp_path / "new")):
+    for use in (sleap.load_sleap_estimator, lambda path: sleap.import_bundle(path, tmp_path / "new")):
         with pytest.raises(ModelError, match=f"no {missing}"):
             use(tmp_path / "bundle")
     assert not (tmp_path / "new").exists()
@@ -283,7 +283,7 @@ def test_broken_weights_are_refused(folder, tmp_path):
     shutil.copytree(folder / "bundle", tmp_path / "bundle")
     (tmp_path / "bundle" / "best.ckpt").write_bytes(b"no weights")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        sleap.load(tmp_path / "bundle")
+        sleap.load_sleap_estimator(tmp_path / "bundle")
     with pytest.raises(ModelError, match="cannot be read"):
         sleap.import_bundle(tmp_path / "bundle", tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle"]
@@ -302,14 +302,14 @@ def test_a_model_for_several_animals_is_refused(folder, tmp_path):
 def test_training_refuses_what_cannot_work(folder, tmp_path):
     labels = folder / "train.pkg.slp"
     with pytest.raises(ModelError, match="has no epoch;"):
-        sleap.train(labels, {"epoch": 3}, seed=1, bundle_folder=tmp_path / "new")
+        sleap.train_with_sleap(labels, {"epoch": 3}, seed=1, bundle_folder=tmp_path / "new")
     with pytest.raises(ModelError, match="exists already"):
-        sleap.train(labels, CONFIG, seed=1, bundle_folder=folder / "bundle")
+        sleap.train_with_sleap(labels, CONFIG, seed=1, bundle_folder=folder / "bundle")
     images, position = make_blobs(4, seed=1)
     position[:, 1] = np.nan
     write_package(tmp_path / "half.pkg.slp", images, position, NODES, [], [("a", i) for i in range(4)])
     with pytest.raises(LabelsError, match="jaw_tip was placed in no training frame"):
-        sleap.train(tmp_path / "half.pkg.slp", CONFIG, seed=1, bundle_folder=tmp_path / "new")
+        sleap.train_with_sleap(tmp_path / "half.pkg.slp", CONFIG, seed=1, bundle_folder=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -319,5 +319,5 @@ def test_an_interrupted_training_leaves_no_bundle(folder, tmp_path, error):
         raise error
 
     with pytest.raises(error):
-        sleap.train(folder / "train.pkg.slp", CONFIG, seed=1, bundle_folder=tmp_path / "new", progress=stop)
+        sleap.train_with_sleap(folder / "train.pkg.slp", CONFIG, seed=1, bundle_folder=tmp_path / "new", progress=stop)
     assert list(tmp_path.iterdir()) == []

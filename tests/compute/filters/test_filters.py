@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compute.errors import FilterError
-from compute.filters import apply_filter, default_parameters, registered
-from compute.filters.gate import gated, without
+from compute.filters import apply_filter, default_parameters, registered_filters
+from compute.filters.gate import gate_out, gated
 from compute.filters.gaussian import gaussian
 from compute.filters.interpolate import interpolate
 from compute.filters.kalman import kalman
@@ -24,7 +24,7 @@ from compute.tracks import Tracks
 
 NAN = np.nan
 FPS = 100
-GATED = [name for name in registered() if "gated" in default_parameters(name)]
+GATED = [name for name in registered_filters() if "gated" in default_parameters(name)]
 
 
 def tracks_of(x, score=None, time=None):
@@ -35,7 +35,7 @@ def tracks_of(x, score=None, time=None):
     return Tracks(position, score, np.arange(x.size) / FPS if time is None else time, ["jaw_tip"], attributes={"a": 1})
 
 
-@pytest.fixture(params=list(registered()))
+@pytest.fixture(params=list(registered_filters()))
 def name(request):
     return request.param
 
@@ -80,14 +80,16 @@ def test_nothing_outside_the_points_is_made_up_and_long_gaps_stay(name):
     np.testing.assert_array_equal(found, ~np.isnan(x))
 
 
-@pytest.mark.parametrize("name", [name for name in list(registered()) if "max_gap_s" in default_parameters(name)])
+@pytest.mark.parametrize(
+    "name", [name for name in list(registered_filters()) if "max_gap_s" in default_parameters(name)]
+)
 def test_short_gap_is_filled_and_says_so(name):
     x = np.linspace(0, 10, 101)
     x[50:52] = NAN
     result = apply_filter(tracks_of(x), name, {"max_gap_s": 0.03})
     assert result.found.all()
     np.testing.assert_array_equal(np.flatnonzero(result.filled[:, 0]), [50, 51])
-    is_causal = registered()[name].lag == "causal"  # the ramp comes late, with and without a gap
+    is_causal = registered_filters()[name].lag == "causal"  # the ramp comes late, with and without a gap
     expected = apply_filter(tracks_of(np.linspace(0, 10, 101)), name, {}).position[50:52, 0, 0]
     np.testing.assert_allclose(result.position[50:52, 0, 0], expected if is_causal else [5.0, 5.1], atol=0.11)
     shorter = apply_filter(tracks_of(x), name, {"max_gap_s": 0.02})
@@ -98,7 +100,7 @@ def test_short_gap_is_filled_and_says_so(name):
 @st.composite
 def filters_with_parameters(draw):
     """A filter's name and parameters: the defaults, gated where it can be, or another filter for the one node."""
-    name = draw(st.sampled_from(list(registered())))
+    name = draw(st.sampled_from(list(registered_filters())))
     parameters = {"gated": draw(st.booleans())} if name in GATED else {}
     if name == "per_node" and draw(st.booleans()):
         other = draw(st.sampled_from(GATED))
@@ -136,7 +138,7 @@ def test_a_rejected_point_with_a_position_is_filled_in_every_filter_that_rejects
 
 def test_unknown_filter_and_parameter_say_what_exists():
     tracks = tracks_of([1.0, 2.0])
-    with pytest.raises(FilterError, match=f"no filter 'kalmann'; there are {', '.join(registered())}$"):
+    with pytest.raises(FilterError, match=f"no filter 'kalmann'; there are {', '.join(registered_filters())}$"):
         apply_filter(tracks, "kalmann", {})
     with pytest.raises(FilterError, match="no parameter 'sigma'; it has sigma_s, max_gap_s, gated"):
         apply_filter(tracks, "gaussian", {"sigma": 1})
@@ -369,6 +371,6 @@ def test_an_entry_of_per_node_that_cannot_be_is_named(entry, said):
 
 def test_without_marks_what_it_leaves_out():
     tracks = tracks_of([1.0, 2.0, 3.0])
-    result = without(tracks, np.array([[False], [True], [False]]))
+    result = gate_out(tracks, np.array([[False], [True], [False]]))
     np.testing.assert_array_equal(result.found[:, 0], [True, False, True])
     assert result.score[1, 0] == 0 and result.rejected[1, 0]

@@ -6,7 +6,7 @@ from filterpy.kalman import KalmanFilter
 
 from compute.errors import FilterError
 from compute.filters.kalman import kalman
-from compute.filters.kalman.kernels import PRIOR, smooth
+from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.score_noise import score_weight
 from compute.tracks import Tracks
 
@@ -75,7 +75,7 @@ def test_agrees_with_filterpy_to_1e_9(seed):
     position = tracks.position.reshape(-1, 6)
     dt = np.diff(tracks.time, prepend=tracks.time[0])
     mean, variance = np.empty(position.shape), np.empty(position.shape)
-    sums, _ = smooth(position, weight, dt, np.full((1, 6), q), np.full(6, sd**2), PRIOR, 64, mean, variance)
+    sums, _ = smoothing_kernel(position, weight, dt, np.full((1, 6), q), np.full(6, sd**2), PRIOR, 64, mean, variance)
     for channel in range(6):
         first, expected_mean, expected_variance, log_likelihood = with_filterpy(tracks, *divmod(channel, 2), q, sd)
         np.testing.assert_allclose(mean[first:, channel], expected_mean, rtol=0, atol=1e-9)
@@ -152,7 +152,7 @@ def test_the_gradient_that_the_fit_uses_is_that_of_the_likelihood():
 
     def run(log_q, log_r):
         noise = np.full((1, 2), np.exp(log_q)), np.full(2, np.exp(log_r))
-        return smooth(position, weight, dt, *noise, PRIOR, 64, mean, variance)
+        return smoothing_kernel(position, weight, dt, *noise, PRIOR, 64, mean, variance)
 
     q, r = 3e4, 1.3
     at = np.log([q, r])

@@ -10,10 +10,10 @@ import pytest
 from simulated_tracks import RIGID, simulate_tracks
 
 from compute.errors import FilterError, TracksError
-from compute.filters.gate import without
+from compute.filters.gate import gate_out
 from compute.filters.kalman import kalman
 from compute.filters.score_noise import fit_score_exponent, score_weight
-from compute.measures.distances import distance_px, variance_without_noise_px2
+from compute.measures.distances import distance_px, distance_variance_px2
 from compute.tracks import Tracks
 
 N_FRAMES = 20_000
@@ -34,7 +34,7 @@ def rmse(tracks, truth, where):
 
 
 def test_it_is_as_good_as_if_it_were_told_the_wrong_placements(simulated, smoothed):
-    told = kalman(without(simulated.tracks, simulated.wrong), gate_probability=None)
+    told = kalman(gate_out(simulated.tracks, simulated.wrong), gate_probability=None)
     both = smoothed.found & told.found
     assert rmse(smoothed, simulated.truth, both) < 1.02 * rmse(told, simulated.truth, both)
     assert np.mean(smoothed.rejected[simulated.wrong]) > 0.98
@@ -85,10 +85,10 @@ def test_the_variance_of_a_rigid_distance_is_that_of_the_truth():
     truth = replace(simulated.tracks, position=simulated.truth, score=np.ones_like(simulated.tracks.score))
     pair = ("center_snout_tip", "right_snout_tip")
     true = distance_px(truth, *pair).var()
-    assert variance_without_noise_px2(simulated.tracks, smoothed, *pair) == pytest.approx(true, rel=0.03)
+    assert distance_variance_px2(simulated.tracks, smoothed, *pair) == pytest.approx(true, rel=0.03)
     assert np.nanvar(distance_px(smoothed, *pair)) > 1.05 * true
     assert np.nanvar(distance_px(simulated.tracks, *pair)) > 3 * true
-    assert variance_without_noise_px2(simulated.tracks, simulated.tracks, *pair) is None
+    assert distance_variance_px2(simulated.tracks, simulated.tracks, *pair) is None
 
 
 def test_a_distance_that_never_changes_has_no_variance():
@@ -96,7 +96,7 @@ def test_a_distance_that_never_changes_has_no_variance():
     head = np.cumsum(rng.normal(0, 0.2, (50_000, 1, 2)), axis=0)
     position = head + np.array([[0, 0], [20, 0]]) + rng.normal(0, 1, (50_000, 2, 2))
     tracks = Tracks(position, np.ones((50_000, 2)), np.arange(50_000) / 100, ["left", "right"])
-    assert abs(variance_without_noise_px2(tracks, kalman(tracks), "left", "right")) < 0.03
+    assert abs(distance_variance_px2(tracks, kalman(tracks), "left", "right")) < 0.03
 
 
 def test_the_score_exponent_that_made_the_noise_is_found():

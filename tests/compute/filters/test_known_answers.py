@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from compute.filters import apply_filter, registered
+from compute.filters import apply_filter, registered_filters
 from compute.filters.kalman.kernels import PRIOR
 from compute.tracks import Tracks
 
@@ -80,7 +80,7 @@ ANSWERS = {
 
 
 def test_every_filter_has_a_known_answer():
-    assert set(ANSWERS) == set(registered())
+    assert set(ANSWERS) == set(registered_filters())
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 
 from compute.errors import FilterError
-from compute.filters import apply_filter, check_parameters, default_parameters, registered, version_of
+from compute.filters import apply_filter, check_parameters, default_parameters, registered_filters, registered_version
 from compute.filters import registry as registry_module
 from compute.filters.parameters import rules_of
-from compute.filters.registry import Registration, read_registrations
+from compute.filters.registry import RegisteredFilter, read_registered_filters
 from compute.tracks import Tracks
 
 
-@pytest.fixture(params=list(registered()))
+@pytest.fixture(params=list(registered_filters()))
 def name(request):
     return request.param
 
 
 def function_of(name):
-    module = __import__(registered()[name].module, fromlist=[name])
+    module = __import__(registered_filters()[name].module, fromlist=[name])
     return getattr(module, name)
 
 
@@ -37,17 +37,17 @@ def test_a_filter_is_a_function_of_tracks_and_keywords_with_defaults(name):
 
 
 def test_what_a_filter_registers_can_be_used(name):
-    one = registered()[name]
+    one = registered_filters()[name]
     assert one.version >= 1 and one.lag in ("symmetric", "causal")
     assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in one.colors.values())
     for changed in (*one.methods.values(), *one.candidates):
         check_parameters(name, changed)
-    assert set(one.uses) <= set(registered())
+    assert set(one.uses) <= set(registered_filters())
 
 
 def test_no_two_filter_methods_have_one_name_or_one_color():
-    methods = [method for one in registered().values() for method in one.colors]
-    colors = [color for one in registered().values() for color in one.colors.values()]
+    methods = [method for one in registered_filters().values() for method in one.colors]
+    colors = [color for one in registered_filters().values() for color in one.colors.values()]
     assert len(set(methods)) == len(methods) and len(set(colors)) == len(colors)
 
 
@@ -94,7 +94,7 @@ def test_ranges_are_open_where_they_must_be():
 
 
 def test_a_causal_filter_knows_nothing_of_what_comes(name):
-    if registered()[name].lag == "symmetric":
+    if registered_filters()[name].lag == "symmetric":
         return
     x = np.random.default_rng(0).normal(0, 5, (80, 1, 2)).astype(np.float32)
     whole = Tracks(x, np.ones((80, 1)), np.arange(80) / 100, ["jaw_tip"])
@@ -106,8 +106,8 @@ def test_names_versions_and_colors_are_known_without_numba():
     script = """
 import sys
 import schemas.track, pipeline.cli.filter_commands
-from compute.filters import registered, version_of
-assert registered() and version_of("gaussian", {"gated": True})
+from compute.filters import registered_filters, registered_version
+assert registered_filters() and registered_version("gaussian", {"gated": True})
 print([name for name in ("numba", "scipy", "matplotlib") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -115,38 +115,42 @@ print([name for name in ("numba", "scipy", "matplotlib") if name in sys.modules]
 
 
 NEW = '''
-@register(version=2, lag="causal", color="#123456", variants={"late_gated": ("#654321", {"gated": True})})
+@register_filter(version=2, lag="causal", color="#123456", variants={"late_gated": ("#654321", {"gated": True})})
 def late(tracks):
     """Late."""
 '''
 
 
 def test_a_new_filter_is_one_file(tmp_path):
-    (tmp_path / "helper.py").write_text("def register(): pass\n")
+    (tmp_path / "helper.py").write_text("def register_filter(): pass\n")
     (tmp_path / "new.py").write_text(NEW)
-    found = read_registrations(tmp_path, "filters")
+    found = read_registered_filters(tmp_path, "filters")
     variants = {"late_gated": ("#654321", {"gated": True})}
-    assert found == {"late": Registration("late", "filters.new", 2, "causal", "#123456", variants=variants)}
+    assert found == {"late": RegisteredFilter("late", "filters.new", 2, "causal", "#123456", variants=variants)}
     assert found["late"].methods == {"late_gated": {"gated": True}}
     (tmp_path / "twice.py").write_text(NEW)
     with pytest.raises(FilterError, match=r"twice.py: filter late is already registered in filters.new"):
-        read_registrations(tmp_path, "filters")
+        read_registered_filters(tmp_path, "filters")
 
 
 @pytest.mark.parametrize("wrong", ["version=1 + n", "version=1, lag='causal'", "version=1, lag='causal', colour='#1'"])
 def test_a_registration_that_cannot_be_read_is_named(tmp_path, wrong):
-    (tmp_path / "new.py").write_text(f"\n@register({wrong})\ndef late(tracks): ...\n")
+    (tmp_path / "new.py").write_text(f"\n@register_filter({wrong})\ndef late(tracks): ...\n")
     with pytest.raises(FilterError, match=r"new.py, line 2: registration of filter late: "):
-        read_registrations(tmp_path, "filters")
+        read_registered_filters(tmp_path, "filters")
 
 
 def test_the_version_of_a_method_counts_the_filters_that_it_uses(monkeypatch):
-    newer = {name: {"kalman": 3, "median": 2}.get(name, 1) for name in registered()}
-    changed = {name: Registration(**{**vars(one), "version": newer[name]}) for name, one in registered().items()}
-    monkeypatch.setattr(registry_module, "registered", lambda: changed)
-    assert version_of("raw", {}) == 1 and version_of("kalman", {}) == 3
-    assert version_of("gaussian", {"gated": False}) == 1 and version_of("gaussian", {"gated": True}) == 3
-    assert version_of("per_node", {"filters": None}) == 3
+    newer = {name: {"kalman": 3, "median": 2}.get(name, 1) for name in registered_filters()}
+    changed = {
+        name: RegisteredFilter(**{**vars(one), "version": newer[name]}) for name, one in registered_filters().items()
+    }
+    monkeypatch.setattr(registry_module, "registered_filters", lambda: changed)
+    assert registered_version("raw", {}) == 1 and registered_version("kalman", {}) == 3
+    assert (
+        registered_version("gaussian", {"gated": False}) == 1 and registered_version("gaussian", {"gated": True}) == 3
+    )
+    assert registered_version("per_node", {"filters": None}) == 3
     entry = {"filter": "median", "parameters": {"gated": True}}
-    assert version_of("per_node", {"filters": {"jaw_tip": entry}}) == 4
-    assert version_of("no_such", {"window_s": 1}) == 1
+    assert registered_version("per_node", {"filters": {"jaw_tip": entry}}) == 4
+    assert registered_version("no_such", {"window_s": 1}) == 1

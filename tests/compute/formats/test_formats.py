@@ -185,7 +185,7 @@ def test_parquet_explains_its_columns(tmp_path: Path) -> None:
     from compute.formats import parquet_folder as parquet
 
     parquet.write(tmp_path / "a.parquet", example(), row={"mouse_id": '"; drop table', "held_out": True})
-    parquet.write_dictionary(tmp_path)
+    parquet.write_parquet_dictionary(tmp_path)
     schema = pq.read_schema(tmp_path / "a.parquet")
     assert schema.field("größe_x").metadata[b"unit"] == b"px"
     assert all(field.metadata[b"description"] for field in schema)

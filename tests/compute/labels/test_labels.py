@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 from compute.errors import LabelsError
 from compute.labels import (
     SAME_IMAGE_GRAY_LEVELS,
-    Source,
-    differences_from_video,
-    image_hash,
-    images_of,
+    LabeledFrameSource,
+    labeled_frame_sources,
+    labeled_image_hash,
+    labeled_images,
+    labeled_positions,
+    labeled_skeleton,
     load_package,
-    positions_of,
+    match_with_video,
     read_labels,
     save_package,
-    skeleton_of,
-    sources_of,
-    split,
-    split_indices,
+    split_labeled_frames,
+    split_labeled_indices,
     write_package,
 )
-from compute.video import read_luma, write_video
+from compute.video import read_video_luma, write_video
 
 NODES = ("snout", "jaw_tip", "ear")  # not in alphabetical order, on purpose
 EDGES = (("snout", "jaw_tip"), ("jaw_tip", "ear"))
@@ -68,10 +68,10 @@ def write_csv(folder, images, position, nodes=NODES, index_columns=1):
 def test_package_gives_back_exactly_what_was_written(package):
     images, position, sources = make_arrays()
     labels = load_package(package)
-    assert skeleton_of(labels) == (NODES, EDGES)
-    np.testing.assert_array_equal(positions_of(labels), position)
-    np.testing.assert_array_equal(images_of(labels), images)
-    assert sources_of(labels) == [Source(*source) for source in sources]
+    assert labeled_skeleton(labels) == (NODES, EDGES)
+    np.testing.assert_array_equal(labeled_positions(labels), position)
+    np.testing.assert_array_equal(labeled_images(labels), images)
+    assert labeled_frame_sources(labels) == [LabeledFrameSource(*source) for source in sources]
     assert [path.name for path in package.parent.iterdir()] == ["side.pkg.slp"]
 
 
@@ -86,10 +86,10 @@ def test_csv_keeps_its_order_of_nodes_and_its_images(tmp_path, index_columns):
     images, position, _ = make_arrays()
     path = write_csv(tmp_path, images, position, index_columns=index_columns)
     labels = read_labels(path)
-    assert skeleton_of(labels) == (NODES, ())
-    np.testing.assert_allclose(positions_of(labels), position)
-    np.testing.assert_array_equal(images_of(labels), images)
-    assert sources_of(labels)[2] == (str(tmp_path / "labeled-data" / "img02.png"), 0)
+    assert labeled_skeleton(labels) == (NODES, ())
+    np.testing.assert_allclose(labeled_positions(labels), position)
+    np.testing.assert_array_equal(labeled_images(labels), images)
+    assert labeled_frame_sources(labels)[2] == (str(tmp_path / "labeled-data" / "img02.png"), 0)
 
 
 def test_csv_agrees_with_sleap_ios_own_reader(tmp_path):
@@ -97,15 +97,20 @@ def test_csv_agrees_with_sleap_ios_own_reader(tmp_path):
     path = write_csv(tmp_path, images, position)
     theirs = {name: i for i, name in enumerate(sio.load_file(str(path)).skeleton.node_names)}
     other = np.stack([frame.instances[0].numpy() for frame in sio.load_file(str(path))])
-    np.testing.assert_allclose(positions_of(read_labels(path)), other[:, [theirs[node] for node in NODES]])
+    np.testing.assert_allclose(labeled_positions(read_labels(path)), other[:, [theirs[node] for node in NODES]])
 
 
 def test_a_frame_without_any_point_is_left_out(tmp_path):
     images, position, _ = make_arrays()
     position[3] = np.nan
     labels = read_labels(write_csv(tmp_path, images, position))
-    np.testing.assert_array_equal(images_of(labels), images[[0, 1, 2, 4]])
-    assert [source.path[-9:] for source in sources_of(labels)] == ["img00.png", "img01.png", "img02.png", "img04.png"]
+    np.testing.assert_array_equal(labeled_images(labels), images[[0, 1, 2, 4]])
+    assert [source.path[-9:] for source in labeled_frame_sources(labels)] == [
+        "img00.png",
+        "img01.png",
+        "img02.png",
+        "img04.png",
+    ]
 
 
 def test_a_missing_image_is_named(tmp_path):
@@ -121,7 +126,7 @@ def test_color_images_become_gray(tmp_path, n_channels):
     color = np.random.default_rng(1).integers(0, 256, (5, 40, 60, n_channels), np.uint8)
     labels = read_labels(write_csv(tmp_path, color, position))
     expected = [cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY) for image in color]
-    np.testing.assert_array_equal(images_of(labels), expected)
+    np.testing.assert_array_equal(labeled_images(labels), expected)
 
 
 def make_slp(folder, frame_indices=(3, 17, 8), predicted=(4,)):
@@ -147,27 +152,27 @@ def make_slp(folder, frame_indices=(3, 17, 8), predicted=(4,)):
 
 def test_only_frames_that_a_person_labeled_count(tmp_path):
     labels = read_labels(make_slp(tmp_path))
-    assert [source.frame_index for source in sources_of(labels)] == [3, 17, 8]
-    assert {source.path for source in sources_of(labels)} == {str(tmp_path / "side.mp4")}
-    np.testing.assert_array_equal(positions_of(labels)[:, 0], [[4.5, 5], [18.5, 19], [9.5, 10]])
+    assert [source.frame_index for source in labeled_frame_sources(labels)] == [3, 17, 8]
+    assert {source.path for source in labeled_frame_sources(labels)} == {str(tmp_path / "side.mp4")}
+    np.testing.assert_array_equal(labeled_positions(labels)[:, 0], [[4.5, 5], [18.5, 19], [9.5, 10]])
 
 
 def test_images_of_a_video_are_exactly_the_labeled_frames(tmp_path):
     path = make_slp(tmp_path)
-    frames = list(read_luma(tmp_path / "side.mp4"))
-    np.testing.assert_array_equal(images_of(read_labels(path)), [frames[i] for i in (3, 17, 8)])
+    frames = list(read_video_luma(tmp_path / "side.mp4"))
+    np.testing.assert_array_equal(labeled_images(read_labels(path)), [frames[i] for i in (3, 17, 8)])
 
 
 def test_a_package_of_a_video_does_not_need_the_video(tmp_path):
     labels = read_labels(make_slp(tmp_path))
-    images = images_of(labels)
+    images = labeled_images(labels)
     save_package(labels, tmp_path / "side.pkg.slp")
     (tmp_path / "side.mp4").unlink()
     package = load_package(tmp_path / "side.pkg.slp")
-    np.testing.assert_array_equal(images_of(package), images)
-    assert sources_of(package) == sources_of(labels)
+    np.testing.assert_array_equal(labeled_images(package), images)
+    assert labeled_frame_sources(package) == labeled_frame_sources(labels)
     save_package(package, tmp_path / "copy.pkg.slp")
-    assert sources_of(load_package(tmp_path / "copy.pkg.slp")) == sources_of(labels)
+    assert labeled_frame_sources(load_package(tmp_path / "copy.pkg.slp")) == labeled_frame_sources(labels)
 
 
 def test_labels_of_a_missing_video_name_it(tmp_path):
@@ -271,27 +276,33 @@ def test_split_never_leaks_a_frame_and_loses_none(frame_indices, fraction, seed)
             for i, instance in zip(frame_indices, instances, strict=True)
         ]
     )
-    train, held_out = split(labels, fraction, seed)
-    again = split(labels, fraction, seed)
+    train, held_out = split_labeled_frames(labels, fraction, seed)
+    again = split_labeled_frames(labels, fraction, seed)
     assert len(train) and len(held_out)
-    assert not set(sources_of(train)) & set(sources_of(held_out))
-    assert sorted(sources_of(train) + sources_of(held_out)) == sorted(sources_of(labels))
-    assert [sources_of(side) for side in again] == [sources_of(train), sources_of(held_out)]
+    assert not set(labeled_frame_sources(train)) & set(labeled_frame_sources(held_out))
+    assert sorted(labeled_frame_sources(train) + labeled_frame_sources(held_out)) == sorted(
+        labeled_frame_sources(labels)
+    )
+    assert [labeled_frame_sources(side) for side in again] == [
+        labeled_frame_sources(train),
+        labeled_frame_sources(held_out),
+    ]
 
 
 def test_split_of_a_package_keeps_images_sources_and_fraction(tmp_path):
     images, position, sources = make_arrays(20)
     write_package(tmp_path / "a.pkg.slp", images, position, NODES, EDGES, sources)
-    train, held_out = split(load_package(tmp_path / "a.pkg.slp"), 0.2, seed=1)
+    train, held_out = split_labeled_frames(load_package(tmp_path / "a.pkg.slp"), 0.2, seed=1)
     save_package(held_out, tmp_path / "held.pkg.slp")
     held = load_package(tmp_path / "held.pkg.slp")
-    chosen = [sources.index(tuple(source)) for source in sources_of(held)]
+    chosen = [sources.index(tuple(source)) for source in labeled_frame_sources(held)]
     assert (len(train), len(held)) == (16, 4)
-    np.testing.assert_array_equal(images_of(held), images[chosen])
-    np.testing.assert_array_equal(positions_of(held), position[chosen])
-    assert {tuple(s) for s in sources_of(split(load_package(tmp_path / "a.pkg.slp"), 0.2, seed=2)[1])} != {
-        tuple(s) for s in sources_of(held)
-    }
+    np.testing.assert_array_equal(labeled_images(held), images[chosen])
+    np.testing.assert_array_equal(labeled_positions(held), position[chosen])
+    assert {
+        tuple(s)
+        for s in labeled_frame_sources(split_labeled_frames(load_package(tmp_path / "a.pkg.slp"), 0.2, seed=2)[1])
+    } != {tuple(s) for s in labeled_frame_sources(held)}
 
 
 @pytest.mark.parametrize(
@@ -301,7 +312,7 @@ def test_split_says_why_it_cannot(tmp_path, n_frames, fraction, message):
     images, position, sources = make_arrays()
     write_package(tmp_path / "a.pkg.slp", images[:n_frames], position[:n_frames], NODES, EDGES, sources[:n_frames])
     with pytest.raises(LabelsError, match=message):
-        split(load_package(tmp_path / "a.pkg.slp"), fraction, seed=0)
+        split_labeled_frames(load_package(tmp_path / "a.pkg.slp"), fraction, seed=0)
 
 
 def test_an_image_is_the_same_frame_in_every_file_that_holds_it(tmp_path):
@@ -312,14 +323,15 @@ def test_an_image_is_the_same_frame_in_every_file_that_holds_it(tmp_path):
         tmp_path / "b.pkg.slp", images[order], position[order], NODES, EDGES, [("other", i) for i in range(3)]
     )
     first, second = (
-        [image_hash(image) for image in images_of(load_package(tmp_path / f"{name}.pkg.slp"))] for name in "ab"
+        [labeled_image_hash(image) for image in labeled_images(load_package(tmp_path / f"{name}.pkg.slp"))]
+        for name in "ab"
     )
     assert second == [first[index] for index in order]
     assert len(set(first)) == 5 and all(len(one) == 32 for one in first)
     changed = images[0].copy()
     changed[5, 7] ^= 1
-    assert image_hash(changed) not in first
-    assert image_hash(images[0].T) != image_hash(images[0])
+    assert labeled_image_hash(changed) not in first
+    assert labeled_image_hash(images[0].T) != labeled_image_hash(images[0])
 
 
 @given(
@@ -330,18 +342,18 @@ def test_an_image_is_the_same_frame_in_every_file_that_holds_it(tmp_path):
     seed=st.integers(0, 5),
 )
 def test_a_group_is_never_split_and_none_is_lost(groups, fraction, seed):
-    train, held_out = split_indices(groups, fraction, seed)
+    train, held_out = split_labeled_indices(groups, fraction, seed)
     assert sorted(train + held_out) == list(range(len(groups)))
     sides = [{groups[index] for index in side} for side in (train, held_out)]
     assert all(sides) and not sides[0] & sides[1]
     expected = min(max(round(fraction * len(set(groups))), 1), len(set(groups)) - 1)
     assert len(sides[1]) == expected
-    assert split_indices(groups, fraction, seed) == (train, held_out)
+    assert split_labeled_indices(groups, fraction, seed) == (train, held_out)
 
 
 def test_one_mouse_cannot_be_split():
     with pytest.raises(LabelsError, match="1 frame or mouse cannot be split"):
-        split_indices(["mouse01"] * 5, 0.5, seed=0)
+        split_labeled_indices(["mouse01"] * 5, 0.5, seed=0)
 
 
 def moving_frames(n_frames, seed):
@@ -353,15 +365,15 @@ def moving_frames(n_frames, seed):
 
 def test_an_image_is_a_frame_of_its_own_video_only(tmp_path):
     write_video(tmp_path / "own.mp4", moving_frames(20, seed=0), 50)
-    decoded = list(read_luma(tmp_path / "own.mp4"))
+    decoded = list(read_video_luma(tmp_path / "own.mp4"))
     write_video(tmp_path / "again.mp4", decoded, 50, crf=23)
     write_video(tmp_path / "other.mp4", moving_frames(20, seed=1), 50)
     indices = [12, 3, 3, 19]
     images = [decoded[index] for index in indices]
-    np.testing.assert_array_equal(differences_from_video(images, indices, tmp_path / "own.mp4"), 0)
-    again = differences_from_video(images, indices, tmp_path / "again.mp4")
+    np.testing.assert_array_equal(match_with_video(images, indices, tmp_path / "own.mp4"), 0)
+    again = match_with_video(images, indices, tmp_path / "again.mp4")
     assert ((again > 0) & (again < SAME_IMAGE_GRAY_LEVELS)).all()
     for video, wrong in (("other", indices), ("own", [11, 4, 2, 18])):
-        assert (differences_from_video(images, wrong, tmp_path / f"{video}.mp4") > 2 * SAME_IMAGE_GRAY_LEVELS).all()
-    outside = differences_from_video([*images, images[0][:40]], [*indices[:3], 20, 12], tmp_path / "own.mp4")
+        assert (match_with_video(images, wrong, tmp_path / f"{video}.mp4") > 2 * SAME_IMAGE_GRAY_LEVELS).all()
+    outside = match_with_video([*images, images[0][:40]], [*indices[:3], 20, 12], tmp_path / "own.mp4")
     np.testing.assert_array_equal(outside, [0, 0, 0, np.nan, np.nan])

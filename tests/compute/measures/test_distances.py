@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from compute.errors import TracksError
-from compute.measures.distances import distance_mm, distance_px, summarize
-from compute.measures.quality import jump_mask, track_quality
+from compute.measures.distances import distance_mm, distance_px, summarize_distances
+from compute.measures.quality import quality_jumps, track_quality
 from compute.tracks import Tracks
 
 NAN = np.nan
@@ -33,20 +33,20 @@ def test_distance_is_the_hypotenuse_and_nan_where_a_node_is_missing():
 
 def test_summary_is_numpys_with_ddof_1_and_scales_to_mm():
     distance = np.array([4.0, NAN, 6.0, 9.0, NAN])
-    summary = summarize(distance, px_per_mm=10.0)
+    summary = summarize_distances(distance, px_per_mm=10.0)
     assert summary.mean_px == pytest.approx(np.mean([4, 6, 9]))
     assert summary.variance_px2 == pytest.approx(np.var([4, 6, 9], ddof=1))
     assert summary.mean_mm == pytest.approx(summary.mean_px / 10)
     assert summary.variance_mm2 == pytest.approx(summary.variance_px2 / 100)
     assert summary.fraction_missing == pytest.approx(0.4)
-    assert summarize(distance).mean_mm is None
+    assert summarize_distances(distance).mean_mm is None
 
 
 @pytest.mark.parametrize(("distance", "missing"), [([], None), ([NAN, NAN], 1.0), ([3.0, NAN], 0.5)])
 def test_summary_of_too_little_is_none_without_warning(distance, missing):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        summary = summarize(np.array(distance), px_per_mm=2.0)
+        summary = summarize_distances(np.array(distance), px_per_mm=2.0)
     assert summary.variance_px2 is None and summary.variance_mm2 is None
     assert summary.fraction_missing == missing
 
@@ -54,7 +54,7 @@ def test_summary_of_too_little_is_none_without_warning(distance, missing):
 @pytest.mark.parametrize("scale", [0, -1, NAN])
 def test_a_scale_that_is_none_is_refused(scale):
     with pytest.raises(TracksError, match="px_per_mm is"):
-        summarize(np.ones(3), px_per_mm=scale)
+        summarize_distances(np.ones(3), px_per_mm=scale)
 
 
 def test_quality_counts_what_was_planted():
@@ -75,7 +75,7 @@ def test_quality_counts_what_was_planted():
 
 def test_noise_alone_makes_no_jump_and_the_first_frame_is_none():
     position, score, time = still_tracks(20_000, noise_px=2.0)
-    assert not jump_mask(Tracks(position, score, time, ["left", "right"])).any()
+    assert not quality_jumps(Tracks(position, score, time, ["left", "right"])).any()
 
 
 @pytest.mark.parametrize("n_frames", [0, 1, 5])

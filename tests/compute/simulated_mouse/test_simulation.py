@@ -11,8 +11,8 @@ from scipy.signal import periodogram
 from compute.simulated_mouse import simulation
 from compute.simulated_mouse.anatomy import CAMERAS, EDGES, JAW_HINGE_MM, JAW_NODE, NODES, pivot_mm, rest_nodes_mm
 from compute.simulated_mouse.face import Face
-from compute.simulated_mouse.rendering import blur_kernel, draw_frames, face_before
-from compute.simulated_mouse.simulation import SimulationError, render, simulate_mouse, simulate_session
+from compute.simulated_mouse.rendering import render_frames, rendered_face, rendering_blur_kernel
+from compute.simulated_mouse.simulation import SimulationError, render_simulation, simulate_mouse, simulate_session
 
 RIGID = [node for node in NODES if node != "jaw_tip"]
 
@@ -40,13 +40,13 @@ def test_rigid_distances_are_constant_and_true(held_out):
     for node_a in RIGID:
         for node_b in RIGID:
             difference = session.position_mm[:, NODES.index(node_a)] - session.position_mm[:, NODES.index(node_b)]
-            true_mm = simulation.true_distance_mm(mouse, node_a, node_b)
+            true_mm = simulation.simulated_distance_mm(mouse, node_a, node_b)
             np.testing.assert_allclose(np.linalg.norm(difference, axis=1), true_mm, atol=1e-9)
 
 
 def test_each_mouse_has_widths_of_its_own_symmetric_and_of_a_mouse_snouts_size():
     widths = [
-        simulation.true_distance_mm(simulate_mouse(seed), "left_snout_tip", "right_snout_tip") for seed in range(6)
+        simulation.simulated_distance_mm(simulate_mouse(seed), "left_snout_tip", "right_snout_tip") for seed in range(6)
     ]
     assert len(set(widths)) == 6
     assert min(widths) > 1.5
@@ -62,7 +62,7 @@ def test_each_mouse_has_widths_of_its_own_symmetric_and_of_a_mouse_snouts_size()
 
 def test_no_distance_to_the_jaw_is_constant(mouse):
     with pytest.raises(SimulationError, match="jaw_tip"):
-        simulation.true_distance_mm(mouse, "bottom_snout_tip", "jaw_tip")
+        simulation.simulated_distance_mm(mouse, "bottom_snout_tip", "jaw_tip")
 
 
 def test_projection_gives_the_true_pixels_and_the_scale(session):
@@ -128,11 +128,11 @@ def test_opening_is_the_arc_of_the_jaw_tip(session):
 @pytest.mark.parametrize("camera", CAMERAS)
 def test_frames_are_gray_of_the_size_asked_for_and_as_many_as_asked_for(mouse, camera):
     session = simulate_session(mouse, seed=1, n_frames=5, width=224, height=176)
-    frames = list(render(session, camera))
+    frames = list(render_simulation(session, camera))
     assert len(frames) == 5
     assert {(frame.shape, frame.dtype) for frame in frames} == {((176, 224), np.dtype(np.uint8))}
-    np.testing.assert_array_equal(list(render(session, camera, start=3)), frames[3:])
-    np.testing.assert_array_equal(list(render(session, camera, start=1, stop=2)), frames[1:2])
+    np.testing.assert_array_equal(list(render_simulation(session, camera, start=3)), frames[3:])
+    np.testing.assert_array_equal(list(render_simulation(session, camera, start=1, stop=2)), frames[1:2])
 
 
 def test_same_seed_same_frames_another_seed_others(mouse):
@@ -140,7 +140,7 @@ def test_same_seed_same_frames_another_seed_others(mouse):
         session = simulate_session(mouse, seed=seed, n_frames=24, n_hard_bursts=2)
         face = Face(mouse, session.views["lower"])
         chosen = [int(np.argmax(session.paw_height)), int(np.argmax(session.blur_px))]
-        return np.array([next(draw_frames(session, "lower", frame, frame + 1, face)) for frame in chosen])
+        return np.array([next(render_frames(session, "lower", frame, frame + 1, face)) for frame in chosen])
 
     first = frames(7)
     np.testing.assert_array_equal(first, frames(7))
@@ -149,8 +149,8 @@ def test_same_seed_same_frames_another_seed_others(mouse):
 
 def test_the_sensor_noise_has_its_sd(mouse):
     session = simulate_session(mouse, seed=11, n_frames=3)
-    noisy = np.array(list(render(session, "side")), float)
-    quiet = np.array(list(render(replace(session, mouse=replace(mouse, noise_sd=0.0)), "side")), float)
+    noisy = np.array(list(render_simulation(session, "side")), float)
+    quiet = np.array(list(render_simulation(replace(session, mouse=replace(mouse, noise_sd=0.0)), "side")), float)
     dark = quiet < 30
     assert (noisy - quiet)[dark].std() == pytest.approx(0.68 * mouse.noise_sd, rel=0.1)
 
@@ -162,10 +162,10 @@ def test_the_picture_shows_each_node_where_it_truly_is(camera):
     session = simulate_session(bald, seed=9, n_frames=400)
     truth = session.position_px[camera]
     nodes_mm = rest_nodes_mm(bald)
-    plain = face_before(bald, session.views[camera])
+    plain = rendered_face(bald, session.views[camera])
     marked = Face(bald, session.views[camera], np.delete(nodes_mm, JAW_NODE, axis=0), nodes_mm[[JAW_NODE]])
     for frame in (int(np.argmax(session.jaw_opening_mm)), int(np.argmax(truth[:, 0, 1]))):
-        pair = [next(draw_frames(session, camera, frame, frame + 1, face)).astype(float) for face in (plain, marked)]
+        pair = [next(render_frames(session, camera, frame, frame + 1, face)).astype(float) for face in (plain, marked)]
         spots = np.clip(pair[1] - pair[0] - 2, 0, None)
         y, x = np.indices(spots.shape)
         for node, true_px in zip(NODES, truth[frame], strict=True):
@@ -193,7 +193,7 @@ def test_hard_frames_are_blurred_or_occluded_in_the_picture(mouse, camera):
     plain = simulate_session(noiseless, seed=11, n_frames=120)
     hard = simulate_session(noiseless, seed=11, n_frames=120, n_hard_bursts=4)
     x, y = np.rint(hard.position_px[camera][:, :5].mean(axis=1)).astype(int).T
-    pairs = zip(render(plain, camera), render(hard, camera), strict=True)
+    pairs = zip(render_simulation(plain, camera), render_simulation(hard, camera), strict=True)
     for frame, (before, after) in enumerate(pairs):
         if hard.paw_height[frame] == hard.blur_px[frame] == 0:
             np.testing.assert_array_equal(before, after)
@@ -208,7 +208,7 @@ def test_hard_frames_are_blurred_or_occluded_in_the_picture(mouse, camera):
 
 @pytest.mark.parametrize("length_px", [4.0, 11.3, 18.0])
 def test_blur_keeps_the_light_and_its_center(length_px):
-    kernel = blur_kernel(length_px, 0.7)
+    kernel = rendering_blur_kernel(length_px, 0.7)
     y, x = np.indices(kernel.shape) - kernel.shape[0] // 2
     assert kernel.sum() == pytest.approx(1)
     assert (kernel * x).sum() == pytest.approx(0, abs=0.1)
@@ -243,4 +243,4 @@ def test_what_cannot_be_simulated_is_refused(mouse, session):
     with pytest.raises(SimulationError, match="12 a burst"):
         simulate_session(mouse, seed=0, n_frames=20, n_hard_bursts=2)
     with pytest.raises(SimulationError, match="side, lower"):
-        render(session, "top")
+        render_simulation(session, "top")

@@ -19,7 +19,7 @@ from compute.measures import bouts
 from compute.measures.bouts import find_bouts
 from compute.tracks import Tracks
 from compute.tracks import parquet as tracks_file
-from compute.tracks.parquet import read_footer, read_times, read_tracks, to_parquet
+from compute.tracks.parquet import read_parquet_footer, read_parquet_times, read_parquet_tracks, to_parquet
 
 NAMES = st.lists(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12),
@@ -58,17 +58,17 @@ def assert_same(found: Tracks, expected: Tracks) -> None:
 @given(any_tracks(), st.data())
 def test_any_tracks_come_back(tracks: Tracks, data: st.DataObject) -> None:
     content = to_parquet(tracks, {"mouse_id": '"; drop table', "session_number": 1})
-    assert_same(read_tracks(io.BytesIO(content)), tracks)
+    assert_same(read_parquet_tracks(io.BytesIO(content)), tracks)
     picked = data.draw(st.permutations(tracks.nodes))[: data.draw(st.integers(0, len(tracks.nodes)))]
-    assert_same(read_tracks(io.BytesIO(content), picked), tracks.select(picked))
-    np.testing.assert_array_equal(read_times(io.BytesIO(content)), tracks.time)
-    footer = read_footer(io.BytesIO(content))
+    assert_same(read_parquet_tracks(io.BytesIO(content), picked), tracks.select(picked))
+    np.testing.assert_array_equal(read_parquet_times(io.BytesIO(content)), tracks.time)
+    footer = read_parquet_footer(io.BytesIO(content))
     assert (footer.n_frames, footer.nodes, footer.metadata["fps"]) == (tracks.n_frames, tracks.nodes, tracks.fps)
     assert footer.metadata["key"] == {"mouse_id": '"; drop table', "session_number": 1}
     if tracks.n_frames:
         start_s, end_s = sorted(data.draw(st.tuples(st.floats(0, 3), st.floats(0, 3))))
         inside = (tracks.time >= start_s) & (tracks.time < end_s)
-        part = read_tracks(io.BytesIO(content), time_span_s=(start_s, end_s))
+        part = read_parquet_tracks(io.BytesIO(content), time_span_s=(start_s, end_s))
         np.testing.assert_array_equal(part.position, tracks.position[inside])
 
 
@@ -76,7 +76,7 @@ def test_any_tracks_come_back(tracks: Tracks, data: st.DataObject) -> None:
 def test_a_damaged_file_is_never_taken_for_tracks(tracks: Tracks, data: st.DataObject) -> None:
     content = to_parquet(tracks)
     cut = content[: data.draw(st.integers(0, len(content) - 1))]
-    for read in (read_tracks, read_footer, read_times):
+    for read in (read_parquet_tracks, read_parquet_footer, read_parquet_times):
         with pytest.raises(TracksError, match="damaged"):
             read(io.BytesIO(cut))
 
@@ -92,7 +92,7 @@ def test_a_newer_version_is_refused() -> None:
     newer = table.schema.metadata[b"orofacial"].replace(b'"format_version": 1', b'"format_version": 99')
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({b"orofacial": newer}), buffer)
-    for read in (read_tracks, read_footer, read_times):
+    for read in (read_parquet_tracks, read_parquet_footer, read_parquet_times):
         with pytest.raises(TracksError, match="99"):
             read(io.BytesIO(buffer.getvalue()))
 
@@ -104,7 +104,7 @@ def test_a_long_video_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pq.ParquetFile(io.BytesIO(content))
     assert parquet.metadata.num_row_groups == 3
     assert tracks_file._groups(parquet, (0.12, 0.18)) == [1]
-    part = read_tracks(io.BytesIO(content), ["jaw_tip"], (0.12, 0.18))
+    part = read_parquet_tracks(io.BytesIO(content), ["jaw_tip"], (0.12, 0.18))
     np.testing.assert_array_equal(part.position, tracks.position[12:18, :1])
 
 

@@ -22,7 +22,7 @@ from pipeline.settings import load_settings
 settings = load_settings()
 """
 TABLE = """
-connection = database.connect(settings)
+connection = database.open_connection(settings)
 import datajoint as dj
 import numpy as np
 schema = dj.Schema("orofacial_test")
@@ -95,18 +95,18 @@ def test_rows_and_stored_arrays_survive_the_process(run, tmp_path):
 
 def test_reconnect_and_another_data_folder_in_one_process(run):
     run("""
-first = database.connect(settings)
-assert database.connect(settings) is first
+first = database.open_connection(settings)
+assert database.open_connection(settings) is first
 other = load_settings(Path("other"))
-second = database.connect(other)
+second = database.open_connection(other)
 assert second is not first and second.is_connected and not first.is_connected
 assert second.query("SHOW data_directory").fetchone()[0] == str(other.data_folder / "database" / "cluster")
 assert not database.server_is_configured()
-database.disconnect()
-database.disconnect()
+database.close_connection()
+database.close_connection()
 import datajoint
 assert datajoint.config.database.host == "localhost" and not datajoint.config.stores
-assert database.connect(settings).is_connected
+assert database.open_connection(settings).is_connected
 """)
 
 
@@ -128,20 +128,20 @@ def test_processes_that_start_together_make_the_tables_once(tmp_path):
 def test_tables_of_an_older_version_are_named(run):
     run(
         """
-connection = database.connect(settings)
+connection = database.open_connection(settings)
 import schemas
 schemas.activate("old_", connection)
 table = schemas.track.TrackQuality.Node.full_table_name
 connection.query(f"ALTER TABLE {table} RENAME COLUMN n_jumps TO jumps")
-database.disconnect()
+database.close_connection()
 try:
-    schemas.activate("old_", database.connect(settings))
+    schemas.activate("old_", database.open_connection(settings))
 except DatabaseError as error:
     assert "TrackQuality.Node in schema old_track has no column n_jumps" in str(error), error
 else:
     raise AssertionError("an older table was taken")
-database.connect(settings).query(f"ALTER TABLE {table} RENAME COLUMN jumps TO n_jumps")
-schemas.activate("old_", database.connect(settings))
+database.open_connection(settings).query(f"ALTER TABLE {table} RENAME COLUMN jumps TO n_jumps")
+schemas.activate("old_", database.open_connection(settings))
 assert not schemas.track.TrackQuality.Node()
 """
     )
@@ -150,19 +150,19 @@ assert not schemas.track.TrackQuality.Node()
 def test_connect_again_after_the_server_was_killed(run):
     run("""
 import os, signal
-connection = database.connect(settings)
+connection = database.open_connection(settings)
 (backend,) = connection.query("SELECT pg_backend_pid()").fetchone()
 postmaster = int((settings.data_folder / "database/cluster/postmaster.pid").read_text().split()[0])
 for process_id in (postmaster, backend):
     os.kill(process_id, signal.SIGKILL)
-assert database.connect(settings).query("SELECT 1").fetchone() == (1,)
+assert database.open_connection(settings).query("SELECT 1").fetchone() == (1,)
 """)
 
 
 def test_describe_the_embedded_database(run, tmp_path):
     status = run("""
 for _ in range(2):
-    status = database.describe(settings)
+    status = database.describe_connection(settings)
     assert status.reachable and 0 < status.latency_ms and status.error is None
 print(status.kind, status.backend, status.address, status.version)
 """)
@@ -171,16 +171,16 @@ print(status.kind, status.backend, status.address, status.version)
 
 def test_describe_a_database_that_cannot_start(run, tmp_path):
     (tmp_path / "data").write_text("a file")
-    shown = run("status = database.describe(settings); print(status.kind, status.reachable, status.error)")
+    shown = run("status = database.describe_connection(settings); print(status.kind, status.reachable, status.error)")
     assert shown.startswith("embedded False ") and str(tmp_path / "data") in shown
 
 
 def test_server_in_the_environment(run, lab_server, tmp_path):
     shown = run(
         """
-connection = database.connect(settings)
+connection = database.open_connection(settings)
 print(connection.query("SHOW port").fetchone()[0])
-print(database.describe(settings))
+print(database.describe_connection(settings))
 """,
         **lab_server,
     )
@@ -214,11 +214,13 @@ schema.drop(prompt=False)
 
 def test_configuration_without_a_server_means_embedded(run, tmp_path):
     (tmp_path / "datajoint.json").write_text(json.dumps({"display": {"limit": 5}}))
-    assert run("print(database.describe(settings).kind)", DJ_LOG_LEVEL="ERROR") == "embedded\n"
+    assert run("print(database.describe_connection(settings).kind)", DJ_LOG_LEVEL="ERROR") == "embedded\n"
 
 
 def test_wrong_password_is_not_repeated(run, lab_server):
-    error = run("database.connect(settings)", expect_success=False, **{**lab_server, "DJ_PASS": "wrong-passw0rd"})
+    error = run(
+        "database.open_connection(settings)", expect_success=False, **{**lab_server, "DJ_PASS": "wrong-passw0rd"}
+    )
     last = error.strip().splitlines()[-1]
     assert last.startswith("compute.errors.DatabaseError: No connection to the postgresql server lab@127.0.0.1")
     assert "DJ_PASS" in last and "authentication failed" in last
@@ -228,24 +230,24 @@ def test_wrong_password_is_not_repeated(run, lab_server):
 @pytest.mark.parametrize("backend", ["postgresql", "mysql"])
 def test_no_server_there(run, backend):
     server = {"DJ_HOST": "127.0.0.1", "DJ_PORT": str(free_port()), "DJ_USER": "lab", "DJ_PASS": PASSWORD}
-    shown = run("print(database.describe(settings).error)", **server, DJ_BACKEND=backend)
+    shown = run("print(database.describe_connection(settings).error)", **server, DJ_BACKEND=backend)
     assert f"No connection to the {backend} server lab@127.0.0.1:{server['DJ_PORT']}" in shown
     assert "refused" in shown and "Check that the server runs" in shown and PASSWORD not in shown
 
 
 def test_host_without_user(run):
-    error = run("database.connect(settings)", expect_success=False, DJ_HOST="db.lab")
+    error = run("database.open_connection(settings)", expect_success=False, DJ_HOST="db.lab")
     assert "DatabaseError" in error and "db.lab" in error and "DJ_USER" in error
 
 
 @pytest.mark.parametrize("text", ["{", '{"database": {"host": "db.lab", "backend": "postgres"}}'])
 def test_broken_datajoint_file_is_no_reason_for_another_database(run, tmp_path, text):
     (tmp_path / "datajoint.json").write_text(text)
-    error = run("database.connect(settings)", expect_success=False)
+    error = run("database.open_connection(settings)", expect_success=False)
     assert f"DatabaseError: {tmp_path / 'datajoint.json'}: DataJoint's configuration cannot be used" in error
     assert not (tmp_path / "data").exists()
 
 
 def test_broken_datajoint_variable(run):
-    error = run("database.connect(settings)", expect_success=False, DJ_PORT="first")
+    error = run("database.open_connection(settings)", expect_success=False, DJ_PORT="first")
     assert "DatabaseError: DataJoint's environment variables" in error and "DJ_PORT" in error

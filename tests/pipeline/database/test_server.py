@@ -22,7 +22,7 @@ PRELUDE = """
 import numpy as np
 from pathlib import Path
 from datajoint.errors import AccessError
-from pipeline.database.connection import connect
+from pipeline.database.connection import open_connection
 from pipeline.settings import load_settings
 settings = load_settings()
 connection = connect(settings)
@@ -48,7 +48,7 @@ def refused(action):
 # What stands for a model that was trained, and for its work on every video: real rows and files, without the training.
 TRACKED = """
 from compute.tracks import Tracks
-from ingest.labels import insert_skeleton
+from ingest.labels import insert_label_skeleton
 bundle = Path("bundle")
 bundle.mkdir()
 (bundle / "weights").write_text("none")

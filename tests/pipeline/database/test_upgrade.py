@@ -45,7 +45,7 @@ main()
 
 CONNECT = """
 import schemas
-from pipeline.database.connection import connect
+from pipeline.database.connection import open_connection
 from pipeline.settings import load_settings
 
 settings = load_settings()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.demo.results import _describe, _error_cells
-from pipeline.demo.run import DemoError, prepare_folder
+from pipeline.demo.run import DemoError, prepare_demo_folder
 
 
 def test_errors_are_measured_where_there_is_a_position() -> None:
@@ -30,9 +30,9 @@ def test_a_lost_node_is_named_and_counts_as_far_away() -> None:
 def test_only_a_folder_of_the_demo_is_emptied(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("ten years")
     with pytest.raises(DemoError, match="holds files that no demo wrote"):
-        prepare_folder(tmp_path)
+        prepare_demo_folder(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "ten years"
-    prepare_folder(tmp_path / "demo")
+    prepare_demo_folder(tmp_path / "demo")
     (tmp_path / "demo" / "report.html").touch()
-    prepare_folder(tmp_path / "demo")
+    prepare_demo_folder(tmp_path / "demo")
     assert not (tmp_path / "demo" / "report.html").exists()

@@ -22,25 +22,27 @@ def wave(n_frames: int = 600) -> Tracks:
 
 def test_spikes_are_marked_and_shown() -> None:
     raw = wave()
-    wrong = plots.wrong_placements(raw, apply_filter(raw, "median", {}))
+    wrong = plots.wrong_trace_points(raw, apply_filter(raw, "median", {}))
     assert np.flatnonzero(wrong[:, 0]).tolist() == [400, 410, 420]
     assert not wrong[:, 1].any()
-    span = plots.interesting_span(wrong[:, 0], 300)
+    span = plots.interesting_trace_span(wrong[:, 0], 300)
     assert span.stop - span.start == 300
     assert span.start <= 400 and span.stop > 420
-    assert plots.interesting_span(wrong[:100, 0], 300) == slice(0, 100)
+    assert plots.interesting_trace_span(wrong[:100, 0], 300) == slice(0, 100)
 
 
 def test_what_a_filter_rejected_is_what_is_marked() -> None:
     raw = wave()
     rejected = np.zeros((600, 2), bool)
     rejected[7, 1] = True
-    assert plots.wrong_placements(raw, replace(raw, rejected=rejected)).tolist() == rejected.tolist()
+    assert plots.wrong_trace_points(raw, replace(raw, rejected=rejected)).tolist() == rejected.tolist()
 
 
 def test_a_picture_shows_every_found_position_and_no_other() -> None:
     raw = wave()
-    figure = plots.plot_positions(np.zeros((80, 100), np.uint8), raw, [("jaw_tip", "snout"), ("jaw_tip", "unknown")])
+    figure = plots.plot_position_traces(
+        np.zeros((80, 100), np.uint8), raw, [("jaw_tip", "snout"), ("jaw_tip", "unknown")]
+    )
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     x, y = lines["jaw tip"].get_data()
     assert np.isfinite(x).sum() == 595
@@ -51,7 +53,7 @@ def test_a_picture_shows_every_found_position_and_no_other() -> None:
 def test_distances_have_gaps_where_a_node_is_missing() -> None:
     raw = wave()
     truth = np.full(600, 36.0)
-    figure = plots.plot_distances({"raw": raw}, "jaw_tip", "snout", truth=truth)
+    figure = plots.plot_distance_traces({"raw": raw}, "jaw_tip", "snout", truth=truth)
     drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
     assert np.isnan(drawn["raw"][100:105]).all()
     apart_px = np.linalg.norm(raw.position[500, 0] - raw.position[500, 1])

@@ -13,7 +13,7 @@ import pyarrow.dataset as pa_dataset
 import pytest
 import sleap_io as sio
 
-from compute.filters import registered
+from compute.filters import registered_filters
 from compute.formats import FORMATS, ExportError, read
 from compute.simulated_mouse.anatomy import EDGES, NODES
 
@@ -84,7 +84,7 @@ def test_the_cameras_own_times_come_back_exactly(small_lab: Any, nwb_folder: Pat
     from compute.formats import nwb
     from schemas.track import FilteredTrack, fetch_tracks
 
-    found = nwb.read_all(nwb_folder / "sub-mouse01_ses-2026-03-02-1.nwb")
+    found = nwb.read_all_nwb(nwb_folder / "sub-mouse01_ses-2026-03-02-1.nwb")
     assert set(found) == {f"{camera}_{name}" for camera in ("side", "lower") for name in METHODS}
     for method in METHODS:
         for row in rows_of(method, mouse="mouse01"):
@@ -99,7 +99,7 @@ def test_the_cameras_own_times_come_back_exactly(small_lab: Any, nwb_folder: Pat
                 np.testing.assert_allclose(tracks.time, expected.time, rtol=0, atol=1e-12)
 
 
-METHODS = sorted(method for one in registered().values() for method in one.methods)
+METHODS = sorted(method for one in registered_filters().values() for method in one.methods)
 """What every lab filters its videos with."""
 
 
@@ -121,7 +121,7 @@ def test_sleap_opens_the_nwb_file(nwb_folder: Path) -> None:
 
 @pytest.mark.parametrize("format_name", [name for name, one in FORMATS.items() if not one.a_session])
 def test_every_file_comes_back_with_what_made_it(small_lab: Any, format_name: str, tmp_path: Path) -> None:
-    from pipeline.query.export import portable
+    from pipeline.query.export import export_track
 
     rows = rows_of("kalman", mouse="mouse01") + rows_of("raw", mouse="mouse01")
     done = export_rows(format_name, rows, tmp_path)
@@ -129,7 +129,7 @@ def test_every_file_comes_back_with_what_made_it(small_lab: Any, format_name: st
     assert not done.kept
     for path in done.written:
         (row,) = [row for row in rows if f"_{row['camera']}_{row['filter_method']}_" in path.name]
-        found, expected = read(path), portable(row)
+        found, expected = read(path), export_track(row)
         np.testing.assert_allclose(found.tracks.position, expected.tracks.position, rtol=0, atol=1e-4)
         np.testing.assert_array_equal(found.tracks.score, expected.tracks.score)
         np.testing.assert_array_equal(found.tracks.time, expected.tracks.time)
@@ -220,7 +220,7 @@ def test_a_folder_of_parquet_is_one_table(small_lab: Any, orofacial: Run, tmp_pa
 
 
 def test_names_of_files_are_safe_and_different() -> None:
-    from pipeline.query.export import file_name
+    from pipeline.query.export import export_file_name
 
     row = {
         "session_date": "2026-03-02",
@@ -230,7 +230,7 @@ def test_names_of_files_are_safe_and_different() -> None:
         "model_id": "0" * 16,
     }
     names = [
-        file_name(name, {**row, "mouse_id": mouse})
+        export_file_name(name, {**row, "mouse_id": mouse})
         for name in ("slp", "nwb")
         for mouse in ("a b", "a/b", "a-b", '"; drop table', "../up", "größe", "a_b")
     ]

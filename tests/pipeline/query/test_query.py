@@ -288,7 +288,7 @@ def test_a_broken_file_names_its_row_or_is_left_out(
     assert counted.fetchall() == [(3,)]
     if how is not _newer:
         with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1"):
-            query.ask("select sum(jaw_tip_x) from tracks", model=MODEL)
+            query.ask_sql("select sum(jaw_tip_x) from tracks", model=MODEL)
 
 
 def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settings) -> None:
@@ -299,7 +299,7 @@ def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settin
 
     (estimation,) = (PoseEstimation & {"mouse_id": "m[1]*", "model_id": MODEL}).proj(raw_tracks="tracks").keys()
     row = PoseEstimation & estimation
-    (stored,) = query.search.run(query.Question(), row.proj("tracks"))[:1]
+    (stored,) = query.search.search_tracks(query.Question(), row.proj("tracks"))[:1]
     kept = stored["tracks"] if isinstance(stored["tracks"], str) else json.dumps(stored["tracks"])
 
     def write(text: str) -> None:

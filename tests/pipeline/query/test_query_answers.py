@@ -217,7 +217,7 @@ def test_sql_names_the_row_of_a_file_that_is_gone(damage: Callable[..., Path]) -
     from pipeline import query
 
     path = damage("bert", remove=True)
-    for ask in (query.sql, query.ask, lambda _: query.tracks().to_duckdb()):
+    for ask in (query.sql, query.ask_sql, lambda _: query.tracks().to_duckdb()):
         with pytest.raises(query.QueryError, match=r"^bert/2026-03-02_1 lower, .*No such file") as caught:
             ask(STATEMENT)
         assert str(caught.value).count(path.name) == 1
@@ -230,8 +230,8 @@ def test_sql_leaves_damaged_data_out(damage: Callable[..., Path]) -> None:
 
     damage("bert")
     with pytest.raises(query.QueryError, match=r"^bert/2026-03-02_1 lower, .*damaged"):
-        query.ask(STATEMENT)
-    for ask in (query.ask, lambda *asked, **options: query.sql(*asked, **options).to_arrow_table()):
+        query.ask_sql(STATEMENT)
+    for ask in (query.ask_sql, lambda *asked, **options: query.sql(*asked, **options).to_arrow_table()):
         with pytest.warns(UserWarning, match="left out bert"):
             answer = ask(STATEMENT, skip_broken=True)
         assert list(answer.to_pylist()[0].values()) == [2, 2 * N_FRAMES]
@@ -244,7 +244,7 @@ def test_each_broken_file_is_named_for_itself(damage: Callable[..., Path]) -> No
     damage("cora")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        answer = query.ask(STATEMENT, skip_broken=True)
+        answer = query.ask_sql(STATEMENT, skip_broken=True)
     left_out = sorted(str(one.message) for one in caught if str(one.message).startswith("left out"))
     assert [text.split("/")[0] for text in left_out] == ["left out anna", "left out cora"]
     assert list(answer.to_pylist()[0].values()) == [1, N_FRAMES]
@@ -252,7 +252,7 @@ def test_each_broken_file_is_named_for_itself(damage: Callable[..., Path]) -> No
     with pytest.warns(UserWarning, match="left out cora"), refused:
         query.sql(STATEMENT, mouse="cora", skip_broken=True)
     with pytest.raises(query.QueryError, match=r"cannot be run: Conversion"):
-        query.ask("select cast(camera as int) from tracks", mouse="bert")
+        query.ask_sql("select cast(camera as int) from tracks", mouse="bert")
 
 
 def test_values_are_printed_as_they_are(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def simulated_database(database: Settings, tmp_path_factory: pytest.TempPathFact
     The rows of recordings, models and poses are inserted as training and estimating would leave them. Mice in training
     have less noise, as it is with models.
     """
-    from ingest.labels import insert_skeleton
+    from ingest.labels import insert_label_skeleton
     from ingest.pairs import add_node_pair
     from schemas import evaluation, labels, model, pose, session, subject
 
@@ -54,7 +54,7 @@ def simulated_database(database: Settings, tmp_path_factory: pytest.TempPathFact
         for number, mouse in enumerate(MICE)
     }
     subject.Mouse.insert([{"mouse_id": mouse} for mouse in MICE])
-    skeleton_id = insert_skeleton(NODES, (("center_snout_tip", "jaw_tip"),))
+    skeleton_id = insert_label_skeleton(NODES, (("center_snout_tip", "jaw_tip"),))
     bundle = tmp_path_factory.mktemp("bundle") / "bundle"
     bundle.mkdir()
     (bundle / "weights").write_text("the tests need no weights")

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.filters import apply_filter, registered
+from compute.filters import apply_filter, registered_filters
 from compute.filters.kalman import kalman
 from compute.measures.label_errors import label_error_px
 
-METHODS = sum(len(one.methods) for one in registered().values())
+METHODS = sum(len(one.methods) for one in registered_filters().values())
 """Of every lab, for each of its videos."""
 
 
@@ -126,15 +126,15 @@ def test_the_terminal_says_what_json_says_and_draws(compared: Any, tmp_path: Pat
 
 def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path) -> None:
     from compute.formats import ExportError
-    from pipeline.figures.saving import write_figure
-    from pipeline.figures.trade_off import plot_comparison
+    from pipeline.figures.saving import save_figure
+    from pipeline.figures.trade_off import plot_trade_off
     from pipeline.query.filter_comparison import ComparisonError, compare_filters
 
     with pytest.raises(ComparisonError, match="no filters have been compared for camera top"):
         compare_filters(camera="top")
     for name, message in (("compare.doc", "expected .png, .svg or .pdf"), ("no/compare.png", "cannot be written")):
         with pytest.raises(ExportError, match=message):
-            write_figure(plot_comparison(compare_filters()), tmp_path / name)
+            save_figure(plot_trade_off(compare_filters()), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 

@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from pipeline.stores.collection import CollectionError, collect, is_referenced, references
+from pipeline.stores.collection import CollectionError, collect, is_collection_referenced, references
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_a_file_is_covered_by_its_row_and_by_the_folder_that_a_row_points_at() -> None:
     referenced = {("tracks", "s/t/a.parquet"), ("models", "s/m/bundle_1")}
-    assert is_referenced("tracks", "s/t/a.parquet", referenced)
-    assert is_referenced("models", "s/m/bundle_1/deep/weights", referenced)
-    assert is_referenced("models", "s/m/bundle_1.manifest.json", referenced)
-    assert not is_referenced("models", "s/m/bundle_10/weights", referenced)
-    assert not is_referenced("models", "s/t/a.parquet", referenced)  # another store
-    assert not is_referenced("tracks", "s/t/a.parquet.saving", referenced)
+    assert is_collection_referenced("tracks", "s/t/a.parquet", referenced)
+    assert is_collection_referenced("models", "s/m/bundle_1/deep/weights", referenced)
+    assert is_collection_referenced("models", "s/m/bundle_1.manifest.json", referenced)
+    assert not is_collection_referenced("models", "s/m/bundle_10/weights", referenced)
+    assert not is_collection_referenced("models", "s/t/a.parquet", referenced)  # another store
+    assert not is_collection_referenced("tracks", "s/t/a.parquet.saving", referenced)
 
 
 def test_what_rows_point_at_is_never_garbage(small_lab: Any) -> None:
@@ -105,7 +105,7 @@ import random, sys, time
 import datajoint as dj, schemas
 from pathlib import Path
 from pipeline.settings import Settings
-from pipeline.database.connection import connect
+from pipeline.database.connection import open_connection
 settings = Settings(data_folder=Path(sys.argv[1]), schema_prefix=sys.argv[2])
 schemas.activate(settings.schema_prefix, connect(settings))
 from schemas.stored.publishing import published_or_removed

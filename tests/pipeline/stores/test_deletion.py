@@ -30,10 +30,10 @@ def n_files_without_row() -> int:
 
 
 def test_a_plan_counts_rows_and_files_and_deletes_nothing(small_lab: Any) -> None:
-    from pipeline.stores.deletion import plan_session
+    from pipeline.stores.deletion import plan_session_deletion
     from schemas.session import Session
 
-    plan = plan_session(SESSION)
+    plan = plan_session_deletion(SESSION)
     assert plan.n_rows == {
         "Session": 1,
         "Video": 2,
@@ -68,7 +68,7 @@ def test_the_command_asks_before_it_deletes(small_lab: Any, orofacial: Run) -> N
 
 def test_labels_of_people_stop_a_deletion(small_lab: Any, tmp_path: Path) -> None:
     """A table that does not exist yet: corrections of a session's frames."""
-    from pipeline.stores.deletion import DeletionError, plan_session
+    from pipeline.stores.deletion import DeletionError, plan_session_deletion
     from schemas.session import Session  # noqa: F401  (named in the definition)
 
     schema = dj.Schema(f"{small_lab.settings.schema_prefix}review", connection=dj.conn())
@@ -85,7 +85,7 @@ def test_labels_of_people_stop_a_deletion(small_lab: Any, tmp_path: Path) -> Non
     Correction.insert1({**SESSION, "package": tmp_path / "corrected.slp"})
     try:
         with pytest.raises(DeletionError, match="never deleted"):
-            plan_session(SESSION)
+            plan_session_deletion(SESSION)
     finally:
         schema.drop(prompt=False)
         dj.conn().dependencies.clear()
@@ -115,11 +115,11 @@ def test_a_session_goes_with_all_that_was_made_from_it(small_lab: Any, orofacial
 
 
 def test_it_can_be_ingested_and_computed_again(small_lab: Any) -> None:
-    from ingest.sessions import ingest
+    from ingest.sessions import ingest_sessions
     from pipeline.work.populate import populate
     from schemas.session import Session
 
-    outcomes = {outcome.status for outcome in ingest(small_lab.raw_folder, stable_after_s=0)}
+    outcomes = {outcome.status for outcome in ingest_sessions(small_lab.raw_folder, stable_after_s=0)}
     assert outcomes == {"ingested", "known"}
     assert Session & SESSION
     populate()  # poses fail, since this lab's models are no networks

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.settings import Settings, SettingsError, WorkerLimits, load_settings
+from pipeline.settings import Settings, SettingsError, WorkerSettings, load_settings
 
 N_SESSIONS = 3
 
@@ -35,7 +35,7 @@ def environment(database: Settings) -> dict[str, str]:
 def tracked(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Sessions whose poses are estimated, and nothing after that: real rows and files, without a training."""
     from compute.tracks import Tracks
-    from ingest.labels import insert_skeleton
+    from ingest.labels import insert_label_skeleton
     from schemas.metric import NodePair
     from schemas.model import DeployedModel, Model
     from schemas.pose import PoseEstimation
@@ -43,7 +43,7 @@ def tracked(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Non
     from schemas.subject import Mouse
 
     nodes = ("left_snout_tip", "right_snout_tip")
-    skeleton_id = insert_skeleton(nodes, ())
+    skeleton_id = insert_label_skeleton(nodes, ())
     bundle = tmp_path_factory.mktemp("model")
     (bundle / "weights").write_text("none")
     model = {"model_id": "0123456789abcdef", "camera": "side", "skeleton_id": skeleton_id, "bundle": bundle}
@@ -79,9 +79,9 @@ def up(environment: dict[str, str], run_python: Any, tmp_path: Path) -> Run:
 
 
 def workers(settings: Settings) -> list[psutil.Process]:
-    from pipeline.work.cluster import _local_workers, worker_command
+    from pipeline.work.cluster import _local_workers, cluster_worker_command
 
-    return [psutil.Process(pid) for pid in _local_workers(worker_command(settings, "cpu"))]
+    return [psutil.Process(pid) for pid in _local_workers(cluster_worker_command(settings, "cpu"))]
 
 
 @pytest.fixture(autouse=True)
@@ -148,19 +148,19 @@ def test_too_little_memory_for_a_table_is_said_with_both_numbers(
     [("", None), ("0", None), ("2000M", 2.097152), ("2", 0.002097152), ("2048K", 0.002097152), ("1T", 1099.511627776)],
 )
 def test_memory_is_read_as_sbatch_reads_it(memory: str, memory_gb: float | None) -> None:
-    assert WorkerLimits(memory=memory).memory_gb == memory_gb
+    assert WorkerSettings(memory=memory).memory_gb == memory_gb
 
 
 @pytest.mark.parametrize(("memory", "n_warnings"), [("", 0), ("0", 0), ("2G", 0), ("1G", 1)])
 def test_enough_memory_and_the_clusters_own_default_are_fine(memory: str, n_warnings: int) -> None:
-    from pipeline.work.cluster import memory_warnings
+    from pipeline.work.cluster import cluster_memory_warnings
 
-    assert len(memory_warnings(Settings(cpu_workers={"memory": memory}))) == n_warnings
+    assert len(cluster_memory_warnings(Settings(cpu_workers={"memory": memory}))) == n_warnings
 
 
 def test_slurm_and_the_embedded_database_do_not_go_together(database: Settings) -> None:
     from pipeline.work.cluster import ClusterError
-    from pipeline.work.cluster import up as start_workers
+    from pipeline.work.cluster import start_cluster_workers as start_workers
 
     with pytest.raises(ClusterError, match="orofacial db init"):
         start_workers(database, on_slurm=True)

@@ -39,14 +39,14 @@ class TwoModels:
 def two_models(database: Settings, make_session: Callable[..., Path], tmp_path: Path) -> Iterator[TwoModels]:
     """One model of each device; the network's weights are no network, so that each job that takes it fails."""
     from ingest.models import deploy, import_model
-    from ingest.sessions import ingest
-    from pipeline.stores.deletion import delete, plan_model, plan_session
+    from ingest.sessions import ingest_sessions
+    from pipeline.stores.deletion import plan_model_deletion, plan_session_deletion, run_deletion
     from pipeline.work.jobs import TABLES
     from schemas.model import Model
     from schemas.session import Session
 
     folders = [make_session(f"mouse0{number}/2026-03-02_1", cameras=("side",)) for number in range(N_SESSIONS)]
-    assert {one.status for one in ingest(folders[0].parents[1], stable_after_s=0)} == {"ingested"}
+    assert {one.status for one in ingest_sessions(folders[0].parents[1], stable_after_s=0)} == {"ingested"}
     for folder in folders:
         write_poses(folder / "side.csv")
     files = import_model(folders[0] / "side.csv", camera="side")
@@ -59,9 +59,9 @@ def two_models(database: Settings, make_session: Callable[..., Path], tmp_path: 
     deploy("0" * 16, beside=True)
     yield TwoModels("0" * 16, files)
     for key in Session.to_dicts():
-        delete(plan_session(key))
+        run_deletion(plan_session_deletion(key))
     for model_id in Model.to_arrays("model_id"):
-        delete(plan_model(model_id))
+        run_deletion(plan_model_deletion(model_id))
     for table in TABLES:
         table.jobs.delete()
 
@@ -81,10 +81,10 @@ def write_poses(path: Path) -> None:
 
 
 def work(device: Any) -> Any:
-    from pipeline.work.worker import Worker
+    from pipeline.work.worker import JobWorker
     from schemas.pose import PoseEstimation
 
-    return Worker(device, tables=(PoseEstimation,), until_empty=True).run()
+    return JobWorker(device, tables=(PoseEstimation,), until_empty=True).run()
 
 
 def test_a_worker_for_cpus_takes_poses_from_files_and_leaves_those_of_a_network(two_models: TwoModels) -> None:
@@ -109,24 +109,24 @@ def test_a_worker_for_everything_takes_both(two_models: TwoModels) -> None:
 def test_jobs_are_counted_for_the_device_that_they_want(two_models: TwoModels) -> None:
     from ingest.poses import register_pose_files
     from pipeline.work.cluster import _counts
-    from pipeline.work.jobs import Waiting, pending, refresh
+    from pipeline.work.jobs import WaitingJob, pending_jobs, refresh_jobs
     from schemas.pose import PoseEstimation
     from schemas.track import TrackQuality
 
     register_pose_files()
     n = N_SESSIONS
     assert _counts(refreshed=False) == {"gpu": (n, 0), "cpu": (n, 0)}  # what a refresh would add
-    refresh()
+    refresh_jobs()
     assert _counts(refreshed=True) == _counts(refreshed=False) == {"gpu": (n, 0), "cpu": (n, 0)}
-    assert Waiting(PoseEstimation(), {}, "cpu").reserve() is not None
-    counts = pending((PoseEstimation, TrackQuality))
+    assert WaitingJob(PoseEstimation(), {}, "cpu").reserve() is not None
+    counts = pending_jobs((PoseEstimation, TrackQuality))
     assert (counts["cpu"].pending, counts["cpu"].reserved, counts["cpu"].memory_gb) == (n - 1, 1, 1)
     assert (counts["gpu"].pending, counts["gpu"].reserved, counts["gpu"].memory_gb) == (n, 0, 4)
 
 
 def test_a_table_has_workers_of_each_device_that_an_estimator_wants() -> None:
-    from pipeline.work.jobs import tables_for
+    from pipeline.work.jobs import tables_of_jobs
 
-    names = {device: {table.__name__ for table in tables_for(device)} for device in ("gpu", "cpu")}
+    names = {device: {table.__name__ for table in tables_of_jobs(device)} for device in ("gpu", "cpu")}
     assert names["gpu"] == {"Training", "ModelEvaluation", "PoseEstimation"}
     assert names["gpu"] & names["cpu"] == {"PoseEstimation"}

@@ -27,7 +27,7 @@ import psutil
 import psycopg2
 import pytest
 
-from compute.labels import Source, write_package
+from compute.labels import LabeledFrameSource, write_package
 from compute.video import write_video
 
 pytestmark = pytest.mark.slurm
@@ -237,7 +237,7 @@ def label_frames(path: Path) -> None:
     images = np.stack(list(moving_blob(12, 3)))
     center = 48 + 20 * np.sin(np.arange(12) / 10 + 3)
     position = np.stack([np.stack([center - 5, np.full(12, 33.0)], 1), np.stack([center + 5, np.full(12, 33.0)], 1)], 1)
-    sources = [Source(str(path.with_suffix(".mp4")), frame_index) for frame_index in range(12)]
+    sources = [LabeledFrameSource(str(path.with_suffix(".mp4")), frame_index) for frame_index in range(12)]
     write_package(path, images, position, NODE_NAMES, (NODE_NAMES,), sources)
 
 

@@ -44,12 +44,12 @@ def poses(database: Settings) -> Settings:
 @pytest.fixture
 def filtered(poses: Settings) -> Iterator[Any]:
     """FilteredTrack, empty, with its jobs pending."""
-    from pipeline.work.jobs import refresh, retry_failed
+    from pipeline.work.jobs import refresh_jobs, retry_failed_jobs
     from schemas.track import FilteredTrack
 
     FilteredTrack.delete(prompt=False)
-    refresh()
-    retry_failed()
+    refresh_jobs()
+    retry_failed_jobs()
     yield FilteredTrack()
     FilteredTrack.jobs.delete()
 
@@ -67,10 +67,10 @@ def _steal(table: Any, key: dict[str, Any], pid: int) -> None:
 
 
 def test_a_worker_computes_everything_and_leaves_an_empty_queue(filtered: Any) -> None:
-    from pipeline.work.worker import Worker
+    from pipeline.work.worker import JobWorker
     from schemas.worker import Worker as WorkerTable
 
-    summary = Worker("cpu", until_empty=True).run()
+    summary = JobWorker("cpu", until_empty=True).run()
     assert summary.computed["FilteredTrack"] == 16
     assert len(filtered) == 16
     assert not filtered.jobs
@@ -78,64 +78,64 @@ def test_a_worker_computes_everything_and_leaves_an_empty_queue(filtered: Any) -
 
 
 def test_pending_is_counted_by_what_jobs_need(filtered: Any) -> None:
-    from pipeline.work.jobs import pending
+    from pipeline.work.jobs import pending_jobs
     from schemas.track import FilteredTrack
 
-    counts = pending((FilteredTrack,))
+    counts = pending_jobs((FilteredTrack,))
     assert (counts["cpu"].pending, counts["cpu"].reserved, counts["cpu"].memory_gb) == (16, 0, 2)
     assert counts["gpu"].pending == 0
 
 
 def test_who_lost_a_job_can_neither_insert_nor_give_it_back(filtered: Any, poses: Settings) -> None:
-    from pipeline.work.jobs import LostJobError, Waiting, finish, put_back, set_error
+    from pipeline.work.jobs import LostJobError, WaitingJob, finish_job, put_back_job, set_job_error
 
-    key = Waiting(filtered, {"filter_method": "median"}).reserve()
+    key = WaitingJob(filtered, {"filter_method": "median"}).reserve()
     assert key is not None
     _steal(filtered, key, DEAD_PID)
     files = set(poses.tracks_store.rglob("*"))
     fetched = filtered.make_fetch(key)
     result = filtered.make_compute(key, *fetched)
     with pytest.raises(LostJobError, match="another worker"):
-        finish(filtered, key, _owner(), lambda: filtered.make_insert(key, *result))
-    assert not put_back(filtered, key, _owner())
-    assert not set_error(filtered, key, _owner(), "error", "stack")
+        finish_job(filtered, key, _owner(), lambda: filtered.make_insert(key, *result))
+    assert not put_back_job(filtered, key, _owner())
+    assert not set_job_error(filtered, key, _owner(), "error", "stack")
     assert (filtered.jobs & key).fetch1("pid") == DEAD_PID
     assert not filtered & key
     assert set(poses.tracks_store.rglob("*")) == files
-    finish(filtered, key, _owner(DEAD_PID), lambda: filtered.make_insert(key, *result))
+    finish_job(filtered, key, _owner(DEAD_PID), lambda: filtered.make_insert(key, *result))
     assert len(filtered & key) == 1 and not filtered.jobs & key
 
 
 def test_a_dead_workers_job_goes_back_and_after_three_deaths_aside(filtered: Any) -> None:
-    from pipeline.work.dead_workers import release_dead
-    from pipeline.work.jobs import Waiting, retry_failed
+    from pipeline.work.dead_workers import release_dead_workers
+    from pipeline.work.jobs import WaitingJob, retry_failed_jobs
 
-    key = Waiting(filtered, {}).reserve()
+    key = WaitingJob(filtered, {}).reserve()
     assert key is not None
     for _ in range(2):
         _steal(filtered, key, DEAD_PID)
-        assert release_dead() == 1
+        assert release_dead_workers() == 1
         assert (filtered.jobs & key).fetch1("status") == "pending"
     _steal(filtered, key, DEAD_PID)
-    release_dead()
+    release_dead_workers()
     status, message = (filtered.jobs & key).fetch1("status", "error_message")
     assert status == "error"
     assert "3 workers died with this job" in message and "orofacial retry" in message
-    assert retry_failed() == 1
+    assert retry_failed_jobs() == 1
     _steal(filtered, key, DEAD_PID)
-    release_dead()
+    release_dead_workers()
     assert (filtered.jobs & key).fetch1("status") == "pending"  # counted anew
 
 
 def test_files_of_a_dead_worker_are_removed_and_nobody_elses(filtered: Any, poses: Settings) -> None:
-    from pipeline.work.dead_workers import release_dead
-    from pipeline.work.jobs import Waiting, finish
+    from pipeline.work.dead_workers import release_dead_workers
+    from pipeline.work.jobs import WaitingJob, finish_job
 
-    done = Waiting(filtered, {"filter_method": "median", "session_number": 0}).reserve()
-    key = Waiting(filtered, {"filter_method": "median", "session_number": 1}).reserve()
+    done = WaitingJob(filtered, {"filter_method": "median", "session_number": 0}).reserve()
+    key = WaitingJob(filtered, {"filter_method": "median", "session_number": 1}).reserve()
     assert done is not None and key is not None
     result = filtered.make_compute(done, *filtered.make_fetch(done))
-    finish(filtered, done, _owner(), lambda: filtered.make_insert(done, *result))
+    finish_job(filtered, done, _owner(), lambda: filtered.make_insert(done, *result))
 
     def files() -> set[Path]:
         return {path for path in poses.tracks_store.rglob("*") if path.is_file()}
@@ -148,36 +148,36 @@ def test_files_of_a_dead_worker_are_removed_and_nobody_elses(filtered: Any, pose
     filtered.connection.cancel_transaction()  # what is left of a process killed before its commit
     assert files() > others
     _steal(filtered, key, DEAD_PID)
-    assert release_dead() == 1
+    assert release_dead_workers() == 1
     assert files() == others
 
 
 def test_a_living_process_keeps_its_job_though_its_connection_is_gone(filtered: Any) -> None:
-    from pipeline.work.dead_workers import release_dead
-    from pipeline.work.jobs import Waiting
+    from pipeline.work.dead_workers import release_dead_workers
+    from pipeline.work.jobs import WaitingJob
 
-    key = Waiting(filtered, {}).reserve()
+    key = WaitingJob(filtered, {}).reserve()
     assert key is not None
     _steal(filtered, key, os.getppid())
-    assert release_dead() == 0
+    assert release_dead_workers() == 0
     assert (filtered.jobs & key).fetch1("status") == "reserved"
 
 
 def test_a_real_error_stays_with_its_traceback_until_retry(
     filtered: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pipeline.work.jobs import retry_failed
-    from pipeline.work.worker import Worker
+    from pipeline.work.jobs import retry_failed_jobs
+    from pipeline.work.worker import JobWorker
     from schemas.track import FilterMethod
 
     FilterMethod.insert1({"filter_method": "broken", "filter_name": "median", "filter_parameters": {"no_such": 1}})
     try:
-        summary = Worker("cpu", until_empty=True).run()
+        summary = JobWorker("cpu", until_empty=True).run()
         assert [failure["key"]["filter_method"] for failure in summary.failed] == ["broken", "broken"]
         stacks = filtered.jobs.errors.to_arrays("error_stack")
         assert all("Traceback" in stack for stack in stacks)
-        assert not Worker("cpu", until_empty=True).run().failed
-        assert retry_failed(restriction={"mouse_id": "mouse01"}) == 2
+        assert not JobWorker("cpu", until_empty=True).run().failed
+        assert retry_failed_jobs(restriction={"mouse_id": "mouse01"}) == 2
     finally:
         filtered.jobs.delete()
         (FilterMethod & {"filter_method": "broken"}).delete(prompt=False)
@@ -189,7 +189,7 @@ def test_a_stop_that_a_library_turns_into_its_own_error_puts_the_job_back(
     """As omegaconf does, whose clean-up fails when the signal comes while a model is loaded."""
     import signal
 
-    from pipeline.work.worker import Worker
+    from pipeline.work.worker import JobWorker
 
     def interrupted(self: Any, key: dict[str, Any], *fetched: Any) -> Any:
         try:
@@ -198,13 +198,13 @@ def test_a_stop_that_a_library_turns_into_its_own_error_puts_the_job_back(
             raise AttributeError("'NoneType' object has no attribute '_invalidate'")
 
     monkeypatch.setattr(type(filtered), "make_compute", interrupted)
-    summary = Worker(tables=(type(filtered),), until_empty=True).run()
+    summary = JobWorker(tables=(type(filtered),), until_empty=True).run()
     assert (summary.stopped_by, summary.failed) == (signal.SIGTERM, [])
     assert len(filtered.jobs.pending) == 16
 
 
 def test_status_tells_a_killed_worker_and_all_that_is_left_to_do(filtered: Any, poses: Settings) -> None:
-    from pipeline.stores.deletion import plan_session
+    from pipeline.stores.deletion import plan_session_deletion
     from pipeline.work.status import status
     from schemas.worker import Worker as WorkerTable
 
@@ -216,7 +216,7 @@ def test_status_tells_a_killed_worker_and_all_that_is_left_to_do(filtered: Any, 
         (worker,) = status().workers
         assert not worker.alive
         assert worker.job.startswith("FilteredTrack mouse01/2026-03-02_")
-        assert plan_session(session).n_running == 0
+        assert plan_session_deletion(session).n_running == 0
     finally:
         WorkerTable.delete_quick()
     counts = status().others
@@ -225,17 +225,17 @@ def test_status_tells_a_killed_worker_and_all_that_is_left_to_do(filtered: Any, 
 
 
 def test_status_says_who_works_on_what(filtered: Any) -> None:
-    from pipeline.work.jobs import Waiting, describe
+    from pipeline.work.jobs import WaitingJob, describe_job
     from pipeline.work.status import status
     from schemas.worker import Worker
 
-    key = Waiting(filtered, {}).reserve()
+    key = WaitingJob(filtered, {}).reserve()
     told = {"table_name": "FilteredTrack", "n_done": 30, "n_total": 120, "steps_per_s": 15.0}
     Worker.insert1({**_owner(), "process_started_s": 0.0, "device": "cpu", **told})
     try:
         (worker,) = status().workers
         assert key is not None
-        assert worker.job == f"FilteredTrack {describe(key)}"
+        assert worker.job == f"FilteredTrack {describe_job(key)}"
         assert (worker.n_done, worker.n_total, worker.steps_per_s) == (30, 120, 15.0)
         assert status().stages["FilteredTrack"].running == 1
     finally:
@@ -244,11 +244,11 @@ def test_status_says_who_works_on_what(filtered: Any) -> None:
 
 def test_a_waiting_worker_has_imported_nothing_that_computes(filtered: Any, poses: Settings) -> None:
     """A process as a person starts it, that did its jobs of TrackQuality and waits; stopped, it lists its modules."""
-    from pipeline.work.worker import Worker
+    from pipeline.work.worker import JobWorker
     from schemas.track import TrackQuality
     from schemas.worker import Worker as WorkerTable
 
-    Worker("cpu", until_empty=True).run()
+    JobWorker("cpu", until_empty=True).run()
     TrackQuality.delete(prompt=False)
     says = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from pipeline.cli import main; main()"
     command = [sys.executable, "-c", says, "--data-folder", str(poses.data_folder), "work", "--cpu"]
@@ -268,10 +268,10 @@ def test_a_waiting_worker_has_imported_nothing_that_computes(filtered: Any, pose
 def test_watch_takes_a_session_when_its_marker_is_there(
     database: Settings, tmp_path: Path, make_session: Callable[..., Path]
 ) -> None:
-    from ingest.watching import watch
+    from ingest.watching import watch_raw_folder
 
     folder = make_session("mouse07/2026-04-01_1")
-    outcomes = watch(tmp_path / "raw", marker="done", scan_every_s=1)
+    outcomes = watch_raw_folder(tmp_path / "raw", marker="done", scan_every_s=1)
     assert next(outcomes).status == "waiting"
     (folder / "done").touch()
     assert next(outcomes).status == "ingested"

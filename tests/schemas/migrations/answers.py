@@ -92,14 +92,14 @@ def _answers() -> Iterator[tuple[str, Any]]:
             f' round(var_samp("{node}_y"), 6) as variance_px2, round(avg("{node}_x"), 6) as mean_px'
             " from tracks group by all order by all"
         )
-        yield f"sql: {node}", query.ask(statement, camera=camera, filter=methods).to_pylist()
+        yield f"sql: {node}", query.ask_sql(statement, camera=camera, filter=methods).to_pylist()
     statement = "select d.*, q.fraction_found from distances d join qualities q using (mouse_id, session_date, camera,"
     statement += " session_number, model_id, filter_method) where q.node = d.node_a order by all"
-    yield "sql: distances and qualities", query.ask(statement, filter="median").to_pylist()
+    yield "sql: distances and qualities", query.ask_sql(statement, filter="median").to_pylist()
     for camera, method in itertools.product(("side", "lower"), ("raw", "kalman", "by_node")):
         restriction = {"mouse_id": "mouse01", "camera": camera, "filter_method": method}
         keys = (FilteredTrack & restriction).keys(order_by="session_date")
-        yield f"why: {camera} {method}", why.chain(keys[0])
+        yield f"why: {camera} {method}", why.why_chain(keys[0])
     yield "models", describe_models()
 
 
@@ -150,10 +150,10 @@ def _hash_of_tracks(reference: Any) -> dict[str, Any]:
 
 
 def _hash_of_files(reference: Any) -> str:
-    from schemas.stored.fetching import local_copy
+    from schemas.stored.fetching import fetch_local_copy
 
     digest = hashlib.sha256()
-    with local_copy(reference) as found:
+    with fetch_local_copy(reference) as found:
         for path in [found] if found.is_file() else sorted(path for path in found.rglob("*") if path.is_file()):
             digest.update(b"" if path == found else path.relative_to(found).as_posix().encode())
             digest.update(path.read_bytes())
@@ -162,9 +162,9 @@ def _hash_of_files(reference: Any) -> str:
 
 if __name__ == "__main__":
     import schemas
-    from pipeline.database.connection import connect
+    from pipeline.database.connection import open_connection
     from pipeline.settings import load_settings
 
     settings = load_settings()
-    schemas.activate(settings.schema_prefix, connect(settings))
+    schemas.activate(settings.schema_prefix, open_connection(settings))
     Path(sys.argv[1]).write_text(json.dumps(all_answers(), sort_keys=True), encoding="utf-8")

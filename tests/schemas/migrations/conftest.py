@@ -22,11 +22,11 @@ DATA = Path(__file__).parent / "data"
 
 CONNECT = """
 import schemas
-from pipeline.database.connection import connect
+from pipeline.database.connection import open_connection
 from pipeline.settings import load_settings
-from schemas.migrations.database import Database
-from schemas.migrations.steps import Step
-from schemas.migrations.upgrade import planned, upgrade
+from schemas.migrations.database import MigratedDatabase
+from schemas.migrations.steps import MigrationStep
+from schemas.migrations.upgrade import plan_tables_upgrade, upgrade_tables
 
 settings = load_settings()
 connection = connect(settings)

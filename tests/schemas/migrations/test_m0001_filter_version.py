@@ -27,7 +27,7 @@ CHECK = """
 from compute.filters import check_parameters, default_parameters
 
 schemas.activate(prefix, connection)
-from schemas.track import FilteredTrack, FilterMethod, is_current
+from schemas.track import FilteredTrack, FilterMethod, is_current_filter
 
 rows = {row["filter_method"]: row for row in FilterMethod.to_dicts()}
 kept = {"motion": "constant_acceleration", "gate_minimum_px": 3.0}
@@ -39,7 +39,7 @@ assert rows["resting_jaw"]["filter_parameters"] == {
 }
 assert rows["nothing"]["filter_parameters"] == {"filters": None}
 assert rows["kalman"]["filter_parameters"] == default_parameters("kalman")
-older = {method for method, row in rows.items() if not is_current(row)}
+older = {method for method, row in rows.items() if not is_current_filter(row)}
 assert older == {"turning", "turning_jaw"}
 for method in rows.keys() - older:
     assert rows[method]["filter_version"] == 1

@@ -12,11 +12,11 @@ DATA = Path(__file__).parent / "data"
 
 SAY = """
 import json
-from compute.labels import image_hash, images_of, load_package
-from schemas.stored.fetching import local_copy
+from compute.labels import labeled_image_hash, labeled_images, load_package
+from schemas.stored.fetching import fetch_local_copy
 
 schemas.activate(prefix, connection)
-from schemas.evaluation import ModelEvaluation, score_exponent, unevaluated_models
+from schemas.evaluation import ModelEvaluation, evaluated_score_exponent, unevaluated_models
 from schemas.labels import LabeledFrames
 from schemas.metric import LabelError
 from schemas.model import Model, Training, TrainingTask
@@ -24,9 +24,9 @@ from schemas.model import Model, Training, TrainingTask
 recomputed = {}
 for row in LabeledFrames.to_dicts():
     with local_copy(row["package"]) as package:
-        images = images_of(load_package(package))
+        images = labeled_images(load_package(package))
     assert images[0].shape == (row["image_height_px"], row["image_width_px"])
-    recomputed[row["labels_id"]] = [image_hash(image) for image in images]
+    recomputed[row["labels_id"]] = [labeled_image_hash(image) for image in images]
 models = {row["model_id"]: row for row in Model.proj("training_mice_known", "training_frames_known").to_dicts()}
 told = {
     "evaluations": ModelEvaluation.to_dicts(),
@@ -42,7 +42,7 @@ told = {
             "mice_known": bool(row["training_mice_known"]),
             "frames_known": bool(row["training_frames_known"]),
             "frames": sorted((Model.Frame & {"model_id": model_id}).to_arrays("image_hash").tolist()),
-            "exponent": score_exponent(model_id),
+            "exponent": evaluated_score_exponent(model_id),
         }
         for model_id, row in models.items()
     },

@@ -80,7 +80,7 @@ def test_an_upgraded_database_is_like_a_new_one(old_lab: Any) -> None:
     old_lab.orofacial("upgrade")
     found = old_lab.program(
         """
-from schemas.migrations.comparison import differences
+from schemas.migrations.comparison import table_differences
 from schemas.migrations.database import parts
 
 
@@ -224,10 +224,10 @@ def test_tables_are_not_changed_under_a_running_worker(old_lab: Any) -> None:
 import os, platform
 from compute.errors import DatabaseError
 from pipeline.work.worker_locks import try_worker_lock
-from schemas.migrations.binding import bind
+from schemas.migrations.binding import bind_tables
 from schemas.worker import Worker
 
-bind(schemas.by_name(prefix), connection)
+bind_tables(schemas.by_name(prefix), connection)
 owner = (platform.node(), os.getpid(), connection.connection_id)
 Worker.insert1({**dict(zip(("host", "pid", "connection_id"), owner)), "process_started_s": 0, "device": "cpu",
                 "heartbeat_at": "2026-01-01 00:00:00"})

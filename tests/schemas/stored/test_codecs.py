@@ -12,7 +12,7 @@ import pytest
 from compute.errors import DatabaseError, TracksError
 from compute.tracks import Tracks
 from pipeline.settings import Settings
-from schemas.stored.fetching import local_copy
+from schemas.stored.fetching import fetch_local_copy
 from schemas.stored.publishing import published_or_removed
 
 
@@ -74,7 +74,7 @@ def test_arrays_and_folders_come_back(table: type[dj.Manual], tmp_path: Path) ->
     table.insert1({"item": "both", "times": times, "bundle": tmp_path / "model"})
     row = (table & {"item": "both"}).fetch1()
     np.testing.assert_array_equal(np.asarray(row["times"]), times)
-    with local_copy(row["bundle"]) as folder:
+    with fetch_local_copy(row["bundle"]) as folder:
         assert (folder / "weights").read_bytes() == b"123"
 
 

@@ -18,9 +18,9 @@ import pytest
 
 from compute.errors import DatabaseError
 from compute.tracks import Tracks
-from pipeline.database.connection import connect
+from pipeline.database.connection import open_connection
 from pipeline.settings import Settings
-from schemas.stored.fetching import local_copy
+from schemas.stored.fetching import fetch_local_copy
 from schemas.stored.object_store import S3FileSystem
 from schemas.stored.publishing import published_or_removed
 
@@ -50,12 +50,12 @@ def table(database: Settings, server: Any) -> Iterator[type[dj.Manual]]:
     """A table whose tracks and bundles lie in S3, by configuration alone."""
     before = dict(dj.config.stores)
     dj.config.stores = {**before, "tracks": server.store("tracks"), "models": server.store("models")}
-    from pipeline.database.connection import disconnect
+    from pipeline.database.connection import close_connection
 
     configured = dict(dj.config.stores)
-    disconnect()
+    close_connection()
     dj.config.stores = configured
-    connect(database)
+    open_connection(database)
     schema = dj.Schema(f"{database.schema_prefix}s3", connection=dj.conn())
 
     @schema
@@ -69,7 +69,7 @@ def table(database: Settings, server: Any) -> Iterator[type[dj.Manual]]:
 
     yield Item
     schema.drop(prompt=False)
-    disconnect()
+    close_connection()
     dj.config.stores = {}
 
 
@@ -100,7 +100,7 @@ def test_bundles_and_removed_files(table: type[dj.Manual], tmp_path: Path) -> No
     (tmp_path / "model" / "deep" / "weights").write_bytes(b"123")
     table.insert1({"item": "model", "tracks": TRACKS, "bundle": tmp_path / "model"})
     row = (table & {"item": "model"}).fetch1()
-    with local_copy(row["bundle"]) as folder:
+    with fetch_local_copy(row["bundle"]) as folder:
         assert (folder / "deep" / "weights").read_bytes() == b"123"
     backend = row["tracks"]._backend
 
