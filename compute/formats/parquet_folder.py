@@ -11,7 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compute.errors import ExportError
+from compute.formats.frame_rows import rows_by_time
+from compute.formats.one_animal import check_unnamed
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
 from compute.tracks import Tracks
@@ -65,8 +69,8 @@ def _describe(column: str) -> dict[str, str]:
     return {"description": text, "unit": unit}
 
 
-def read(path: Path, *, fps: float | None = None) -> PortableTrack:
-    """Read a file that `write` wrote, or a file of the tracks store; `fps` is not needed.
+def read(path: Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
+    """Read a file that `write` wrote, or a file of the tracks store; `fps` is not needed. Rows may stand in any order.
 
     Raises
     ------
@@ -75,10 +79,12 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     """
     import pyarrow.parquet as pq
 
+    check_unnamed(path, name)
     try:
         table = pq.read_table(path)
-        tracks = Tracks.from_arrow(table)
-    except (OSError, ValueError) as error:
+        (order,) = rows_by_time(path, {"the file": table["time_s"].to_numpy()})[1].values()
+        tracks = Tracks.from_arrow(table.take(np.argsort(order)))
+    except (OSError, KeyError, ValueError) as error:
         raise ExportError(f"{path} cannot be read as tracks: {error}") from error
     return PortableTrack.with_about(path, tracks, table.schema.metadata.get(_ABOUT))
 

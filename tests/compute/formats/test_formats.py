@@ -29,7 +29,7 @@ NODE_NAMES = st.lists(
 )
 """Any names that a person can type: with spaces, quotes, slashes, commas, unicode."""
 
-KEEPS_FILTER_COLUMNS = set(FORMATS) - {"dlc-csv"}
+KEEPS_FILTER_COLUMNS = set(FORMATS) - {"dlc-csv", "sleap-csv"}
 
 
 @st.composite
