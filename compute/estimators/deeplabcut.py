@@ -25,6 +25,7 @@ from compute.estimators.bundle_info import BundleInfo
 from compute.estimators.estimator import EstimatorKind, Progress
 from compute.estimators.evaluation_results import EvaluationResult
 from compute.files import VIDEO_SUFFIXES, whole_file
+from compute.json_text import json_text
 from compute.tracks import Tracks
 
 DESCRIPTION = "deeplabcut.json"
@@ -92,7 +93,7 @@ class DeepLabCutKind(EstimatorKind):
         bundle_folder.mkdir(parents=True)
         with whole_file(bundle_folder / DESCRIPTION, ModelError) as temporary:
             content = {name: getattr(bundle, name) for name in _IDENTITY}
-            temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(content, indent=1, sort_keys=True, ascii_only=True) + "\n", encoding="utf-8")
         return bundle
 
     def read_bundle(self, folder: Path) -> DeepLabCutBundle:

@@ -22,6 +22,7 @@ from compute.formats.hdf5_group import about_in_hdf5_group, hdf5_has, read_hdf5_
 from compute.formats.one_animal import join_one_animal
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
+from compute.json_text import json_text
 from compute.text import count_text
 
 _DIMENSIONS = {
@@ -58,13 +59,13 @@ def write(path: Path, track: PortableTrack) -> None:
     with h5py.File(path, "w") as file:
         for name, array in arrays.items():
             dataset = file.create_dataset(name, data=array, compression="gzip", shuffle=True)
-            dataset.attrs["dims"] = json.dumps(_DIMENSIONS[name])
+            dataset.attrs["dims"] = json_text(_DIMENSIONS[name])
         file["track_names"] = np.array([b"mouse"])
         file["node_names"] = np.array([node.encode() for node in tracks.nodes])
         file["edge_names"] = np.array(edges, dtype=None if edges else "S1").reshape(-1, 2)
         file["edge_inds"] = np.array(indices, dtype=np.int64).reshape(-1, 2)
         file["labels_path"], file["video_path"], file["video_ind"] = "", track.video_file, 0
-        file["provenance"] = json.dumps(dict(track.provenance))
+        file["provenance"] = json_text(track.provenance, ascii_only=True)
         file.attrs.update(preset="matlab", format="analysis", sleap_io_version=version("sleap-io"))
     write_hdf5_group(path, track)
 

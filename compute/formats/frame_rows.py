@@ -114,8 +114,8 @@ def rows_by_frame(
     outside = numbers[(numbers < first_frame) | (numbers >= end)]
     if outside.size:
         raise ExportError(
-            f"{path} has {named(int(outside[0]))}, but there are {end - first_frame} frames ({first_frame} to"
-            f" {end - 1}); it is of another video, or another program altered it"
+            f"{path} has {named(int(outside[0]))}, expected {named(first_frame)} to {named(end - 1)}; it is of another"
+            " video, or another program altered it"
         )
     arrays = {}
     for name, values in rows.items():

@@ -18,6 +18,7 @@ from compute.formats.frame_rows import rows_by_time
 from compute.formats.one_animal import check_unnamed
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
+from compute.json_text import json_text
 from compute.tracks import Tracks
 
 KEYS = {
@@ -113,7 +114,7 @@ def write_parquet_dictionary(folder: Path, metadata: Mapping[str, str] | None = 
     if said:
         lines += ["", _README_METADATA, *(f"| `{one['name']}` | {one['description']} |" for one in said)]
     dictionary = {"columns": columns, "metadata": said}
-    (folder / "data_dictionary.json").write_text(json.dumps(dictionary, indent=1) + "\n", encoding="utf-8")
+    (folder / "data_dictionary.json").write_text(json_text(dictionary, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_README + "\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compute.errors import ExportError, TracksError
 from compute.json_text import json_text
+from compute.text import count_text
 from compute.tracks import Tracks
 
 _RATES_DIFFER = 0.01
@@ -86,7 +87,8 @@ class PortableTrack:
         said = json.loads(about)
         if said["n_frames"] != tracks.n_frames:
             raise ExportError(
-                f"{path} holds {tracks.n_frames} frames, it was written with {said['n_frames']}; export it again"
+                f"{path} holds {count_text(tracks.n_frames, 'frame')}, it was written with {said['n_frames']};"
+                " export it again"
             )
         return cls(
             replace(tracks, attributes=said["attributes"]),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compute.errors import ExportError
+from compute.text import count_text
 
 _DELIMITERS = ",;\t"
 _HEAD_BYTES = 1 << 20
@@ -107,7 +108,9 @@ class TextTable:
             Naming the line.
         """
         if len(cells) != width:
-            raise ExportError(f"{self.line()} has {len(cells)} cells, expected {width}: it may have been cut off")
+            raise ExportError(
+                f"{self.line()} has {count_text(len(cells), 'cell')}, expected {width}: it may have been cut off"
+            )
 
 
 def _decoded(content: bytes) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
@@ -109,8 +110,8 @@ def _explanation(comparison: ModelComparison) -> str:
     else:
         which = "held out from training" if labels.known_unseen else "which the model may have been trained on"
         lines.append(
-            f"label err.: distance from {labels.n_points + labels.n_missed} points in {labels.n_frames} labeled frames"
-            f" {which}."
+            f"label err.: distance from {count_text(labels.n_points + labels.n_missed, 'point')} in"
+            f" {count_text(labels.n_frames, 'labeled frame')} {which}."
         )
     lines.append("held out / training: variance of rigid distances, mice held out over mice trained on.")
     lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice it is too short.")

@@ -11,6 +11,7 @@ import rich_click as click
 
 from compute.errors import FilterError
 from compute.filters import check_parameters, default_parameters, registered_filters
+from compute.json_text import json_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
@@ -123,4 +124,4 @@ def _changed_text(filter_name: str, parameters: dict[str, Any]) -> str:
 def _value_text(value: Any) -> str:
     if isinstance(value, dict):  # the filter of each node
         return ", ".join(f"{node}: {entry['filter']}" for node, entry in value.items())
-    return json.dumps(value)
+    return json_text(value)

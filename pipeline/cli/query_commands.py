@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from compute.text import session_text
+from compute.text import count_text, session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.question_options import question_of_options, question_options
 from pipeline.terminal import console, errors, print_answer, print_json, print_next_step, print_table
 
 _ROWS_SHOWN = 40
-
-
-def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which tracks; they arrive as the keywords of `pipeline.query.tracks`."""
-    options = [
-        click.option("--mouse", multiple=True, help="Only this mouse; like the next five, may be given several times."),
-        click.option("--camera", multiple=True, help="Only this camera."),
-        click.option("--model", multiple=True, help="Only this model (its id)."),
-        click.option("--sex", multiple=True, help="Only mice of this sex."),
-        click.option("--genotype", multiple=True, help="Only mice of this genotype."),
-        click.option("--filter", multiple=True, default=("raw",), show_default=True, help="The filter."),
-        click.option("--node", multiple=True, help="Only this node; may be given several times."),
-        click.option("--date", multiple=True, help="Only sessions of this day; twice: first and last day."),
-        click.option("--from", "from_s", type=float, help="Only frames from this time on (s)."),
-        click.option("--to", "to_s", type=float, help="Only frames before this time (s)."),
-        click.option(
-            "--held-out/--in-training", default=None, help="Only mice that the model was not trained on, or was."
-        ),
-        click.option("--quality", multiple=True, help="Only tracks as good as this, such as 'jaw_tip.found > 0.95'."),
-        click.option("--where", help="Any other restriction in SQL, such as \"rig='left'\"."),
-        click.option("--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _question(options: dict[str, Any]) -> dict[str, Any]:
-    """Keywords of `pipeline.query.tracks` from the options of the command line."""
-    from pipeline.query import QueryError
-
-    question = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
-    question |= {name: options[name] for name in ("held_out", "skip_broken")}
-    question["restriction"] = options["where"]
-    if len(options["date"]) > 2:
-        raise QueryError(f"--date was given {len(options['date'])} times; expected one day, or the first and the last")
-    if len(options["date"]) == 1:
-        question["date"] = options["date"][0]
-    if options["from_s"] is not None or options["to_s"] is not None:
-        question["time_span_s"] = (options["from_s"], options["to_s"])
-    return question
 
 
 @contextmanager
@@ -81,12 +41,12 @@ def _left_out_said() -> Iterator[list[str]]:
 @command_says_errors
 def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_json: bool, **options: Any) -> None:
     """Get tracks across all animals: list those that fit, or write them to a file, a line a frame and node."""
-    connect_command(context)
+    settings = connect_command(context)
     from pipeline import query
 
     if as_manifest and output is None:
         raise query.QueryError("--manifest writes a file: give -o FILE.csv or -o FILE.parquet")
-    selection = query.tracks(**_question(options))
+    selection = query.tracks(**question_of_options(options, settings))
     with _left_out_said() as left_out:
         if options["skip_broken"]:
             selection = selection.readable()
@@ -100,8 +60,8 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
     selection.check_any()
     if output is not None:
         gone = [one.row for one in selection.left_out]
-        of = "" if as_manifest else f" of {sum(row not in gone for row in selection.rows)} tracks"
-        console.print(f"{n_rows} lines{of} written to {output}", markup=False)
+        of = "" if as_manifest else f" of {count_text(sum(row not in gone for row in selection.rows), 'track')}"
+        console.print(f"{count_text(n_rows or 0, 'line')}{of} written to {output}", markup=False)
     else:
         _list(selection, broken)
 
@@ -156,10 +116,10 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
     time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Each
     camera has its own coordinates: give --camera, or group by it. Also distances and qualities are tables.
     """
-    connect_command(context)
+    settings = connect_command(context)
     from pipeline import query
 
-    question = _question(options)
+    question = question_of_options(options, settings)
     with _left_out_said() as left_out:
         answer = query.ask_sql(statement, **question)
     if output is not None:
@@ -168,7 +128,7 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
         rows = answer.to_pylist() if output is None else None
         print_json({"rows": rows, "output": output, "n_rows": answer.num_rows, "left_out": left_out})
     elif output is not None:
-        console.print(f"{answer.num_rows} lines written to {output}", markup=False)
+        console.print(f"{count_text(answer.num_rows, 'line')} written to {output}", markup=False)
     else:
         rows = answer.slice(0, _ROWS_SHOWN).to_pylist()
         print_answer(answer.column_names, [list(row.values()) for row in rows])

@@ -128,7 +128,7 @@ def _show(state: Status) -> None:
     total = [f"all {count_text(state.n_sessions, 'session')}", *map(str, state.stages.values())]
     print_table(["session", *heads], [*rows, total])
     if len(rows) < state.n_sessions:
-        console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")
+        console.print(f"shown: {len(rows)} of {count_text(state.n_sessions, 'session')}, unfinished ones only")
     for name, count in state.others.items():
         if count.to_do or count.running or count.failed:
             console.print(f"besides: {name} {count}, {count.to_do} to do")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from compute.comparison.bootstrap import BootstrapInterval
 from compute.errors import OrofacialError
 from compute.files import whole_file
+from compute.json_text import json_text
 from compute.text import count_text
 from compute.tracks import Tracks
 from compute.video import read_video_frame
@@ -94,7 +94,7 @@ def write_report(output: Path, *, summary_file: Path | None = None, truth: Repor
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>orofacial report</title><style>{STYLE}</style>'
     write_report_text(output, page + '<meta name="viewport" content="width=device-width">' + "".join(parts) + "</html>")
     if summary_file is not None:
-        write_report_text(summary_file, json.dumps([asdict(row) for row in rows], indent=2))
+        write_report_text(summary_file, json_text(rows, indent=2))
 
 
 def write_report_text(path: Path, text: str) -> None:

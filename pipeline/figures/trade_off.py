@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from compute.comparison.bootstrap import BootstrapInterval
+from compute.text import count_text
 from pipeline.figures.traces import trace_color
 from pipeline.query.filter_comparison import FilterSummary, ModelComparison
 
@@ -73,7 +74,11 @@ def _trade_off(ax: Any, comparison: ModelComparison) -> None:
     ax.set_xlabel("noise left: variance of rigid distances, of raw")
     ax.set_ylabel("movement kept: power in its band")
     n_mice = sum(comparison.n_mice.values())
-    ax.set_title(f"camera {comparison.camera}, {n_mice} mice: upper left is better", loc="left", fontsize=10)
+    ax.set_title(
+        f"camera {comparison.camera}, {count_text(n_mice, 'mouse', 'mice')}: upper left is better",
+        loc="left",
+        fontsize=10,
+    )
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from compute.errors import OrofacialError
-from compute.text import session_text
+from compute.errors import DatabaseError, OrofacialError
+from compute.text import count_text, session_text
 from compute.tracks import Tracks, check_tracks_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.columns import MANIFEST, columns_schema, tidy_columns, tidy_columns_schema
@@ -78,7 +78,7 @@ class TrackSelection:
         for row, reference in zip(self.rows, self.references, strict=True):
             try:
                 tracks = reference.tracks(self.nodes, self.time_span_s)
-            except OrofacialError as error:
+            except DatabaseError as error:
                 self._broken(row, error)
             else:
                 yield row, tracks
@@ -95,7 +95,7 @@ class TrackSelection:
         for index, (row, reference) in enumerate(zip(self.rows, self.references, strict=True)):
             try:
                 reference.tracks(self.nodes, self.time_span_s) if thoroughly else reference.footer()
-            except OrofacialError as error:
+            except DatabaseError as error:
                 self._broken(row, error)
             else:
                 kept.append(index)
@@ -107,7 +107,7 @@ class TrackSelection:
         for row, reference in zip(self.rows, self.references, strict=True):
             try:
                 reference.footer()
-            except OrofacialError as error:
+            except DatabaseError as error:
                 found.append(LeftOut(row, str(error)))
         return found
 
@@ -138,7 +138,9 @@ class TrackSelection:
             If nothing fits, or nothing of it can be read.
         """
         if not self.rows and self.left_out:
-            raise QueryError(f"none of the {len(self.left_out)} tracks that fit can be read; see what was left out")
+            raise QueryError(
+                f"none of the {count_text(len(self.left_out), 'track')} that fit can be read; see what was left out"
+            )
         if not self.rows:
             raise QueryError("no tracks fit; 'orofacial status' shows what has been computed")
 
@@ -170,11 +172,14 @@ class TrackSelection:
     def to_xarray(self) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         """One dataset a track with `movement`'s layout, beside its row; the individual is the mouse.
 
-        `movement`'s functions take each dataset as it is. Its attributes hold the row.
+        `movement`'s functions take each dataset as it is. Its attributes hold the row's key. ``held_out`` is a
+        coordinate without dimension: 1 held out, 0 in the model's training, -1 not known; netCDF keeps it with these
+        meanings (``flag_values``, ``flag_meanings``).
         """
         for row, tracks in self:
             dataset = tracks.to_xarray(individual=row["mouse_id"])
-            yield row, dataset.assign_attrs({name: str(value) for name, value in row.items()})
+            dataset = dataset.assign_attrs({name: str(value) for name, value in row.items() if name != "held_out"})
+            yield row, dataset.assign_coords(held_out=_held_out_flag(row["held_out"]))
 
     def to_arrow(self) -> Iterator[pa.Table]:
         """One table a track, one line a frame and node.
@@ -189,7 +194,7 @@ class TrackSelection:
             try:
                 tracks = reference.tracks(self.nodes, self.time_span_s)
                 first = self._first_frame(reference, tracks)
-            except OrofacialError as error:
+            except DatabaseError as error:
                 self._broken(row, error)
             else:
                 yield tidy_columns({**row, **details}, tracks, first, columns)
@@ -287,6 +292,15 @@ class TrackSelection:
         if left_out.row not in [other.row for other in self.left_out]:
             self.left_out.append(left_out)
             warnings.warn(f"left out {left_out}", stacklevel=3)
+
+
+def _held_out_flag(held_out: bool | None) -> tuple[tuple[()], Any, dict[str, Any]]:
+    """``held_out`` as a variable of xarray that netCDF can hold."""
+    import numpy as np
+
+    value = np.int8(-1 if held_out is None else held_out)
+    meanings = {"flag_values": np.array([-1, 0, 1], np.int8), "flag_meanings": "not_known in_training held_out"}
+    return (), value, {"long_name": "whether the mouse was kept from the model's training", **meanings}
 
 
 def selection_row_name(row: dict[str, Any]) -> str:

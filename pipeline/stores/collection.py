@@ -34,6 +34,7 @@ from datajoint.storage import StorageBackend
 
 import schemas
 from compute.errors import OrofacialError
+from compute.text import count_text
 from schemas.stored.publishing import check_may_publish
 
 STORES = ("tracks", "models")
@@ -118,8 +119,8 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
     young = [file for file in loose if file.written_at >= cutoff]
     if len(garbage) > len(files) / 2 and not (dry_run or even_most):
         raise CollectionError(
-            f"{len(garbage)} of {len(files)} files in the stores are pointed at by no row of this database; nothing was"
-            " removed. If another database uses the same stores its files would be lost. If none does, say so with"
+            f"{len(garbage)} of {count_text(len(files), 'file')} in the stores are pointed at by no row of this database;"
+            " nothing was removed. If another database uses the same stores its files would be lost. If none does, say so with"
             " --even-most"
         )
     removed = [] if dry_run else remove_collected(garbage)

@@ -242,7 +242,7 @@ def altered(source: Path, change: str) -> Path:
         ("image", r"cannot be read as a table"),
         ("fraction", r"line 6: '2.5' is no number of a frame"),
         ("twice", r"has frame 2 more than once"),
-        ("beyond", r"has frame 12, but there are 12 frames \(0 to 11\); it is of another video"),
+        ("beyond", r"has frame 12, expected frame 0 to frame 11; it is of another video"),
         ("labels", r"holds no likelihoods, .*'orofacial labels import'"),
         ("two networks", r"several networks \(DLC_resnet50_snoutJan5shuffle1_50000, other\)"),
         ("other network", r"network DLC_other, expected DLC_resnet50_snoutJan5shuffle1_50000; import it as a model"),
