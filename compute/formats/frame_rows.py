@@ -56,8 +56,9 @@ def frame_numbers(cells: Sequence[Any] | NDArray[Any], place: Callable[[int], st
         except (TypeError, ValueError):
             number = np.nan
         if not (0 <= number < _MOST_FRAMES and number == int(number)):
+            shown = cell.item() if isinstance(cell, np.generic) else cell
             raise ExportError(
-                f"{place(row)}: {cell!r} is no number of a frame; expected a whole number from 0 to {_MOST_FRAMES - 1}"
+                f"{place(row)}: {shown!r} is no number of a frame; expected a whole number from 0 to {_MOST_FRAMES - 1}"
             )
         numbers[row] = int(number)
     return numbers

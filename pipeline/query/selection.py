@@ -172,14 +172,14 @@ class TrackSelection:
     def to_xarray(self) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         """One dataset a track with `movement`'s layout, beside its row; the individual is the mouse.
 
-        `movement`'s functions take each dataset as it is. Its attributes hold the row's key. ``held_out`` is a
-        coordinate without dimension: 1 held out, 0 in the model's training, -1 not known; netCDF keeps it with these
-        meanings (``flag_values``, ``flag_meanings``).
+        `movement`'s functions take each dataset as it is. Its attributes hold the row: the keys as text, ``held_out``
+        as a number, as netCDF has neither a boolean nor None: 1 held out, 0 in the model's training, -1 not known. The
+        attribute ``held_out_meanings`` says so in the file.
         """
         for row, tracks in self:
-            dataset = tracks.to_xarray(individual=row["mouse_id"])
-            dataset = dataset.assign_attrs({name: str(value) for name, value in row.items() if name != "held_out"})
-            yield row, dataset.assign_coords(held_out=_held_out_flag(row["held_out"]))
+            attributes: dict[str, Any] = {name: str(value) for name, value in row.items()}
+            attributes |= {"held_out": held_out_flag(row["held_out"]), "held_out_meanings": HELD_OUT_MEANINGS}
+            yield row, tracks.to_xarray(individual=row["mouse_id"]).assign_attrs(attributes)
 
     def to_arrow(self) -> Iterator[pa.Table]:
         """One table a track, one line a frame and node.
@@ -294,13 +294,18 @@ class TrackSelection:
             warnings.warn(f"left out {left_out}", stacklevel=3)
 
 
-def _held_out_flag(held_out: bool | None) -> tuple[tuple[()], Any, dict[str, Any]]:
-    """``held_out`` as a variable of xarray that netCDF can hold."""
-    import numpy as np
+HELD_OUT_MEANINGS = "1: kept from the model's training, 0: in it, -1: not known"
 
-    value = np.int8(-1 if held_out is None else held_out)
-    meanings = {"flag_values": np.array([-1, 0, 1], np.int8), "flag_meanings": "not_known in_training held_out"}
-    return (), value, {"long_name": "whether the mouse was kept from the model's training", **meanings}
+
+def held_out_flag(held_out: bool | None) -> int:
+    """Whether a mouse was held out, as files without booleans hold it, see `HELD_OUT_MEANINGS`.
+
+    Examples
+    --------
+    >>> [held_out_flag(one) for one in (True, False, None)]
+    [1, 0, -1]
+    """
+    return -1 if held_out is None else int(held_out)
 
 
 def selection_row_name(row: dict[str, Any]) -> str:

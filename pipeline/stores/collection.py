@@ -119,9 +119,9 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
     young = [file for file in loose if file.written_at >= cutoff]
     if len(garbage) > len(files) / 2 and not (dry_run or even_most):
         raise CollectionError(
-            f"{len(garbage)} of {count_text(len(files), 'file')} in the stores are pointed at by no row of this database;"
-            " nothing was removed. If another database uses the same stores its files would be lost. If none does, say so with"
-            " --even-most"
+            f"{len(garbage)} of {count_text(len(files), 'file')} in the stores are pointed at by no row of this"
+            " database; nothing was removed. If another database uses the same stores its files would be lost. If none"
+            " does, say so with --even-most"
         )
     removed = [] if dry_run else remove_collected(garbage)
     return Collected(len(files), garbage, young, removed)

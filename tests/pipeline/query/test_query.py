@@ -15,6 +15,7 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 import pytest
+import xarray as xr
 
 from compute.filters import apply_filter
 from compute.tracks import Tracks
@@ -213,7 +214,7 @@ def test_results_are_tables_too(lab: Settings) -> None:
     assert all(Path(file).exists() for file in manifest["file"].to_pylist())
 
 
-def test_xarray_has_movements_layout(lab: Settings) -> None:
+def test_xarray_has_movements_layout(lab: Settings, tmp_path: Path) -> None:
     """As `movement.validators.datasets.ValidPosesInputs` demands it (movement 0.15), variable by variable."""
     from pipeline import query
 
@@ -226,7 +227,9 @@ def test_xarray_has_movements_layout(lab: Settings) -> None:
         assert dataset.attrs["ds_type"] == "poses"
         assert dataset.attrs["time_unit"] == "seconds"
         assert dataset.attrs["fps"] == pytest.approx(100)
-        assert dataset.attrs["held_out"] == str(row["held_out"])
+        assert dataset.attrs["held_out"] == (1 if row["held_out"] else 0)
+        dataset.to_netcdf(tmp_path / "one.nc", engine="scipy")
+        assert xr.load_dataset(tmp_path / "one.nc").attrs["held_out"] == dataset.attrs["held_out"]
 
 
 @pytest.fixture
