@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,34 @@ def test_a_broken_file_names_its_row_or_is_left_out(
     if how is not _newer:
         with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1"):
             query.ask_sql("select sum(jaw_tip_x) from tracks", model=MODEL)
+
+
+def test_a_wrong_question_says_nothing_of_the_stored_tracks(lab: Settings) -> None:
+    from compute.errors import DatabaseError, TracksError
+    from pipeline import query
+    from pipeline.query.selection import HELD_OUT_MEANINGS, held_out_flag
+
+    once = query.tracks(model=MODEL, node=["jaw_tip", "jaw_tip"], mouse=[MICE[0], MICE[0]], skip_broken=True)
+    assert once.nodes == ("jaw_tip",) and len(list(once)) == len(once) == 1 and not once.left_out
+    assert query.sql("select count(jaw_tip_x) from tracks", model=MODEL, node=["jaw_tip"] * 2).num_rows == 1
+    for nodes, said in ((("jaw_tip", "jaw_tip"), "asked for twice"), (("nose9",), "no node 'nose9'")):
+        with pytest.raises(TracksError, match=said) as refused:
+            once.references[0].tracks(nodes)
+        assert not isinstance(refused.value, DatabaseError) and "backup" not in str(refused.value)
+        with pytest.raises(TracksError, match=said):
+            list(replace(once, nodes=nodes))  # skip_broken leaves out what is broken, not what was asked wrongly
+    assert not once.left_out
+    assert [held_out_flag(one) for one in (True, False, None)] == [1, 0, -1] and "not known" in HELD_OUT_MEANINGS
+
+
+def test_a_value_that_is_not_known_is_no_name(lab: Settings) -> None:
+    from pipeline import query
+    from schemas.subject import Mouse
+
+    Mouse.insert1({"mouse_id": "unknown genotype"})
+    with pytest.raises(query.QueryError, match=r"known are ko, wt$"):
+        query.tracks(genotype="het")
+    (Mouse & {"mouse_id": "unknown genotype"}).delete(prompt=False)
 
 
 def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settings) -> None:
