@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import ExportError
-from compute.formats.nwb_poses import ABOUT, nwb_series_names, read_pose
+from compute.formats.nwb_poses import ABOUT, join_poses, nwb_series_names, read_pose
 from compute.formats.nwb_session import new_nwb_session, nwb_name
 from compute.formats.one_animal import choose_one
 from compute.formats.portable import PortableTrack
@@ -38,6 +38,9 @@ _CONFIDENCE = (
     "The pose estimator's score (SLEAP: the peak of the confidence map, which may exceed 1); 0: not found;"
     " NaN: placed by a person"
 )
+_SLEAP_TRACK = "track="
+"""How the name of a PoseEstimation begins that sleap-io wrote: one for each track, in a module for each video."""
+
 _ORIGIN = "(0, 0) is the center of the upper left pixel of the video's frame; x to the right, y down"
 
 
@@ -283,14 +286,13 @@ def read_all_nwb(path: Path) -> dict[str, PortableTrack]:
     ExportError
         If the file cannot be read, or holds none.
     """
-    tracks = _read_each(path, lambda names: names)
-    if not tracks:
-        raise ExportError(f"{path} holds no PoseEstimation (ndx-pose)")
-    return tracks
+    return _read_poses(path, list)
 
 
 def read(path: Path, *, name: str | None = None, fps: float | None = None) -> PortableTrack:
     """Read one PoseEstimation; `fps` is not needed.
+
+    Of a file of sleap-io's, the tracks of one video that are never there at the same time are one animal.
 
     Raises
     ------
@@ -298,16 +300,17 @@ def read(path: Path, *, name: str | None = None, fps: float | None = None) -> Po
         As `read_all_nwb`; also if there are several and none, or an unknown one, is named.
     """
 
-    def chosen(names: list[str]) -> list[str]:
-        if not names:
-            raise ExportError(f"{path} holds no PoseEstimation (ndx-pose)")
-        return [choose_one(path, "poses", names, name)]
+    def chosen(poses: dict[str, Any]) -> list[str]:
+        of_one_video = len({pose.parent.name for pose in poses.values()}) == 1
+        if name is None and of_one_video and all(one.startswith(_SLEAP_TRACK) for one in poses):
+            return list(poses)
+        return [choose_one(path, "poses", list(poses), name)]
 
-    (track,) = _read_each(path, chosen).values()
-    return track
+    tracks = _read_poses(path, chosen)
+    return next(iter(tracks.values())) if len(tracks) == 1 else join_poses(path, tracks)
 
 
-def _read_each(path: Path, chosen: Callable[[list[str]], list[str]]) -> dict[str, PortableTrack]:
+def _read_poses(path: Path, chosen: Callable[[dict[str, Any]], list[str]]) -> dict[str, PortableTrack]:
     """Read those PoseEstimations whose names are chosen."""
     with _quiet():
         import ndx_pose
@@ -317,7 +320,9 @@ def _read_each(path: Path, chosen: Callable[[list[str]], list[str]]) -> dict[str
             with NWBHDF5IO(path, "r") as io:
                 file = io.read()
                 poses = _named([one for one in file.objects.values() if isinstance(one, ndx_pose.PoseEstimation)])
-                return {name: read_pose(path, poses[name], file) for name in chosen(sorted(poses))}
+                if not poses:
+                    raise ExportError(f"{path} holds no PoseEstimation (ndx-pose)")
+                return {one: read_pose(path, poses[one], file) for one in chosen(poses)}
         except ExportError:
             raise
         except Exception as error:  # reading a broken file can raise anything
@@ -325,9 +330,10 @@ def _read_each(path: Path, chosen: Callable[[list[str]], list[str]]) -> dict[str
 
 
 def _named(poses: list[Any]) -> dict[str, Any]:
-    """By name; by the module, too, where the poses of several cameras have one name."""
+    """By name, in order; by the module, too, where the poses of several cameras have one name."""
     names = [pose.name for pose in poses]
-    return {pose.name if names.count(pose.name) == 1 else f"{pose.parent.name}/{pose.name}": pose for pose in poses}
+    named = {pose.name if names.count(pose.name) == 1 else f"{pose.parent.name}/{pose.name}": pose for pose in poses}
+    return dict(sorted(named.items()))
 
 
 def about(path: Path) -> list[dict[str, Any]]:

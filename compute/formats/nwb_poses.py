@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from compute.errors import ExportError
 from compute.formats.assembly import assumed_scores
 from compute.formats.frame_rows import rows_by_frame, rows_by_time
 from compute.formats.nwb_session import nwb_name
+from compute.formats.one_animal import check_one_animal, choose_one
 from compute.formats.portable import PortableTrack, portable_tracks
 from compute.tracks import FILTER_COLUMNS
 
@@ -68,6 +70,33 @@ def read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
         track = track.assuming(f"{', '.join(without)} without scores (confidence): 1 stands for a point that is there")
     absent = [node for node in nodes if node not in present]
     return track.assuming(f"no series of {', '.join(absent)}: never found") if absent else track
+
+
+def join_poses(path: Path, tracks: Mapping[str, PortableTrack]) -> PortableTrack:
+    """One animal whose track broke, from the pieces by their names.
+
+    Raises
+    ------
+    ExportError
+        If two of them are there at the same time, or have other nodes.
+    """
+    pieces = {name: track.tracks for name, track in tracks.items()}
+    first = next(iter(pieces.values()))
+    if any(one.nodes != first.nodes for one in pieces.values()):
+        choose_one(path, "poses", list(pieces), None)
+    time, index = rows_by_time(path, {name: one.time for name, one in pieces.items()})
+    there = {name: one.found.any(axis=1) for name, one in pieces.items()}
+    frame_index = np.concatenate([index[name][there[name]] for name in pieces])
+    check_one_animal(path, frame_index, [name for name in pieces for _ in range(int(there[name].sum()))])
+    rows = {
+        name: np.concatenate([getattr(one, name)[there[piece]] for piece, one in pieces.items()])
+        for name in ("position", "score")
+    }
+    arrays = rows_by_frame(path, frame_index, rows, nodes=first.nodes, n_frames=time.size)
+    joined = PortableTrack(portable_tracks(path, time=time, nodes=first.nodes, **arrays))
+    for assumption in dict.fromkeys(one for track in tracks.values() for one in track.assumptions):
+        joined = joined.assuming(assumption)
+    return replace(joined, edges=next(iter(tracks.values())).edges)
 
 
 def _edges(pose: Any, nodes: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -155,6 +155,17 @@ def test_the_analysis_file_is_laid_out_as_sleap_does_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(theirs_read.score, track.tracks.score)
 
 
+def test_sleap_io_reads_our_csv_of_sleap(tmp_path: Path) -> None:
+    track = example()
+    write("sleap-csv", tmp_path / "a.sleap.csv", track)
+    labels = sio.load_csv(str(tmp_path / "a.sleap.csv"), format="sleap", video="side.mp4")
+    for frame in labels:
+        (one,) = frame.instances
+        order = [one.skeleton.node_names.index(node) for node in NODES]
+        np.testing.assert_allclose(one.numpy()[order], track.tracks.position[frame.frame_idx], atol=1e-4)
+    assert len(labels) >= 5
+
+
 @pytest.mark.parametrize("format_name", ["dlc-csv", "dlc-h5"])
 def test_deeplabcuts_tables_are_what_pandas_and_sleap_read(format_name: str, tmp_path: Path) -> None:
     track = example()

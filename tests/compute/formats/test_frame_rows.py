@@ -429,6 +429,24 @@ def test_poses_of_two_cameras_that_have_one_name_are_told_apart(tmp_path: Path) 
     np.testing.assert_array_equal(read(tmp_path / "a.nwb", name="camera_1/pose").tracks.position, points(2, 1)[..., :2])
 
 
+def test_tracks_of_one_video_in_nwb_are_joined_where_they_never_overlap(tmp_path: Path) -> None:
+    values = points(6)
+
+    def file(name: str, frames: Sequence[Sequence[int]]) -> Path:
+        tracks = [{node: series_of(part, values[list(part)], n) for n, node in enumerate(NODES)} for part in frames]
+        named = [("SLEAP_VIDEO_000_side", f"track={index}", one) for index, one in enumerate(tracks)]
+        pose_file(tmp_path / name, named)
+        return tmp_path / name
+
+    tracks = read(file("broken.nwb", [[0, 1, 2], [3, 4, 5]])).tracks
+    np.testing.assert_array_equal(tracks.position, values[..., :2])
+    np.testing.assert_allclose(tracks.time, np.arange(6) / FPS)
+    two = file("two.nwb", [[0, 1, 2], [2, 3]])
+    with pytest.raises(ExportError, match=r"track=0 and track=1 are both there in frame 2.*--name"):
+        read(two)
+    assert read(two, name="track=1").tracks.n_frames == 2
+
+
 # A part of a video
 
 
