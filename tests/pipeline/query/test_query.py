@@ -302,7 +302,7 @@ def test_a_wrong_question_says_nothing_of_the_stored_tracks(lab: Settings) -> No
 
     once = query.tracks(model=MODEL, node=["jaw_tip", "jaw_tip"], mouse=[MICE[0], MICE[0]], skip_broken=True)
     assert once.nodes == ("jaw_tip",) and len(list(once)) == len(once) == 1 and not once.left_out
-    assert query.sql("select count(jaw_tip_x) from tracks", model=MODEL, node=["jaw_tip"] * 2).num_rows == 1
+    assert len(query.sql("select count(jaw_tip_x) from tracks", model=MODEL, node=["jaw_tip"] * 2).fetchall()) == 1
     for nodes, said in ((("jaw_tip", "jaw_tip"), "asked for twice"), (("nose9",), "no node 'nose9'")):
         with pytest.raises(TracksError, match=said) as refused:
             once.references[0].tracks(nodes)
