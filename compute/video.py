@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import VideoError
+from compute.frame_times import frame_times_of_pts
 
 _EIGHT_BIT_LUMA = frozenset(
     ["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p", "nv12", "nv21", "gray"]
@@ -47,6 +48,9 @@ class VideoInfo:
         ``n_frames / fps`` in seconds.
     codec : str
         FFmpeg's name of the codec, such as ``h264``.
+    own_times_s : array, shape (frame,), float64, or None
+        Time of each frame since the first one (s) of a video whose frames are not regular, as the container has it: it
+        may not increase. None: frame index / fps, or it was not looked at (`read_video_header`).
     """
 
     n_frames: int
@@ -55,6 +59,7 @@ class VideoInfo:
     height_px: int
     duration_s: float
     codec: str
+    own_times_s: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
 def probe_video(path: str | Path) -> VideoInfo:
@@ -75,9 +80,14 @@ def probe_video(path: str | Path) -> VideoInfo:
         If the file is missing, empty, no video, cut off, without frames or frame rate, or if its frame size changes.
     """
     path = Path(path)
-    n_frames = sum(1 for _ in _decode(path))
+    pts = [frame.pts for frame in _decode(path)]
     header = read_video_header(path)
-    return replace(header, n_frames=n_frames, duration_s=float(n_frames / header.fps))
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        times = frame_times_of_pts(pts, stream.time_base or Fraction(0), rates)
+    n_frames, fps = len(pts), times.fps
+    return replace(header, n_frames=n_frames, fps=fps, duration_s=float(n_frames / fps), own_times_s=times.own_times_s)
 
 
 def read_video_header(path: str | Path) -> VideoInfo:
