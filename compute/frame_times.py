@@ -64,14 +64,22 @@ def frame_times_of_pts(pts: Sequence[int | None], tick_s: Fraction, rates: Seque
         return FrameTimes(stated[0], None)
     ticks = np.array(pts, np.int64)
     ticks -= ticks[0]
+    # Times that another container had rounded before stand on a coarser grid than this one's ticks.
+    grid = max(1, int(np.gcd.reduce(ticks))) if np.ptp(np.diff(ticks)) else 1
+    ticks, tick_s = ticks // grid, tick_s * grid
     span_s = int(ticks[-1]) * tick_s
     mean = None if span_s <= 0 else Fraction((len(pts) - 1) / span_s).limit_denominator(_LARGEST_DENOMINATOR)
     # A rate that nobody stated needs even steps: one dropped frame hardly bends the line of all times.
-    is_even = mean is not None and mean * tick_s <= 0.25 and np.ptp(np.diff(ticks)) <= _MOST_TICKS
-    for rate in (*stated, *([mean] if mean is not None and is_even else [])):
-        if _is_regular(ticks, tick_s, rate):
+    for rate in (*stated, mean if _is_even(ticks) else None):
+        if rate and _is_regular(ticks, tick_s, rate):
             return FrameTimes(rate, None)
     return FrameTimes(mean or stated[0], ticks * float(tick_s.numerator) / tick_s.denominator)
+
+
+def _is_even(ticks: NDArray[np.int64]) -> bool:
+    """Whether all steps are the same but for rounding; steps of few ticks must be the same."""
+    steps = np.diff(ticks)
+    return bool(np.ptp(steps) <= (_MOST_TICKS if steps.min() >= 2 * _MOST_TICKS else 0))
 
 
 def _is_regular(ticks: NDArray[np.int64], tick_s: Fraction, fps: Fraction) -> bool:
