@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from compute.errors import VideoError
+from compute.frame_times import frame_times_of_pts
 from compute.text import count_text
 from compute.video import pixels
 from compute.video.wholeness import Message, Wholeness, decoder_messages, frame_ranges, take
@@ -45,6 +46,9 @@ class VideoInfo:
     damaged_frames : tuple of int
         Frames whose pictures the decoder had to make up in part, and those predicted from them; only `probe_video`
         looks for them.
+    own_times_s : array, shape (frame,), float64, or None
+        Time of each frame since the first one (s) of a video whose frames are not regular, as the container has it: it
+        may not increase. None: frame index / fps, or it was not looked at (`read_video_header`).
     """
 
     n_frames: int
@@ -54,6 +58,7 @@ class VideoInfo:
     duration_s: float
     codec: str
     damaged_frames: tuple[int, ...] = ()
+    own_times_s: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
 def probe_video(path: str | Path, *, accept_damaged_frames: bool = False) -> VideoInfo:
@@ -80,7 +85,7 @@ def probe_video(path: str | Path, *, accept_damaged_frames: bool = False) -> Vid
     with decoder_messages() as messages, _open(path) as container:
         decoding = _Decoding(container, path, messages)
         n_frames = sum(1 for _ in decoding.frames())
-        info = decoding.info(n_frames, decoding.wholeness.damaged_frames())
+        info = decoding.info_of_all()
     if info.damaged_frames and not accept_damaged_frames:
         raise VideoError(
             f"{path}: {count_text(len(info.damaged_frames), 'frame')} of {n_frames} cannot be read whole, the decoder"
@@ -113,7 +118,7 @@ def read_video_header(path: str | Path) -> VideoInfo:
     with _open(path) as container:
         decoding = _Decoding(container, path)
         next(decoding.frames())
-        info = decoding.info(decoding.stream.frames)
+        info = decoding.info_of_header()
     return info
 
 
@@ -279,21 +284,31 @@ class _Decoding:
             ) from error
         self.wholeness.check_complete()
 
-    def info(self, n_frames: int, damaged_frames: tuple[int, ...] = ()) -> VideoInfo:
-        """What the video holds, once a frame was decoded."""
-        fps = self.stream.average_rate or self.stream.guessed_rate
+    def info_of_header(self) -> VideoInfo:
+        """What the header promises, once a frame was decoded."""
+        fps = next(filter(None, self._rates()), None)
         if not fps:
             raise VideoError(f"{self.path} states no frame rate; write it again with one, for example with ffmpeg -r")
+        n_frames, codec = self.stream.frames, self.stream.codec_context.name
         width_px, height_px = self._decoded_size[:: -1 if self.turns % 2 else 1]
-        return VideoInfo(
-            n_frames,
-            fps,
-            width_px,
-            height_px,
-            duration_s=float(n_frames / fps),
-            codec=self.stream.codec_context.name,
-            damaged_frames=damaged_frames,
+        return VideoInfo(n_frames, fps, width_px, height_px, duration_s=float(n_frames / fps), codec=codec)
+
+    def info_of_all(self) -> VideoInfo:
+        """What the video holds, once all frames were decoded."""
+        info, n_frames = self.info_of_header(), self.wholeness.n_frames
+        times = frame_times_of_pts(self.wholeness.frame_pts, self.stream.time_base or Fraction(0), self._rates())
+        return replace(
+            info,
+            n_frames=n_frames,
+            fps=times.fps,
+            duration_s=float(n_frames / times.fps),
+            damaged_frames=self.wholeness.damaged_frames(),
+            own_times_s=times.own_times_s,
         )
+
+    def _rates(self) -> tuple[Fraction | None, ...]:
+        """Frame rates that the header states, the most likely first."""
+        return self.stream.average_rate, self.stream.guessed_rate, self.stream.base_rate
 
     def _check_size(self, frame: av.VideoFrame) -> None:
         if self.wholeness.n_frames == 0:

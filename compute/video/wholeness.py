@@ -28,6 +28,9 @@ Message = tuple[int, str, str]
 _FRAMES_OF_SLACK = 1.5
 """How many frames before the promised end the last frame may end; writers round, and some leave out its duration."""
 
+_NO_TIME = -(2**63)
+"""Stands for no time among integers, as in FFmpeg."""
+
 _HIDES_FRAMES = ("vp8",)
 """Codecs with packets that are never shown."""
 
@@ -41,16 +44,11 @@ class Wholeness:
         The open file, and the video stream that is decoded.
     path : Path
         For messages.
-
-    Attributes
-    ----------
-    frame_times : array of int
-        Presentation time of each frame so far, in units of the stream's time base.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: Path) -> None:
         self._container, self._stream, self._path = container, stream, path
-        self.frame_times = array("q")
+        self._frame_times = array("q")
         self._packet_times = array("q")
         self._first_of_group = bytearray()
         """For each packet, in order of decoding, whether frames from it on need none before it."""
@@ -69,7 +67,8 @@ class Wholeness:
             return
         time = _time(packet)
         index = packet.stream_index
-        self._ends[index] = max(self._ends.get(index, time), time + (packet.duration or 0))
+        if time != _NO_TIME:
+            self._ends[index] = max(self._ends.get(index, time), time + (packet.duration or 0))
         if index != self._stream.index:
             return
         if packet.is_corrupt:
@@ -87,14 +86,21 @@ class Wholeness:
     def add_frame(self, frame: av.VideoFrame) -> None:
         """Take a decoded frame."""
         time = _time(frame)
-        self.frame_times.append(time)
+        self._frame_times.append(time)
         if frame.is_corrupt:
             self._damaged.add(time)
 
     @property
     def n_frames(self) -> int:
         """Frames so far."""
-        return len(self.frame_times)
+        return len(self._frame_times)
+
+    @property
+    def frame_pts(self) -> Sequence[int | None]:
+        """Presentation time of each frame so far, in units of the stream's time base; None where it has none."""
+        if _NO_TIME not in self._frame_times:
+            return self._frame_times
+        return [None if time == _NO_TIME else time for time in self._frame_times]
 
     def check_complete(self) -> None:
         """Check, after the last packet, that nothing is missing.
@@ -136,7 +142,7 @@ class Wholeness:
             if is_damaged:
                 touched.add(time)
         touched |= self._damaged
-        return tuple(index for index, time in enumerate(self.frame_times) if time in touched)
+        return tuple(index for index, time in enumerate(self._frame_times) if time in touched)
 
     def _lost_pictures(self, n_lost: int) -> str:
         if self._first_of_group and not self._first_of_group[0]:
@@ -237,8 +243,9 @@ def frame_ranges(indices: Sequence[int]) -> str:
 
 
 def _time(timed: av.Packet | av.VideoFrame) -> int:
-    """Presentation time, or that of decoding where a container (AVI) has no other; 0 where there is none."""
-    return timed.pts if timed.pts is not None else timed.dts or 0
+    """Presentation time, or that of decoding where a container (AVI) has no other."""
+    known = (time for time in (timed.pts, timed.dts) if time is not None)
+    return next(known, _NO_TIME)
 
 
 def _count_empty_chunks(path: Path, stream_index: int) -> int:

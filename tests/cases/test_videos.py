@@ -78,6 +78,8 @@ def test_dropped_frames_of_an_avi_are_no_damage() -> None:
 
     assert ingest_case("m_avi_dropped")[0] == "ingested"
     assert Video.fetch1("n_frames", "n_damaged_frames") == (60, 0)
+    missing = set(range(63)) - set(np.round(30 * Video.frame_times(Video.fetch1())).astype(int))
+    assert len(missing) == 3
     path = CASES / "videos" / "m_avi_dropped" / "2026-03-02_1" / "side.avi"
     assert [number_of(gray) for gray in read_video_luma(path)] == list(range(60))
 
