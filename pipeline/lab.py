@@ -265,22 +265,27 @@ class Lab:
         """
         return self._query().qualities(**question)
 
-    def bouts(self, node: str, *, minimum_speed_px_per_s: float, **options: Any) -> pa.Table:
-        """Bouts of movement of one node, a line a bout; see `pipeline.query.bouts`.
+    def bouts(self, node: str | None = None, **options: Any) -> pa.Table:
+        """Bouts of movement, a line a bout: those in the database, or found now with other limits.
 
         Parameters
         ----------
-        node : str
+        node : str, optional
             The node that moves.
-        minimum_speed_px_per_s : float
-            (px/s) a bout is faster than this.
         **options
-            ``minimum_duration_s``, ``maximum_gap_s``, and a question as of `tracks`.
+            ``method``: only bouts in the database by this bout method (`orofacial bouts add`). Or
+            ``minimum_speed_px_per_s`` (px/s), ``minimum_duration_s``, ``maximum_gap_s`` (s) and ``reference_node``, to
+            find others now. And a question as of `tracks`; see `pipeline.query.bouts`.
 
         Returns
         -------
         pyarrow.Table
             With ``start_s``, ``end_s``, ``path_px`` and ``peak_speed_px_per_s``.
+
+        Raises
+        ------
+        QueryError
+            As of `tracks`, or if there is no such method.
 
         Examples
         --------
@@ -290,7 +295,7 @@ class Lab:
         ...     bouts.column_names[-4:]
         ['start_s', 'end_s', 'path_px', 'peak_speed_px_per_s']
         """
-        return self._query().bouts(node, minimum_speed_px_per_s=minimum_speed_px_per_s, **options)
+        return self._query().bouts(node, **options)
 
     def status(self) -> Status:
         """How far every session is, who works on what, and what failed.
