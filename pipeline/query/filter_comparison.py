@@ -125,6 +125,11 @@ class PairSummary:
     lag_s: float | None
     bout_amplitude_kept: float | None
 
+    @property
+    def lag_ms(self) -> float | None:
+        """`lag_s` in ms."""
+        return None if self.lag_s is None else 1000 * self.lag_s
+
 
 @dataclass(frozen=True)
 class ModelComparison:

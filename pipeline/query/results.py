@@ -40,7 +40,9 @@ def distances(**question: Any) -> pa.Table:
     """
     columns = [name for name in DistanceMetrics.heading.secondary_attributes if not name.endswith("_provenance")]
     pairs = NodePair.proj("pair_kind")
-    return question_results(DistanceMetrics.proj(*columns) * pairs, ("node_a", "node_b", "pair_kind", *columns), question)
+    return question_results(
+        DistanceMetrics.proj(*columns) * pairs, ("node_a", "node_b", "pair_kind", *columns), question
+    )
 
 
 def qualities(**question: Any) -> pa.Table:
