@@ -112,7 +112,7 @@ def check_parameter_values(
     OrofacialError
         With the function, the parameter, its value, and what is expected.
     """
-    rules = parameter_rules(function)
+    rules = rules_of_parameters(function)
     for name, value in values.items():
         if name not in rules:
             continue  # a keyword that the function does not have is Python's own error
@@ -144,7 +144,7 @@ def check_rising_parameters(
 
 
 @cache
-def parameter_rules(function: Callable[..., Any]) -> dict[str, tuple[ParameterRule, bool]]:
+def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[ParameterRule, bool]]:
     """The rule of each keyword of a filter (or another function), and whether it may be None.
 
     Raises

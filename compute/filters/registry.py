@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from compute.errors import FilterError
-from compute.filters.parameter_rules import check_parameter_values, check_rising_parameters, parameter_rules
+from compute.filters.parameter_rules import check_parameter_values, check_rising_parameters, rules_of_parameters
 from compute.tracks import Tracks
 
 SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
@@ -106,7 +106,7 @@ def register_filter(
         def checked(tracks: Tracks, **parameters: Any) -> Tracks:
             check_parameter_values(function.__name__, function, parameters)
             check_rising_parameters(function.__name__, function, parameters, rising)
-            if parameter_rules(function):
+            if rules_of_parameters(function):
                 _check_times(function.__name__, tracks)
             return function(tracks, **parameters)
 

@@ -301,7 +301,8 @@ print(populate().computed)
 
 
 PREPARE = """
-from ingest.models import import_model, deploy
+from ingest.deployment import deploy
+from ingest.models import import_model
 from ingest.sessions import ingest_sessions
 deploy(import_model(Path({bundle!r}), camera="side", mice=["mouse01"]))
 assert [outcome.status for outcome in ingest(Path({session!r}), stable_after_s=0)] == ["ingested"]
