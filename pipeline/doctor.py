@@ -88,9 +88,8 @@ def _check_filters(settings: Settings) -> DoctorCheck:
         return DoctorCheck("filters", True, "none yet")
     query = f"SELECT {', '.join(names)} FROM {connection.adapter.make_full_table_name(schema, table)} ORDER BY 1"
     rows = [dict(zip(names, row, strict=True)) for row in connection.query(query).fetchall()]
-    for row in rows:
-        if isinstance(row["filter_parameters"], str):
-            row["filter_parameters"] = json.loads(row["filter_parameters"])
+    if connection.adapter.backend == "mysql":  # PostgreSQL's driver gives JSON as Python has it
+        rows = [{**row, "filter_parameters": json.loads(row["filter_parameters"])} for row in rows]
     faults = {row["filter_method"]: fault for row in rows if (fault := filter_row_fault(row)) is not None}
     if faults:
         found = "; ".join(f"filter method {method}: {fault}" for method, fault in faults.items())

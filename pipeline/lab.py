@@ -273,19 +273,13 @@ class Lab:
         node : str, optional
             The node that moves.
         **options
-            ``method``: only bouts in the database by this bout method (`orofacial bouts add`). Or
-            ``minimum_speed_px_per_s`` (px/s), ``minimum_duration_s``, ``maximum_gap_s`` (s) and ``reference_node``, to
-            find others now. And a question as of `tracks`; see `pipeline.query.bouts`.
+            ``method`` of those in the database, or ``minimum_speed_px_per_s`` and other limits to find others now; and
+            a question as of `tracks`: see `pipeline.query.bouts`.
 
         Returns
         -------
         pyarrow.Table
             With ``start_s``, ``end_s``, ``path_px`` and ``peak_speed_px_per_s``.
-
-        Raises
-        ------
-        QueryError
-            As of `tracks`, or if there is no such method.
 
         Examples
         --------

@@ -154,7 +154,7 @@ def test_rows_that_are_there_and_cannot_be_are_said_and_break_nothing(small_lab:
 
     connection = FilterMethod().connection
     rows = {"lost": ("kalman", "null"), "listed": ("median", "[]"), "gone": ("no_such", "{}")}
-    rows |= {"sure": ("kalman", '{"gate_probability": 1.5}'), "text": ("gaussian", '"wide"')}
+    rows |= {"sure": ("kalman", '{"gate_probability": 1.5}'), "number": ("gaussian", "7")}
     for method, (name, parameters) in rows.items():
         connection.query(
             f"INSERT INTO {FilterMethod().full_table_name} (filter_method, filter_name, filter_parameters,"
@@ -174,9 +174,9 @@ def test_rows_that_are_there_and_cannot_be_are_said_and_break_nothing(small_lab:
         listed = orofacial("filter", "list")
         assert listed.returncode == 0 and "sure makes no tracks: kalman: gate_probability is 1.5" in listed.stdout
     finally:
-        broken = FilterMethod & [{"filter_method": method} for method in rows]
-        (FilteredTrack().jobs & broken.proj()).delete_quick()
-        broken.delete_quick()
+        broken = [{"filter_method": method} for method in rows]
+        (FilteredTrack().jobs & broken).delete_quick()
+        (FilterMethod & broken).delete_quick()
     assert [one.ok for one in doctor_checks(small_lab.settings) if one.name == "filters"] == [True]
 
 
