@@ -103,23 +103,24 @@ def print_filters(comparison: ModelComparison) -> None:
 def _explanation(comparison: ModelComparison) -> str:
     labels = next((one.labels for one in comparison.filters if one.labels), None)
     lines = [
-        "rigid var.: variance of rigid distances, filtered / raw, in frames that both have;",
-        "  smaller means less noise.",
-        "movement, bouts: of moving pairs, power in the movement's band and amplitude of bouts;",
-        "  noise: power in the upper third of frequencies. All are filtered / raw without spikes.",
-        "  The best filter keeps 1, 1 and 0. lag: how much later the movement comes.",
+        "rigid var.: variance of rigid distances, filtered / raw, in the frames that both",
+        "  have; smaller means less noise.",
+        "movement, bouts: of moving pairs, power in the movement's band and amplitude of",
+        "  bouts; noise: power in the upper third of frequencies. All are filtered / raw",
+        "  without spikes. The best filter keeps 1, 1 and 0. lag: how much later.",
     ]
     if labels is None:
-        lines.append("label err.: no labeled frame that was held out from training is of an ingested video.")
+        lines.append("label err.: no labeled frame held out from training is of an ingested video.")
     else:
         which = "held out from training" if labels.known_unseen else "which the model may have been trained on"
         n_points = labels.n_points + labels.n_missed
         lines += [
-            f"label err.: distance from {n_points} points in {labels.n_frames} labeled frames {which}, at the",
-            f"  {labels.n_common} that every filter has. points missing: those without a position after the filter.",
+            f"label err.: distance from {n_points} points in {labels.n_frames} labeled frames",
+            f"  {which}, at the {labels.n_common} that every filter has.",
+            "  points missing: those without a position after this filter.",
         ]
-    lines.append("held out / training: variance of rigid distances, mice held out over mice trained on.")
-    lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice it is too short.")
+    lines.append("held out / training: variance of rigid distances, held-out over training mice.")
+    lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice too short.")
     return "\n".join(lines) + "\n"
 
 
@@ -149,9 +150,9 @@ _MOVING_COLUMNS = {
     "variance_px2": ("var.\npx²", 1),
 }
 _PAIR_NOTES = {
-    "rigid": "var.: over the frames that the filter has; missing: the others. corr.: variance of the"
-    "\nreal distance, noise and smoothing taken out by the posterior variance (Kalman).",
-    "moving": "movement, bouts, noise: as above. missing: frames without the distance after this filter.",
+    "rigid": "var.: over the frames that the filter has; missing: the others.\n"
+    "corr.: of the real distance, noise and smoothing taken out by the filter's sd.",
+    "moving": "movement, bouts, noise: as above. missing: frames without the distance.",
 }
 
 
