@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from compute.errors import ExportError
+from compute.files import whole_file
 from compute.formats.frame_rows import rows_by_time
 from compute.formats.one_animal import check_unnamed
 from compute.formats.portable import PortableTrack
@@ -114,8 +115,10 @@ def write_parquet_dictionary(folder: Path, metadata: Mapping[str, str] | None = 
     if said:
         lines += ["", _README_METADATA, *(f"| `{one['name']}` | {one['description']} |" for one in said)]
     dictionary = {"columns": columns, "metadata": said}
-    (folder / "data_dictionary.json").write_text(json_text(dictionary, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_README + "\n".join(lines) + "\n", encoding="utf-8")
+    texts = {"data_dictionary.json": json_text(dictionary, indent=1), "README.md": _README + "\n".join(lines)}
+    for name, text in texts.items():
+        with whole_file(folder / name, ExportError) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 _README = """# Tracks

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compute.errors import ExportError
+from compute.files import whole_file
 from compute.formats.portable import KeptBeside, PortableTrack
 from compute.json_text import json_text
 
@@ -69,6 +70,5 @@ def about_in_sidecar(path: Path) -> list[dict[str, Any]]:
 def write_sidecar(path: Path, track: PortableTrack, **more: Any) -> None:
     """Write `PortableTrack.about`, and more, beside a file; whole or not at all."""
     sidecar = sidecar_path(path)
-    temporary = sidecar.with_name(f".{sidecar.name}.part")
-    temporary.write_text(json_text({**json.loads(track.about()), **more}), encoding="utf-8")
-    temporary.replace(sidecar)
+    with whole_file(sidecar, ExportError) as temporary:
+        temporary.write_text(json_text({**json.loads(track.about()), **more}), encoding="utf-8")

@@ -52,7 +52,7 @@ def export(
     from pipeline.query.export import export_rows
 
     if FORMATS[format_name].a_session and context.get_parameter_source("filter") is ParameterSource.DEFAULT:
-        options["filter"] = _all_filters()
+        options["filter"] = ("all",)
     selection = query.tracks(**question_of_options(options, settings))
     skip_broken = options["skip_broken"]
     selection.check_any()
@@ -101,12 +101,6 @@ def _report(done: Exported, output: Path, n_tracks: int, left_out: list[str]) ->
     console.print(f"{written} written to {output}{kept}; {of_tracks} in all", markup=False)
     if done.written:
         print_next_step(f"orofacial convert {done.written[0]} OUTPUT reads one back")
-
-
-def _all_filters() -> tuple[str, ...]:
-    from schemas.track import FilterMethod
-
-    return tuple(FilterMethod.to_arrays("filter_method"))
 
 
 def _readable(selection: TrackSelection) -> tuple[list[dict[str, Any]], list[LeftOut]]:

@@ -114,7 +114,7 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
 
     The table tracks has a line a frame: the key (mouse_id, session_date, ...), held_out, sex, genotype, frame_index,
     time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Each
-    camera has its own coordinates: give --camera, or group by it. Also distances and qualities are tables.
+    camera has its own coordinates: give --camera, or group by it. Also distances, qualities and bouts are tables.
     """
     settings = connect_command(context)
     from pipeline import query
