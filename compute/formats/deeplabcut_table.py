@@ -143,13 +143,14 @@ def read_deeplabcut_table(
             " 'orofacial labels import'"
         )
     scorers = list(dict.fromkeys(scorer for scorer, *_ in places))
-    scorer = choose_one(path, "networks", scorers, name if name in scorers else None, advice)
+    is_of_scorer = name in scorers or _OPTIONAL_LEVEL not in header.levels
+    scorer = choose_one(path, "networks", scorers, name if is_of_scorer else None, advice)
     of_scorer = {key[1:]: place for key, place in places.items() if key[0] == scorer}
     animals = [one for one in dict.fromkeys(one for one, *_ in of_scorer) if one != _OF_NO_ANIMAL] or [_OF_NO_ANIMAL]
     nodes = tuple(dict.fromkeys(node for _, node, _ in of_scorer))
     columns = [[[_place(path, of_scorer, one, node, coord) for coord in COORDS] for node in nodes] for one in animals]
     points = values[:, np.array(columns)].astype(np.float32)
-    animal = None if name in scorers else name
+    animal = None if is_of_scorer else name
     position, score = join_one_animal(path, frame_index, points[..., :2], points[..., 2], animals, animal, advice)
     check_rows(path, frame_index, {"position": position, "score": score}, nodes=nodes)
     return DeepLabCutTable(scorer, nodes, frame_index, position, score)

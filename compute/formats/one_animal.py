@@ -121,7 +121,7 @@ def choose_one(path: Path, what: str, names: Sequence[str], name: str | None, ad
         return str(name)
     if name is None and len(names) == 1:
         return names[0]
-    listed = ", ".join(filter(None, names)) or "without a name"
+    listed = ", ".join(filter(None, names)) or "not named"
     if name is None:
         raise ExportError(f"{path} holds several {what} ({listed}); expected one. {advice}")
     raise ExportError(f"{path} has no {name!r}; its {what} are {listed}")
