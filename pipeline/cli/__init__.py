@@ -32,7 +32,7 @@ COMMANDS = {
     "tracks": ("query_commands", "Tracks across animals, as CSV or Parquet."),
     "sql": ("query_commands", "SQL over the tracks of all animals as one table."),
     "distances": ("distances_commands", "Distances of node pairs across animals, after every filter."),
-    "bouts": ("bouts_commands", "Bouts of movement across animals; what counts as one: add, methods."),
+    "bouts": ("bouts_commands", "Bouts of movement across animals: add, methods."),
     "migrate-tracks": ("migrate_tracks_commands", "Tracks of arrays in a column of another table."),
     "filter": ("filter_commands", "Filter methods, filters with parameters: add, list."),
     "compare": ("compare_commands", "Filters side by side; choose one for each node."),
