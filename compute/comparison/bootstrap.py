@@ -45,9 +45,9 @@ def bootstrap_mean_over_mice(values: Sequence[float]) -> BootstrapInterval:
     Examples
     --------
     >>> bootstrap_mean_over_mice([2.0, 4.0])
-    Interval(value=3.0, low=2.0, high=4.0)
+    BootstrapInterval(value=3.0, low=2.0, high=4.0)
     >>> bootstrap_mean_over_mice([2.0])
-    Interval(value=2.0, low=None, high=None)
+    BootstrapInterval(value=2.0, low=None, high=None)
     """
     return _interval((values,), lambda one, axis=-1: one.mean(axis=axis))
 
@@ -63,7 +63,7 @@ def bootstrap_ratio_of_means(above: Sequence[float], below: Sequence[float]) -> 
     Examples
     --------
     >>> bootstrap_ratio_of_means([2.0, 4.0], [1.0, 1.0])
-    Interval(value=3.0, low=2.0, high=4.0)
+    BootstrapInterval(value=3.0, low=2.0, high=4.0)
     """
     if not len(below) or not np.mean(below):
         return NOTHING

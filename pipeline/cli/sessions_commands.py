@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("raw_folder", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Read and check everything, insert nothing.")
-@click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
+@click.option(
+    "--stable-after",
+    "stable_after_s",
+    type=click.FloatRange(min=0),
+    help="Seconds without a change before a folder is taken.  [default: stable_after_s of settings.toml]",
+)
 @json_option
 @click.pass_context
 @command_says_errors
