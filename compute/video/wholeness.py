@@ -217,7 +217,7 @@ def decoder_messages() -> AbstractContextManager[list[Message]]:
     return _log.listening()
 
 
-def take(messages: list[Message]) -> list[Message]:
+def take_messages(messages: list[Message]) -> list[Message]:
     """The messages so far; the list is empty then."""
     taken = messages[:]
     messages.clear()
