@@ -179,6 +179,7 @@ def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict
         "filter_name": row["filter_name"],
         "filter_version": row["filter_version"],
         "parameters": used.get("parameters", row["filter_parameters"]),
+        "note": used.get("note"),
         "fitted": {node: fitted[node] for node in nodes if node in fitted} or None,
         "provenance": (FilteredTrack & key).fetch1("filter_provenance"),
     }
