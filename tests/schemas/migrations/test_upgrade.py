@@ -225,7 +225,7 @@ def test_tables_are_not_changed_under_a_running_worker(old_lab: Any) -> None:
 import os, platform
 from compute.errors import DatabaseError
 from pipeline.work.worker_locks import try_worker_lock
-from schemas.migrations.binding import bind_tables
+from schemas.binding import bind_tables
 from schemas.worker import Worker
 
 bind_tables(schemas.table_schemas(prefix), connection)
