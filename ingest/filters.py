@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.errors import FilterError
-from schemas.track import FilterMethod, filter_row
+from schemas.track import FilterMethod
 
 
 def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str, Any]) -> bool:
@@ -27,9 +27,9 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
         If there is no such filter or parameter, a parameter is outside its range, the name cannot be one, or it is
         taken by a row with other contents.
     """
-    if not (filter_method.isascii() and filter_method.replace("_", "").isalnum() and len(filter_method) <= 64):
-        raise FilterError(f"{filter_method!r} names no filter method; expected up to 64 letters, digits, underscores")
-    row = filter_row(filter_method, filter_name, changed)
+    row = FilterMethod().checked(
+        {"filter_method": filter_method, "filter_name": filter_name, "filter_parameters": changed}
+    )
     key = {"filter_method": filter_method}
     if not FilterMethod & key:
         FilterMethod.insert1(row)

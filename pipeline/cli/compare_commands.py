@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pipeline.terminal import console, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
     from compute.comparison.bootstrap import BootstrapInterval
-    from pipeline.query.filter_comparison import ModelComparison
+    from pipeline.query.filter_comparison import ModelComparison, PairSummary
 
 
 @click.command()
@@ -88,78 +89,88 @@ def print_filters(comparison: ModelComparison) -> None:
             one.filter_method,
             _number(one.labels.p50_px if one.labels else None, 2),
             _number(one.labels.p90_px if one.labels else None, 2),
+            "-" if one.labels is None else f"{one.labels.fraction_missing:.1%}",
+            f"{one.fraction_missing:.1%}",
             _interval(one.held_out_over_training, 2),
         ]
         for one in comparison.filters
     ]
-    print_table(["filter", "label err.\np50 px", "label err.\np90 px", "held out /\ntraining"], rows)
+    errors = ["label err.\np50 px", "label err.\np90 px", "points\nmissing"]
+    print_table(["filter", *errors, "distances\nmissing", "held out /\ntraining"], rows)
     console.print(_explanation(comparison), style="dim", markup=False)
 
 
 def _explanation(comparison: ModelComparison) -> str:
     labels = next((one.labels for one in comparison.filters if one.labels), None)
     lines = [
-        "rigid var.: variance of rigid distances, filtered / raw; smaller means less noise.",
-        "movement, bouts: of moving pairs, power in the movement's band and amplitude of bouts;",
-        "  noise: power in the upper third of frequencies. All are filtered / raw without spikes.",
-        "  The best filter keeps 1, 1 and 0. lag: how much later the movement comes.",
+        "rigid var.: variance of rigid distances, filtered / raw, in the frames that both",
+        "  have; smaller means less noise.",
+        "movement, bouts: of moving pairs, power in the movement's band and amplitude of",
+        "  bouts; noise: power in the upper third of frequencies. All are filtered / raw",
+        "  without spikes. The best filter keeps 1, 1 and 0. lag: how much later.",
     ]
     if labels is None:
-        lines.append("label err.: no labeled frame that was held out from training is of an ingested video.")
+        lines.append("label err.: no labeled frame held out from training is of an ingested video.")
     else:
         which = "held out from training" if labels.known_unseen else "which the model may have been trained on"
-        lines.append(
-            f"label err.: distance from {labels.n_points + labels.n_missed} points in {labels.n_frames} labeled frames"
-            f" {which}."
-        )
-    lines.append("held out / training: variance of rigid distances, mice held out over mice trained on.")
-    lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice it is too short.")
+        n_points = labels.n_points + labels.n_missed
+        lines += [
+            f"label err.: distance from {n_points} points in {labels.n_frames} labeled frames",
+            f"  {which}, at the {labels.n_common} that every filter has.",
+            "  points missing: those without a position after this filter.",
+        ]
+    lines.append("held out / training: variance of rigid distances, held-out over training mice.")
+    lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice too short.")
     return "\n".join(lines) + "\n"
 
 
 def _print_pairs(comparison: ModelComparison) -> None:
-    rigid = [one for one in comparison.pairs if one.kind == "rigid"]
-    moving = [one for one in comparison.pairs if one.kind == "moving"]
-    columns = {"variance_px2": ("var. px²", 3), "corrected_variance_px2": ("corr. px²", 3), "mean_px": ("mean px", 2)}
-    if any(one.length_px is not None for one in rigid):
-        columns["length_px"] = ("true px", 2)
-    _print_by_pair(rigid, columns, "rigid pairs, mice in training and held out")
-    console.print(
-        "corr.: variance of the real distance, noise and smoothing taken out by the posterior variance (Kalman).\n",
-        style="dim",
-    )
-    movement = {"power_kept": ("movement", 2), "bout_amplitude_kept": ("bouts", 2), "noise_kept": ("noise", 2)}
-    movement |= {"lag_s": ("lag s", 3), "variance_px2": ("var. px²", 1)}
-    _print_by_pair(moving, movement, "moving pairs, mice in training and held out")
+    """Print a table for each pair, a line a filter and group of mice; each fits into 80 columns."""
+    for kind, columns in (("rigid", _RIGID_COLUMNS), ("moving", _MOVING_COLUMNS)):
+        pairs = [one for one in comparison.pairs if one.kind == kind]
+        if not pairs:
+            console.print(f"no {kind} pairs; add some with 'orofacial pairs add'\n", markup=False)
+        for name, lines in groupby(pairs, key=lambda one: one.pair):
+            _print_pair(name, kind, list(lines), columns)
+        if pairs:
+            console.print(f"{_PAIR_NOTES[kind]}\n", style="dim", markup=False)
 
 
-def _print_by_pair(pairs: list[Any], columns: dict[str, tuple[str, int]], title: str) -> None:
-    """Print a line for each pair and filter, with both groups of mice side by side."""
-    if not pairs:
-        console.print(f"no {title.split(',')[0]}; add some with 'orofacial pairs add'\n", markup=False)
-        return
-    by_line: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in pairs:
-        by_line.setdefault((one.pair, one.filter_method), {})[one.group] = one
+_RIGID_COLUMNS = {
+    "variance_px2": ("var.\npx²", 3),
+    "corrected_variance_px2": ("corr.\npx²", 3),
+    "mean_px": ("mean\npx", 2),
+    "length_px": ("true\npx", 2),
+}
+_MOVING_COLUMNS = {
+    "power_kept": ("move-\nment", 2),
+    "bout_amplitude_kept": ("bouts", 2),
+    "noise_kept": ("noise", 2),
+    "lag_ms": ("lag\nms", 1),
+    "variance_px2": ("var.\npx²", 1),
+}
+_PAIR_NOTES = {
+    "rigid": "var.: over the frames that the filter has; missing: the others.\n"
+    "corr.: of the real distance, noise and smoothing taken out by the filter's sd.",
+    "moving": "movement, bouts, noise: as above. missing: frames without the distance.",
+}
+
+
+def _print_pair(name: str, kind: str, lines: list[PairSummary], columns: dict[str, tuple[str, int]]) -> None:
+    shown = {
+        column: label for column, label in columns.items() if any(getattr(one, column) is not None for one in lines)
+    }
     rows = []
-    for (pair, method), groups in by_line.items():
-        numbers = [
-            _number(getattr(groups.get(group), column, None), digits)
-            for column, (_, digits) in columns.items()
-            for group in ("in training", "held out")
-        ]
-        rows.append([_pair_name(pair, groups) if method == "raw" else "", method, *numbers])
-    heads = [text for label, _ in columns.values() for text in (f"{label}\ntrain", "\nheld")]
-    print_table(["pair", "filter", *heads], rows, title=title)
-
-
-def _pair_name(pair: str, groups: dict[str, Any]) -> str:
-    """Short name of a pair, with the band of its movement where it moves."""
-    name = pair.replace("_snout_tip", "").replace("_tip", "")
-    bands = [one.band_hz for one in groups.values() if one.band_hz is not None]
-    if bands:
-        name += f" {min(low for low, _ in bands):.1f}-{max(high for _, high in bands):.1f} Hz"
-    return name
+    before = ""
+    for one in lines:
+        numbers = [_number(getattr(one, column), digits) for column, (_, digits) in shown.items()]
+        method = one.filter_method if one.filter_method != before else ""
+        rows.append([method, f"{one.group} ({one.n_mice})", *numbers, f"{one.fraction_missing:.1%}"])
+        before = one.filter_method
+    bands = [one.band_hz for one in lines if one.band_hz is not None]
+    band = f", {min(low for low, _ in bands):.1f} to {max(high for _, high in bands):.1f} Hz" if bands else ""
+    heads = ["filter", "mice", *(label for label, _ in shown.values()), "missing"]
+    print_table(heads, rows, title=f"{name}, {kind}{band}")
 
 
 def _choose(camera: str | None, model: str | None, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import psycopg2.extensions
 
-from schemas.metric import FilterComparison, NodePair
+from schemas.metric import NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.pose import PoseFile
 from schemas.session import Camera
@@ -36,8 +36,7 @@ _EVERYONE = frozenset({"SELECT", "REFERENCES"})
 _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingTask, DeployedModel)
-# Comparisons depend on the pair's kind, length and band: changing a pair deletes them.
-_INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, FilterComparison)
+_INGESTER_DELETES: tuple[Any, ...] = (DeployedModel,)
 # A training makes a model; a worker registers files of poses that have come.
 _WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse, Model.Frame, PoseFile)
 _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)

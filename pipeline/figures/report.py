@@ -137,9 +137,14 @@ def _filters() -> str:
         comparisons = compare_filters()
     except ComparisonError:
         return "<h2>Filters</h2><p class=note>Not compared yet: see 'orofacial compare'.</p>"
-    heads = ["camera", "filter", "rigid variance, of raw", "movement kept", "bouts kept", "noise kept", "lag (ms)"]
+    heads = ["camera", "filter", "rigid variance, of raw (in frames that both have)", "movement kept", "bouts kept"]
     heads += [
-        "error on held-out labeled frames (px; *: the model may have been trained on them)",
+        "noise kept",
+        "lag (ms)",
+        "error on held-out labeled frames, at the points that all filters have (px; *: the model may have been trained"
+        " on them)",
+        "labeled points missing",
+        "distances missing",
         "held-out over training mice",
     ]
     body = [
@@ -150,6 +155,8 @@ def _filters() -> str:
             _interval(one.noise_kept),
             "-" if one.lag_s.value is None else f"{one.lag_s.value * 1000 + 0.0:.1f}",
             "-" if one.labels is None else _interval(one.labels.mean_px) + ("" if one.labels.known_unseen else " *"),
+            "-" if one.labels is None else f"{one.labels.fraction_missing:.1%}",
+            f"{one.fraction_missing:.1%}",
             _interval(one.held_out_over_training),
         ]
         for comparison in comparisons

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,9 +26,10 @@ WRONG_PLACEMENT_PX = 5.0
 
 def trace_color(method: str) -> str:
     """Colour of a filter method; one that a lab added has black."""
+    default = re.sub(r"_v\d+$", "", method)  # a default method of a newer version, see `FilterMethod.contents`
     for one in registered_filters().values():
-        if method in one.colors:
-            return one.colors[method]
+        if default in one.colors:
+            return one.colors[default]
     return OTHER_COLOR
 
 

@@ -18,8 +18,8 @@ def plot_trade_off(comparisons: list[ModelComparison]) -> Figure:
     """Draw a row of three panels a model.
 
     Left: power of the movement kept over variance of rigid distances left; a good filter stands at the upper left.
-    Middle: mean error on held-out labeled frames. Right: variance of rigid distances of held-out mice over that of
-    training mice. Bars are 95 % intervals of a bootstrap over mice.
+    Middle: mean error on held-out labeled frames, at the points that all filters have. Right: variance of rigid
+    distances of held-out mice over that of training mice. Bars are 95 % intervals of a bootstrap over mice.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def plot_trade_off(comparisons: list[ModelComparison]) -> Figure:
                 (one, one.labels.mean_px if one.labels and one.labels.known_unseen else None)
                 for one in comparison.filters
             ],
-            "mean error on held-out labeled frames (px)",
+            "mean error on held-out labeled frames (px),\nat the points that all filters have",
             "no held-out labeled frame\nis of an ingested video",
         )
         _intervals(

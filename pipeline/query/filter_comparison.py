@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compute.comparison.bootstrap import NOTHING, BootstrapInterval, bootstrap_mean_over_mice, bootstrap_ratio_of_means
+from compute.comparison.common_points import common_points
 from compute.errors import OrofacialError
 from pipeline.query.distances_by_filter import GROUPS
 from schemas.evaluation import ModelEvaluation
-from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair
+from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair, PairDefinition
 from schemas.model import Model
+from schemas.session import Video
 
 Row = dict[str, Any]
 
@@ -24,27 +27,38 @@ class ComparisonError(OrofacialError):
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """Distance from the points that people placed in frames that the model has not seen, over all their points.
+    """Distance from the points that people placed in frames that the model has not seen.
+
+    Filters are compared on the same points: those that all of them have. One that lacks more than half of the points
+    does not count there, so that it does not take the others' points away.
 
     Attributes
     ----------
     known_unseen : bool
         False: which frames the model was trained on is not known, so these may be among them.
     n_frames, n_points, n_missed : int
-        Labeled frames; placed points with and without a position.
+        Labeled frames; placed points with and without a position after this filter.
+    n_common : int
+        Placed points that all filters have.
     p50_px, p90_px : float or None
-        Quantiles of the distance over all placed points, where a missed point counts as infinity; None if infinite.
-    mean_px : Interval
-        Mean over mice of each mouse's mean distance.
+        Quantiles of the distance over these points; None where there is none, or this filter lacks some of them.
+    mean_px : BootstrapInterval
+        Mean over mice of each mouse's mean distance, over the same points.
     """
 
     known_unseen: bool
     n_frames: int
     n_points: int
     n_missed: int
+    n_common: int
     p50_px: float | None
     p90_px: float | None
     mean_px: BootstrapInterval
+
+    @property
+    def fraction_missing(self) -> float:
+        """Fraction of the placed points without a position after this filter."""
+        return self.n_missed / max(1, self.n_points + self.n_missed)
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class FilterSummary:
     Attributes
     ----------
     rigid_variance : Interval
-        Variance of rigid distances over that of the raw tracks.
+        Variance of rigid distances over that of the raw tracks, both in the frames in which both have the distance.
     power_kept, noise_kept, lag_s, bout_amplitude_kept : Interval
         Of moving pairs, see `compute.measures.movement.MovementKept`.
     fraction_missing : float
@@ -83,7 +97,9 @@ class PairSummary:
     Attributes
     ----------
     variance_px2, mean_px : float or None
-        Mean over videos of variance and mean of the distance.
+        Mean over videos of variance and mean of the distance, over all frames that this filter has.
+    fraction_missing : float
+        Fraction of frames without the distance.
     corrected_variance_px2, corrected_mean_px : float or None
         Of the real distance; None for a filter without posterior variance.
     length_px : float or None
@@ -99,6 +115,7 @@ class PairSummary:
     n_mice: int
     variance_px2: float | None
     mean_px: float | None
+    fraction_missing: float
     corrected_variance_px2: float | None
     corrected_mean_px: float | None
     length_px: float | None
@@ -107,6 +124,11 @@ class PairSummary:
     noise_kept: float | None
     lag_s: float | None
     bout_amplitude_kept: float | None
+
+    @property
+    def lag_ms(self) -> float | None:
+        """`lag_s` in ms."""
+        return None if self.lag_s is None else 1000 * self.lag_s
 
 
 @dataclass(frozen=True)
@@ -149,25 +171,23 @@ def compare_filters(*, camera: str | None = None, model: str | None = None) -> l
 
 
 def comparison_rows(restriction: Row) -> list[Row]:
-    """Every row of `FilterComparison` with its `DistanceMetrics`, ``pair``, ``group`` and ``variance_over_raw``."""
-    rows: list[Row] = (FilterComparison * DistanceMetrics * NodePair.proj("pair_kind") & restriction).to_dicts()
+    """Rows of `FilterComparison` for what pairs are now, with `DistanceMetrics`, ``pair``, ``group`` and more.
+
+    ``variance_over_raw`` is of the frames that both have, so that dropping frames is not taken for less noise.
+    """
+    compared = FilterComparison & PairDefinition.current()
+    rows: list[Row] = (compared * DistanceMetrics * NodePair.proj("pair_kind") & restriction).to_dicts()
     in_training = {(row["model_id"], row["mouse_id"]) for row in Model.Mouse.to_dicts()}
-    raw = {_of_video(row): row["variance_px2"] for row in rows if row["filter_method"] == "raw"}
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
         row["group"] = GROUPS[(row["model_id"], row["mouse_id"]) not in in_training]
-        before, after = raw.get(_of_video(row)), row["variance_px2"]
+        before, after = row["common_raw_variance_px2"], row["common_variance_px2"]
         row["variance_over_raw"] = after / before if before and after is not None else None
     return rows
 
 
 def _of_model(row: Row) -> tuple[str, str]:
     return row["camera"], row["model_id"]
-
-
-def _of_video(row: Row) -> tuple[Any, ...]:
-    names = ("mouse_id", "session_date", "session_number", "camera", "model_id", "node_a", "node_b")
-    return tuple(row[name] for name in names)
 
 
 def _label_rows(restriction: Row) -> list[Row]:
@@ -178,6 +198,7 @@ def _label_rows(restriction: Row) -> list[Row]:
 def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> ModelComparison:
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
     pairs = sorted({(row["pair_kind"], row["pair"]) for row in rows}, reverse=True)
+    common = _common(errors)
     return ModelComparison(
         camera=camera,
         model_id=model_id,
@@ -187,6 +208,7 @@ def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> Mo
                 method,
                 [row for row in rows if row["filter_method"] == method],
                 [row for row in errors if row["filter_method"] == method],
+                common,
             )
             for method in methods
         ],
@@ -200,7 +222,9 @@ def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> Mo
     )
 
 
-def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
+def _filter(
+    method: str, rows: list[Row], errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]]
+) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
     moving = {name: bootstrap_mean_over_mice(_by_mouse(rows, name)) for name in ("power_kept", "noise_kept", "lag_s")}
     training, held_out = (
@@ -212,34 +236,45 @@ def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
         bout_amplitude_kept=bootstrap_mean_over_mice(_by_mouse(rows, "bout_amplitude_kept")),
         fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
         held_out_over_training=bootstrap_ratio_of_means(held_out, training) if held_out and training else NOTHING,
-        labels=_labels(errors) if errors else None,
+        labels=_labels(errors, common) if errors else None,
         **moving,
     )
 
 
-def _labels(errors: list[Row]) -> LabelSummary:
-    all_px = np.concatenate([row["error_px"].ravel() for row in errors])
-    placed = all_px[~np.isnan(all_px)]
-    p50, p90 = (float(value) if np.isfinite(value) else None for value in _quantiles(placed))
+def _labels(errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]]) -> LabelSummary:
     by_mouse: dict[str, list[float]] = {}
+    is_whole = True
     for row in errors:
-        by_mouse.setdefault(row["mouse_id"], []).extend(row["error_px"][np.isfinite(row["error_px"])].tolist())
+        error_px = row["error_px"][common[_of_labels(row)]]
+        is_whole = is_whole and bool(np.isfinite(error_px).all())
+        by_mouse.setdefault(row["mouse_id"], []).extend(error_px.tolist())
+    is_whole = is_whole and {_of_labels(row) for row in errors} == common.keys()
+    points = np.concatenate([np.asarray(values, float) for values in by_mouse.values()]) if is_whole else np.array([])
+    p50, p90 = np.quantile(points, [0.5, 0.9], method="nearest").tolist() if points.size else (None, None)
     return LabelSummary(
         known_unseen=all(row["known_unseen"] for row in errors),
         n_frames=sum(row["n_frames"] for row in errors),
         n_points=sum(row["n_points"] for row in errors),
         n_missed=sum(row["n_missed"] for row in errors),
+        n_common=sum(int(one.sum()) for one in common.values()),
         p50_px=p50,
         p90_px=p90,
-        mean_px=bootstrap_mean_over_mice([float(np.mean(values)) for values in by_mouse.values() if values]),
+        mean_px=bootstrap_mean_over_mice([float(np.mean(values)) for values in by_mouse.values() if values])
+        if is_whole
+        else NOTHING,
     )
 
 
-def _quantiles(placed: Any) -> tuple[float, float]:
-    if not placed.size:
-        return np.inf, np.inf
-    p50, p90 = np.quantile(placed, [0.5, 0.9], method="nearest")
-    return float(p50), float(p90)
+def _common(errors: list[Row]) -> dict[Hashable, NDArray[np.bool_]]:
+    """Placed points that all filters have, by video and labels."""
+    by_filter: dict[str, dict[Hashable, NDArray[Any]]] = {}
+    for row in errors:
+        by_filter.setdefault(row["filter_method"], {})[_of_labels(row)] = row["error_px"]
+    return common_points(by_filter)
+
+
+def _of_labels(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in (*Video.primary_key, "labels_id"))
 
 
 def _pair(kind: str, pair: str, method: str, group: str, rows: list[Row]) -> PairSummary:
@@ -255,6 +290,7 @@ def _pair(kind: str, pair: str, method: str, group: str, rows: list[Row]) -> Pai
         n_mice=len({row["mouse_id"] for row in rows}),
         variance_px2=mean("variance_px2"),
         mean_px=mean("mean_px"),
+        fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
         corrected_variance_px2=mean("corrected_variance_px2"),
         corrected_mean_px=mean("corrected_mean_px"),
         length_px=mean("length_px"),

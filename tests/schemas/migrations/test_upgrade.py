@@ -19,7 +19,8 @@ CHANGED_ON_PURPOSE: dict[str, str] = {
     "model.ModelEvaluation.Node": _EVALUATION,
     "jobs of model.ModelEvaluation": _EVALUATION,
     "metric.LabelError": "its key has the model and the labels, not the training",
-    "track.FilterMethod": "the parameter motion of kalman is gone",
+    "metric.FilterComparison": "computed anew, on the frames that the raw tracks have too",
+    "track.FilterMethod": "the parameter motion of kalman is gone, interpolate has another one and a method of today",
     **{f"why: side {name}": "says n_evaluated_frames" for name in ("by_node", "kalman", "raw")},
 }
 """Tables and questions (names in the recorded answers) that a step answers differently on purpose, and why.
