@@ -35,18 +35,19 @@ class PoseFileSearch:
     """Registers files of poses again and again, without a look beside every video each time.
 
     It looks beside videos that were ingested lately each time. Beside all others it looks the first time for each
-    model, and then every `EVERY_S`, or later where that would take more than a hundredth of the time.
+    model, and then once in `every_s`, or later where that would take more than a hundredth of the time.
 
     Parameters
     ----------
     stable_after_s : float
         A file that was written within this many seconds may still be written: it is left for the next time.
+    every_s : float
+        (s) from one look beside all videos to the next.
     """
 
-    EVERY_S = 60.0
-
-    def __init__(self, stable_after_s: float = 2.0) -> None:
+    def __init__(self, stable_after_s: float = 2.0, *, every_s: float = 60.0) -> None:
         self._stable_after_s = stable_after_s
+        self._every_s = every_s
         self._looked: set[str] = set()  # models, since the last time that all were due
         self._due_at = self._last = 0.0
 
@@ -55,7 +56,7 @@ class PoseFileSearch:
         started = time.monotonic()
         if started >= self._due_at:
             self._looked.clear()
-        since_s = started - self._last + self.EVERY_S
+        since_s = started - self._last + self._every_s
         self._last = started
         n_new, looks_everywhere = 0, False
         for model in (models_with_pose_files() & DeployedModel).proj("camera", "estimator", "bundle").to_dicts():
@@ -66,7 +67,7 @@ class PoseFileSearch:
             looks_everywhere |= not is_known
         if looks_everywhere:
             took_s = time.monotonic() - started
-            self._due_at = started + max(self.EVERY_S, 100 * took_s)
+            self._due_at = started + max(self._every_s, 100 * took_s)
         return n_new
 
 
