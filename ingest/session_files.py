@@ -1,4 +1,4 @@
-"""The optional files beside the videos: `session.toml` and `<camera>.timestamps.csv`."""
+"""The optional file beside the videos, `session.toml`: what it may say, and what it says."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from compute.errors import SessionError
 from schemas.metadata import MetadataColumn
@@ -67,6 +65,22 @@ def read_session_file(folder: Path) -> SessionFile:
     return SessionFile(_by_column(Session.metadata, said), _by_column(Mouse.metadata, said.get("mouse", {})), videos)
 
 
+def session_file_json(file: SessionFile) -> dict[str, dict[str, Any]]:
+    """What a session.toml says as JSON can hold it: dates and times as text.
+
+    Examples
+    --------
+    >>> session_file_json(SessionFile(mouse={"date_of_birth": date(2026, 1, 1)}))
+    {'session': {}, 'mouse': {'date_of_birth': '2026-01-01'}, 'videos': {}}
+    """
+    videos = {camera: _plain(values) for camera, values in file.videos.items()}
+    return {"session": _plain(file.session), "mouse": _plain(file.mouse), "videos": videos}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
+
+
 def _by_column(metadata: Iterable[MetadataColumn], said: dict[str, Any]) -> dict[str, Any]:
     return {column.name: said[column.toml_key] for column in metadata if column.toml_key in said}
 
@@ -80,7 +94,22 @@ def _type(column: MetadataColumn) -> Any:
         limits["allow_inf_nan"] = False
     if column.n_bits is not None:
         limits |= {"ge": -(2 ** (column.n_bits - 1)), "lt": 2 ** (column.n_bits - 1)}
-    return Annotated[column.python_type, Field(**{name: limit for name, limit in limits.items() if limit is not None})]
+    said: Any = column.python_type
+    if said is datetime:
+        said = Annotated[datetime, BeforeValidator(_day_and_time)]
+    return Annotated[said, Field(**{name: limit for name, limit in limits.items() if limit is not None})]
+
+
+def _day_and_time(value: Any) -> Any:
+    """Refuse what is no instant, though Pydantic would make one of it: a day, or seconds since 1970."""
+    is_day = isinstance(value, date) and not isinstance(value, datetime)
+    if (
+        is_day
+        or isinstance(value, int | float)
+        or (isinstance(value, str) and "T" not in value.strip().replace(" ", "T"))
+    ):
+        raise ValueError(f"{value} is no day with a time, such as 2026-03-02T10:30:00 or 2026-03-02T10:30:00+01:00")
+    return value
 
 
 def _model(name: str, types: dict[str, Any]) -> type[BaseModel]:
@@ -144,48 +173,9 @@ def _value(column: MetadataColumn) -> str:
         return f"text in quotes, at most {column.max_length} characters"
     kinds: dict[type, str] = {
         date: "day, such as `2026-03-02`",
-        datetime: "day and time, such as `2026-03-02T10:30:00`",
+        datetime: "day and time, such as `2026-03-02T10:30:00` or `2026-03-02T10:30:00+01:00`",
         float: "number",
         int: "whole number",
     }
     kind = kinds[column.python_type]
     return kind if column.above is None else f"{kind} above {column.above:g}"
-
-
-def read_timestamps_file(path: Path, n_frames: int) -> NDArray[np.float64]:
-    """Read a camera's timestamps: a CSV with one time per frame, in seconds, with or without a header line.
-
-    Returns
-    -------
-    array, shape (frame,), float64
-        Times in seconds, strictly increasing.
-
-    Raises
-    ------
-    SessionError
-        If there is not exactly one finite, increasing time per frame.
-    """
-    lines = path.read_text(encoding="utf-8", errors="replace").split()
-    try:
-        float(lines[0].split(",")[0]) if lines else None
-    except ValueError:
-        lines = lines[1:]
-    try:
-        times = np.array([line.split(",")[0] for line in lines], dtype=np.float64)
-    except ValueError as error:
-        raise SessionError(f"{path}: {error}; expected one time in seconds a line") from error
-    if times.size != n_frames:
-        raise SessionError(
-            f"{path} has {times.size} times, the video has {n_frames} frames; expected one time per frame."
-            " Export the timestamps again, or remove the file to use the video's frame rate"
-        )
-    if not np.isfinite(times).all():
-        raise SessionError(f"{path} holds a time that is not a number; expected seconds, one time per frame")
-    steps = np.diff(times)
-    if (steps <= 0).any():
-        frame = int(np.argmax(steps <= 0)) + 1
-        raise SessionError(
-            f"{path}: time does not increase at frame {frame} ({times[frame - 1]:.6f} s, then {times[frame]:.6f} s);"
-            " expected seconds that increase from frame to frame. Export the timestamps again"
-        )
-    return times

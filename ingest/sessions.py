@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from datajoint.errors import DuplicateError
-from numpy.typing import NDArray
 
 from compute.errors import OrofacialError, SessionError
 from compute.text import count_text
 from compute.video import VideoInfo, probe_video, video_content_hash
-from ingest.session_files import SessionFile, read_session_file, read_timestamps_file
+from ingest.corrections import find_corrections, insert_corrections
+from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_order, check_plausible_scale
+from ingest.rig_time import rig_time_zone_of, unix_time_instant
+from ingest.session_files import SessionFile, read_session_file, session_file_json
 from ingest.session_folders import (
     SESSION_PATTERN,
     SessionFolderName,
@@ -24,12 +29,14 @@ from ingest.session_folders import (
     seconds_since_folder_change,
     session_folder_videos,
 )
+from ingest.session_start import first_frame_instants, session_start_columns, times_since_start
+from ingest.timestamps import Timestamps, read_timestamps, timestamps_path
 from schemas.metadata import complete_metadata, known_metadata
-from schemas.session import Camera, Session, Video
+from schemas.session import Session, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
 
-Status = Literal["ingested", "would be ingested", "known", "waiting", "refused"]
+Status = Literal["ingested", "would be ingested", "corrected", "would be corrected", "known", "waiting", "refused"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,17 @@ class NewVideo:
     path: Path
     info: VideoInfo
     content_hash: str
-    timestamps: NDArray[np.float64] | None
+    timestamps: Timestamps | None
+    """Of the file beside it."""
     metadata: dict[str, Any]
     """What session.toml says of it, by column."""
+
+    @property
+    def times_from(self) -> str:
+        """Who says when its frames were taken."""
+        if self.timestamps is not None:
+            return "camera"
+        return "rate" if self.info.own_times_s is None else "container"
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,10 @@ class NewSession:
     folder: Path
     file: SessionFile
     videos: tuple[NewVideo, ...]
+    start: dict[str, Any]
+    """When it began, by column of `Session`."""
+    first_unix_s: dict[str, Decimal]
+    """Instant of the first frame of each camera that knows it."""
 
 
 def ingest_sessions(
@@ -71,11 +90,12 @@ def ingest_sessions(
     stable_after_s: float = 10.0,
     dry_run: bool = False,
     marker: str = "",
+    rig_time_zone: str = "",
     accept_damaged_videos: bool = False,
     skip: Callable[[Path], bool] = lambda folder: False,
     on_folder: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[SessionOutcome]:
-    """Ingest every session below a folder that is new.
+    """Ingest every session below a folder that is new, and take in what a session.toml says now and did not before.
 
     Parameters
     ----------
@@ -90,6 +110,8 @@ def ingest_sessions(
     marker : str
         Name of a file that the rig writes last; a folder without it is left for the next pass, and one with it is taken
         at once. Empty: there is none.
+    rig_time_zone : str
+        The rig's time zone, such as ``Europe/Berlin``; empty: this machine's.
     accept_damaged_videos : bool
         Take a video of which the decoder had to make up some frames in part; the row of `Video` counts them.
     skip : callable
@@ -99,7 +121,7 @@ def ingest_sessions(
 
     Yields
     ------
-    Outcome
+    SessionOutcome
         One for each folder. A bad folder is refused; the others follow.
 
     Raises
@@ -115,13 +137,20 @@ def ingest_sessions(
             continue
         on_folder(found)
         try:
-            yield _ingest_folder(found, pattern, stable_after_s, dry_run, marker, accept_damaged_videos)
+            zone = rig_time_zone_of(rig_time_zone)
+            yield _ingest_folder(found, pattern, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
         except (OrofacialError, OSError) as error:
             yield SessionOutcome(found, "refused", str(error))
 
 
 def _ingest_folder(
-    folder: Path, pattern: str, stable_after_s: float, dry_run: bool, marker: str, accept_damaged_videos: bool
+    folder: Path,
+    pattern: str,
+    stable_after_s: float,
+    dry_run: bool,
+    marker: str,
+    zone: tzinfo | None,
+    accept_damaged_videos: bool,
 ) -> SessionOutcome:
     name = parse_session_folder(folder.as_posix(), pattern)
     if name is None:
@@ -130,13 +159,13 @@ def _ingest_folder(
             " Rename the folder, or set session_pattern in settings.toml"
         )
     if _is_known(name, folder):
-        return SessionOutcome(folder, "known", f"{name} was ingested before")
+        return _correct(folder, name, 0 if marker else stable_after_s, dry_run, zone)
     if marker and not (folder / marker).exists():
         return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
     age_s = seconds_since_folder_change(folder)
     if age_s < stable_after_s and not marker:
         return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
-    session = read_new_session(folder, name, accept_damaged_videos=accept_damaged_videos)
+    session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos)
     frames = ", ".join(_frames_text(video) for video in session.videos)
     if dry_run:
         return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
@@ -150,6 +179,28 @@ def _ingest_folder(
     return SessionOutcome(folder, "ingested", f"{name}: {frames}")
 
 
+def _correct(
+    folder: Path, name: SessionFolderName, stable_after_s: float, dry_run: bool, zone: tzinfo | None
+) -> SessionOutcome:
+    """Take in what the session.toml of a known session says now."""
+    known = SessionOutcome(folder, "known", f"{name} was ingested before")
+    path = folder / "session.toml"
+    if path.exists() and time.time() - path.stat().st_mtime < stable_after_s:
+        return known  # it may still be written
+    corrections = find_corrections(name.key, folder, zone)
+    if corrections is None:
+        return known
+    what = corrections.describe()
+    if not dry_run:
+        try:
+            what = insert_corrections(corrections)
+        except DuplicateError:
+            return known  # another process took it in
+    if not what:
+        return known
+    return SessionOutcome(folder, "would be corrected" if dry_run else "corrected", f"{name}: {what}")
+
+
 def _is_known(name: SessionFolderName, folder: Path) -> bool:
     """Whether this session is in the database with the same videos.
 
@@ -160,7 +211,8 @@ def _is_known(name: SessionFolderName, folder: Path) -> bool:
     """
     if not Session & name.key:
         return False
-    known = {row["camera"]: row for row in (Video & name.key).proj("file_size_bytes", "video_file").to_dicts()}
+    columns = ("file_size_bytes", "video_file", "times_from")
+    known = {row["camera"]: row for row in (Video & name.key).proj(*columns).to_dicts()}
     found = session_folder_videos(folder)
     for camera, path in found.items():
         if camera not in known:
@@ -175,11 +227,30 @@ def _is_known(name: SessionFolderName, folder: Path) -> bool:
                 f" {known[camera]['file_size_bytes']} bytes ({known[camera]['video_file']}); recordings never"
                 " change. Restore the file, or give the new video a session of its own"
             )
+        if timestamps_path(path).exists() and known[camera]["times_from"] != "camera":
+            raise SessionError(
+                f"{timestamps_path(path)} came after session {name} was ingested, with the times of the video itself; a"
+                f" session is ingested whole. Take it out with 'orofacial delete session {name}', then"
+                f" 'orofacial ingest {folder}'"
+            )
     return True
 
 
-def read_new_session(folder: Path, name: SessionFolderName, *, accept_damaged_videos: bool = False) -> NewSession:
+def read_new_session(
+    folder: Path, name: SessionFolderName, zone: tzinfo | None = None, *, accept_damaged_videos: bool = False
+) -> NewSession:
     """Read and check everything of a session's folder; every video is decoded to its end.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    name : SessionFolderName
+        Its session.
+    zone : tzinfo or None
+        The rig's time zone; None: this machine's.
+    accept_damaged_videos : bool
+        As in `ingest_sessions`.
 
     Raises
     ------
@@ -189,24 +260,47 @@ def read_new_session(folder: Path, name: SessionFolderName, *, accept_damaged_vi
     paths = session_folder_videos(folder)
     if not paths:
         raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
-    cameras = set(Camera.to_arrays("camera"))
     file = read_session_file(folder)
-    for camera in [*paths, *file.videos]:
-        if camera not in cameras:
-            raise SessionError(
-                f"{folder}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}."
-                f" Rename the file, or add the camera with: orofacial camera add {camera}"
-            )
+    check_known_cameras(str(folder), [*paths, *file.videos])
+    told = str(folder / "session.toml")
+    _check_mouse(told, name, file)
     videos = tuple(_read_video(camera, path, file, accept_damaged_videos) for camera, path in paths.items())
+    for video in videos:
+        if "px_per_mm" in video.metadata:
+            check_plausible_scale(told, video.camera, video.metadata["px_per_mm"], video.info.width_px)
     _refuse_copies(name, videos)
-    return NewSession(name, folder, file, videos)
+    timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
+    first_unix_s = first_frame_instants(timestamps, file.session.get("session_utc_offset_min"), zone)
+    clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
+    start = session_start_columns(told, file.session, clocks, name.session_date, zone)
+    return NewSession(name, folder, file, videos, start, first_unix_s)
+
+
+def _check_mouse(told: str, name: SessionFolderName, file: SessionFile) -> None:
+    """The mouse was born before this session, by what session.toml or the database says."""
+    (known,) = (Mouse & {"mouse_id": name.mouse_id}).to_arrays("date_of_birth").tolist() or [None]
+    born = file.mouse.get("date_of_birth", known)
+    if born is not None:
+        check_plausible_birth(told, name.mouse_id, born, name.session_date)
 
 
 def _read_video(camera: str, path: Path, file: SessionFile, accept_damaged_frames: bool) -> NewVideo:
     info = probe_video(path, accept_damaged_frames=accept_damaged_frames)
-    timestamps_path = path.with_name(f"{camera}.timestamps.csv")
-    timestamps = read_timestamps_file(timestamps_path, info.n_frames) if timestamps_path.exists() else None
+    beside = timestamps_path(path)
+    timestamps = None
+    if beside.exists():
+        timestamps = read_timestamps(beside, n_frames=info.n_frames, fps=_usual_rate(info))
+    elif info.own_times_s is not None:
+        check_plausible_order(str(path), info.own_times_s)
     return NewVideo(camera, path, info, video_content_hash(path), timestamps, file.videos.get(camera, {}))
+
+
+def _usual_rate(info: VideoInfo) -> float:
+    """Rate (Hz) of most frames by the video file itself."""
+    if info.own_times_s is None:
+        return float(info.fps)
+    step_s = float(np.median(np.diff(info.own_times_s)))
+    return 1 / step_s if step_s > 0 else float(info.fps)
 
 
 def _refuse_copies(name: SessionFolderName, videos: tuple[NewVideo, ...]) -> None:
@@ -233,11 +327,19 @@ def _frames_text(video: NewVideo) -> str:
 def insert_new_session(session: NewSession) -> None:
     """Insert the mouse if it is new, the session and its videos, in one transaction."""
     key = session.name.key
-    row = {**key, **complete_metadata(Session.metadata, session.file.session), "session_folder": str(session.folder)}
+    row = {**key, **complete_metadata(Session.metadata, session.file.session), **session.start}
+    row |= {"session_folder": str(session.folder), "session_file_said": session_file_json(session.file)}
+    zero_unix_s = min(session.first_unix_s.values(), default=None)
     with Session.connection.transaction, published_or_removed():
         _insert_mouse(session.name.mouse_id, session.file.mouse, session.folder)
         Session.insert1(row)
-        Video.insert([{**key, **_video_row(video)} for video in session.videos])
+        for video in session.videos:
+            first_unix_s = session.first_unix_s.get(video.camera)
+            zero = None if first_unix_s is None or zero_unix_s is None else float(zero_unix_s)
+            times = video.info.own_times_s
+            if video.timestamps is not None:
+                times = times_since_start(video.timestamps, first_unix_s, zero_unix_s)
+            Video.insert1({**key, **_video_row(video), "timestamps": times, "time_zero_unix_s": zero})
 
 
 def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
@@ -272,5 +374,5 @@ def _video_row(video: NewVideo) -> dict[str, Any]:
         "width_px": video.info.width_px,
         "height_px": video.info.height_px,
         **complete_metadata(Video.metadata, video.metadata),
-        "timestamps": video.timestamps,
+        "times_from": video.times_from,
     }

@@ -28,6 +28,7 @@ def watch_raw_folder(
     pattern: str = SESSION_PATTERN,
     stable_after_s: float = 10.0,
     marker: str = "",
+    rig_time_zone: str = "",
     accept_damaged_videos: bool = False,
     scan_every_s: float = SCAN_EVERY_S,
     stopped: Callable[[], bool] = lambda: False,
@@ -48,6 +49,8 @@ def watch_raw_folder(
     marker : str
         Name of a file that the rig writes last, such as ``done``: then a session is complete when it is there, and not
         before. Empty: there is none.
+    rig_time_zone : str
+        The rig's time zone, such as ``Europe/Berlin``; empty: this machine's.
     accept_damaged_videos : bool
         As in `ingest.sessions.ingest_sessions`.
     scan_every_s : float
@@ -58,7 +61,7 @@ def watch_raw_folder(
     Yields
     ------
     Outcome
-        Each change of a folder's state: ingested, refused (once for each reason), waiting (once).
+        Each change of a folder's state: ingested, corrected, refused (once for each reason), waiting (once).
 
     Raises
     ------
@@ -81,6 +84,7 @@ def watch_raw_folder(
                 pattern=pattern,
                 stable_after_s=stable_after_s,
                 marker=marker,
+                rig_time_zone=rig_time_zone,
                 accept_damaged_videos=accept_damaged_videos,
                 skip=is_refused_as_before,
             ):

@@ -12,6 +12,7 @@ import string
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -33,6 +34,13 @@ def _absolute(path: Path) -> Path:
 
 def _below_data_folder(path: Path, info: ValidationInfo) -> Path:
     return _absolute(info.data["data_folder"] / path.expanduser()) if "data_folder" in info.data else path
+
+
+def _is_time_zone(name: str) -> str:
+    try:
+        return name if not name or ZoneInfo(name) else ""
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise ValueError("needs the name of a time zone, such as Europe/Berlin") from error
 
 
 def _has_session_fields(pattern: str) -> str:
@@ -100,6 +108,9 @@ class Settings(BaseSettings):
         What the names of this project's database schemas begin with.
     session_pattern : str
         Folder of one session below the raw folder, with the fields mouse, date and number.
+    rig_time_zone : str
+        The rigs' time zone, such as ``Europe/Berlin``, for starts and times without an offset from UTC. Empty: that of
+        the machine that ingests.
     stable_after_s : float
         A session folder is taken once nothing in it has changed for so long (s).
     accept_damaged_videos : bool
@@ -121,6 +132,7 @@ class Settings(BaseSettings):
     data_folder: Annotated[Path, AfterValidator(_absolute), Field(validate_default=True)] = DEFAULT_DATA_FOLDER
     schema_prefix: str = Field("orofacial_", pattern=r"^[a-z][a-z0-9_]{0,31}$")
     session_pattern: Annotated[str, AfterValidator(_has_session_fields)] = "{mouse}/{date}_{number}"
+    rig_time_zone: Annotated[str, AfterValidator(_is_time_zone)] = ""
     stable_after_s: float = Field(10.0, ge=0, allow_inf_nan=False)
     accept_damaged_videos: bool = False
     tracks_store: StoreFolder = Path("store/tracks")

@@ -15,7 +15,7 @@ from schemas.evaluation import ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames
 from schemas.model import Model, Training, TrainingConfig, TrainingTask
 from schemas.pose import PoseEstimation
-from schemas.session import Session, Video
+from schemas.session import MetadataCorrection, Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
 
@@ -36,7 +36,7 @@ def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | 
     -------
     dict
         ``session``, ``camera``, ``nodes``, ``fraction_found`` (of each node), ``mouse`` and ``recording`` (what
-        session.toml said of them), then the steps ``video``, ``labels``
+        session.toml says of them), ``corrections`` (of session.toml after ingest), then the steps ``video``, ``labels``
         (None for a model that was trained elsewhere), ``model``, ``estimation`` and ``filter``. What is not known is
         None: also whether the mouse was held out, and the provenance of rows that were computed before it was recorded.
 
@@ -57,6 +57,7 @@ def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | 
         "mouse": (Mouse & key).fetch1(),
         "recording": (Session & key).proj(*(column.name for column in Session.metadata)).fetch1(),
         "video": _video(key),
+        "corrections": _corrections(key),
         **_labels_and_model(key, nodes),
         "estimation": _estimation(key, tracks),
         "filter": _filter(key, tracks, nodes),
@@ -99,8 +100,29 @@ def _video(key: dict[str, Any]) -> dict[str, Any]:
         },
         "fps": f"{row['fps_numerator']}/{row['fps_denominator']}",
         **{name: row[name] for name in ("width_px", "height_px", *(column.name for column in Video.metadata))},
-        "times": "frame index / fps" if row["timestamps"] is None else "timestamps of the camera",
+        "times": _TIMES[row["times_from"]],
+        "time_zero": None if row["time_zero_unix_s"] is None else _iso_utc(row["time_zero_unix_s"]),
     }
+
+
+_TIMES = {
+    "rate": "frame index / fps",
+    "camera": "timestamps of the camera",
+    "container": "the video file's own, which are not regular",
+}
+
+
+def _corrections(key: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was corrected of the session, of this camera's video, and of the mouse, the first correction first."""
+    of_mouse = {column.name for column in Mouse.metadata}
+    rows = (MetadataCorrection & {"mouse_id": key["mouse_id"]}).to_dicts(order_by="corrected_at, correction_number")
+    names = ("corrected_column", "corrected_camera", "value_before", "value_after", "session_file")
+    found = []
+    for row in rows:
+        is_here = all(row[name] == key[name] for name in Session.primary_key)
+        if row["corrected_column"] in of_mouse or (is_here and row["corrected_camera"] in ("", key["camera"])):
+            found.append({**{name: row[name] for name in names}, "corrected_at": _in_utc(row["corrected_at"])})
+    return found
 
 
 def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any]:
@@ -138,7 +160,12 @@ def _in_utc(time: datetime) -> str:
     is_postgresql = connection.adapter.backend == "postgresql"
     seconds = "extract(epoch FROM CAST(%s AS timestamptz))" if is_postgresql else "unix_timestamp(%s)"
     (since_1970_s,) = connection.query(f"SELECT {seconds}", args=(time.isoformat(" "),)).fetchone()
-    return datetime.fromtimestamp(float(since_1970_s), UTC).isoformat(timespec="milliseconds")
+    return _iso_utc(since_1970_s, "milliseconds")
+
+
+def _iso_utc(since_1970_s: float, timespec: str = "auto") -> str:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(float(since_1970_s), UTC).isoformat(timespec=timespec)
 
 
 def _error(model_id: str, nodes: tuple[str, ...]) -> dict[str, Any] | None:

@@ -35,6 +35,12 @@ class Session(dj.Manual):
 
     metadata: ClassVar = (
         MetadataColumn("session_start", "datetime", "as session.toml says, local time of the rig", key="start"),
+        MetadataColumn(
+            "session_utc_offset_min",
+            "int16",
+            "(min) local time of the rig minus UTC; null: not known",
+            key="utc_offset_min",
+        ),
         MetadataColumn("rig", "varchar(64)", meaning="the setup that recorded"),
         MetadataColumn("experimenter", "varchar(64)", meaning="who recorded"),
         MetadataColumn("session_notes", "varchar(1000)", meaning="anything else", key="notes"),
@@ -49,6 +55,7 @@ class Session(dj.Manual):
     {metadata_definition(metadata)}
     session_folder : varchar(1000)  # where the videos lie
     ingested_at=CURRENT_TIMESTAMP : datetime
+    session_file_said=null : json  # what session.toml said when it was last read; null: not recorded
     """
 
 
@@ -74,6 +81,8 @@ class Video(dj.Manual):
     height_px : int32
     {metadata_definition(metadata)}
     timestamps=null : <array@tracks>  # (s) time of each frame by the camera's clock; null: frame_index / fps
+    times_from='rate' : enum('rate', 'camera', 'container')  # camera: its file of timestamps; container: the video file
+    time_zero_unix_s=null : float64  # (s) since 1970 (UTC): instant of time 0; null: not known
     unique index (content_hash)
     """
 
@@ -81,7 +90,7 @@ class Video(dj.Manual):
     def frame_times(row: dict[str, Any]) -> NDArray[np.float64]:
         """Time of each frame in seconds, shape (frame,).
 
-        The camera's timestamps where there are any, else frame index divided by the exact frame rate.
+        The timestamps of the camera, or of an irregular video file; else frame index divided by the exact frame rate.
 
         Parameters
         ----------
@@ -91,6 +100,23 @@ class Video(dj.Manual):
         if row["timestamps"] is not None:
             return np.asarray(row["timestamps"], np.float64)
         return np.arange(row["n_frames"]) * row["fps_denominator"] / row["fps_numerator"]
+
+
+@schema
+class MetadataCorrection(dj.Manual):
+    """A value of session.toml that was corrected after ingest. Rows are only ever added."""
+
+    definition = """
+    -> Session
+    correction_number : int32  # counts the corrections of a session, from 1
+    ---
+    corrected_column : varchar(64)  # of Session, Mouse or Video
+    corrected_camera='' : varchar(32)  # whose video; empty: of the session or the mouse
+    value_before='' : varchar(1000)  # as text; empty: not known
+    value_after='' : varchar(1000)  # as text; empty: not known any more
+    session_file : varchar(1000)  # the session.toml that says it
+    corrected_at=CURRENT_TIMESTAMP : datetime
+    """
 
 
 METADATA: tuple[MetadataColumn, ...] = (*Mouse.metadata, *Session.metadata, *Video.metadata)

@@ -9,6 +9,10 @@ import numpy as np
 from compute.measures.distances import distance_px, distance_variance_px2
 from compute.measures.movement import MovementKept, movement_kept
 from compute.tracks import Tracks
+from compute.tracks.frame_holes import spread_over_frame_holes
+
+_LONGEST_HOLE_S = 1.0
+"""A hole in time is bridged by a straight line of this length (s) at the most."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +79,6 @@ def filter_effect_on_movement(
     TracksError
         If the frames differ in number, or the band does not fit the frame rate.
     """
-    reference, distance = (distance_px(tracks, node_a, node_b) for tracks in (despiked, filtered))
+    whole = [spread_over_frame_holes(tracks, longest_s=_LONGEST_HOLE_S)[0] for tracks in (despiked, filtered)]
+    reference, distance = (distance_px(tracks, node_a, node_b) for tracks in whole)
     return movement_kept(reference, distance, fps=1 / despiked.frame_interval_s, band_hz=band_hz)

@@ -279,6 +279,8 @@ def _times(video_path: Path, time: ArrayLike | None) -> NDArray[np.float64]:
     from compute.video import probe_video
 
     info = probe_video(video_path)
+    if info.own_times_s is not None:
+        return info.own_times_s
     return np.arange(info.n_frames) * info.fps.denominator / info.fps.numerator
 
 

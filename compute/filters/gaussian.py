@@ -40,7 +40,7 @@ def gaussian(
     """Mean of the points around each frame, weighted by a Gaussian in time.
 
     A normalised convolution (Knutsson and Westin 1993): missing points have weight 0 and the weights of the others
-    are scaled to sum to 1. Times are treated as regular, with the median interval between frames.
+    are scaled to sum to 1. Between holes times are treated as regular.
 
     Parameters
     ----------

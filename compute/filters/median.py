@@ -30,7 +30,7 @@ def median(
 ) -> Tracks:
     """Median of the points in a window around each frame, of x and of y.
 
-    Times are treated as regular, with the median interval between frames. At the two ends the window is cut.
+    Between holes times are treated as regular. At the two ends the window is cut.
 
     Parameters
     ----------

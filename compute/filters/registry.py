@@ -12,13 +12,14 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from compute.errors import FilterError
 from compute.filters.parameter_rules import check_parameter_values, check_rising_parameters, rules_of_parameters
-from compute.tracks import Tracks
+from compute.tracks import FILTER_COLUMNS, Tracks
+from compute.tracks.frame_holes import spread_over_frame_holes
 
 SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
 """Attribute of tracks under which a pipeline says what the model's labeled frames say of its scores."""
@@ -108,11 +109,36 @@ def register_filter(
             check_rising_parameters(function.__name__, function, parameters, rising)
             if rules_of_parameters(function):
                 _check_times(function.__name__, tracks)
-            return function(tracks, **parameters)
+            return _filter_across_holes(function, tracks, parameters)
 
         return checked  # type: ignore[return-value]
 
     return wrap
+
+
+_LEAST_REACH_S, _REACH = 1.0, 8.0
+"""A filter looks no further than 8 times the longest time that a parameter names, and no further than a second if that
+is longer."""
+
+
+def _filter_across_holes(function: Callable[..., Tracks], tracks: Tracks, parameters: Mapping[str, Any]) -> Tracks:
+    """Filter with the frames that are missing in time, and give back those that there are.
+
+    A filter may count frames (a window of five), and may look for missing points to know where a gap is. Both are right
+    only if no frame is missing.
+    """
+    values = _keyword_defaults(function) | dict(parameters)
+    times_s = [value for name, value in values.items() if name.endswith("_s") and isinstance(value, int | float)]
+    whole, index = spread_over_frame_holes(tracks, longest_s=max(_LEAST_REACH_S, _REACH * max(times_s, default=0)))
+    result = function(whole, **parameters)
+    if whole is tracks:
+        return result
+    columns = {
+        name: getattr(result, name)[index]
+        for name in ("position", "score", *FILTER_COLUMNS)
+        if getattr(result, name) is not None
+    }
+    return replace(result, time=tracks.time, **columns)
 
 
 def _check_times(name: str, tracks: Tracks) -> None:
@@ -227,10 +253,13 @@ def default_parameters(name: str) -> dict[str, Any]:
     FilterError
         If there is no such filter.
     """
-    signature = inspect.signature(_function(name))
+    return _keyword_defaults(_function(name))
+
+
+def _keyword_defaults(function: Callable[..., Tracks]) -> dict[str, Any]:
     return {
         parameter.name: parameter.default
-        for parameter in signature.parameters.values()
+        for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
 

@@ -40,8 +40,8 @@ def savitzky_golay(
 
     Gaps that may be filled are first bridged by straight lines, and each stretch without a longer gap is filtered by
     itself with SciPy's `savgol_filter`, whose first and last half window is the polynomial of the window there. A
-    stretch shorter than the window gets a shorter window. Times are treated as regular, with the median interval
-    between frames.
+    stretch shorter than the window gets a shorter window. Between holes times are treated as
+    regular.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
 _SEX = {"female": "F", "male": "M"}
@@ -12,7 +12,8 @@ _OF_SESSION = ("institution", "lab", "pharmacology", "protocol", "surgery", "vir
 _OF_SUBJECT = ("genotype", "strain")
 """Columns of metadata that NWB has a text field of the same name for. Those without a field stand in the notes."""
 
-_ELSEWHERE = {"mouse_id", "session_date", "session_number", "session_start", "session_notes", "experimenter"}
+_ELSEWHERE = {"mouse_id", "session_date", "session_number", "session_notes", "experimenter"}
+_ELSEWHERE |= {"session_start", "session_utc_offset_min"}
 _ELSEWHERE |= {"sex", "date_of_birth", *_OF_SESSION, *_OF_SUBJECT}
 """Metadata and keys that are not said in the notes under their names."""
 
@@ -32,12 +33,14 @@ def new_nwb_session(provenance: Mapping[str, Any]) -> Any:
     session = str(provenance.get("session", "unknown"))
     recording, mouse = provenance.get("recording", {}), provenance.get("mouse", {})
     day = date.fromisoformat(recording["session_date"]) if "session_date" in recording else None
-    start, remark = _start(recording.get("session_start"), day)
+    start, remark = _start(recording, day)
+    time_zero = provenance.get("video", {}).get("time_zero")
     experimenter = recording.get("experimenter")
     file = NWBFile(
         session_description=f"Orofacial movements of a mouse, filmed; session {session}.{remark}",
         identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, f"orofacial:{session}:{provenance.get('video', {})}")),
         session_start_time=start,
+        timestamps_reference_time=datetime.fromisoformat(time_zero) if time_zero else None,
         session_id=nwb_name(session),
         experimenter=[experimenter] if experimenter else None,
         experiment_description="Pose estimation of face and jaw from videos, with orofacial",
@@ -51,7 +54,7 @@ def new_nwb_session(provenance: Mapping[str, Any]) -> Any:
         species="Mus musculus",
         sex=_SEX.get(mouse.get("sex"), "U"),
         date_of_birth=None if born is None else datetime.combine(born, time(), tzinfo=start.tzinfo),
-        age=_UNKNOWN_AGE if born is None else f"P{(start.date() - born).days}D",
+        age=_age(born, day or start.date()),
         **_texts(_OF_SUBJECT, mouse),
         description=None,
     )
@@ -69,12 +72,20 @@ def _texts(names: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(values[name]) for name in names if values.get(name)}
 
 
-def _start(session_start: str | None, day: date | None) -> tuple[datetime, str]:
-    """When the session began, in this machine's time zone, and a remark where that is not known."""
-    if session_start is not None:
-        return datetime.fromisoformat(session_start).astimezone(), ""
+def _age(born: date | None, day: date) -> str:
+    """The mouse's age on a day, as ISO 8601; that it is unknown where the day of birth cannot be right."""
+    return _UNKNOWN_AGE if born is None or born > day else f"P{(day - born).days}D"
+
+
+def _start(recording: Mapping[str, Any], day: date | None) -> tuple[datetime, str]:
+    """When the session began, the same instant on every machine, and a remark where that is not known."""
+    offset_min = recording.get("session_utc_offset_min")
+    zone = UTC if offset_min is None else timezone(timedelta(minutes=offset_min))
+    remark = " The time zone is not known: UTC stands for it." if offset_min is None else ""
+    if recording.get("session_start") is not None:
+        return datetime.fromisoformat(recording["session_start"]).replace(tzinfo=zone), remark
     if day is not None:
-        return datetime.combine(day, time()).astimezone(), " The time of day is not known: midnight stands for it."
+        return datetime.combine(day, time(), zone), f" The time of day is not known: midnight stands for it.{remark}"
     return datetime(1970, 1, 1, tzinfo=UTC), " Neither day nor time are known: 1970 stands for them."
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compute.errors import TracksError
 from compute.tracks import Tracks
+from compute.tracks.frame_holes import frame_hole_mask
 
 _MAD_TO_SD = 1.4826
 """Median absolute deviation of normal values times this is their standard deviation."""
@@ -106,11 +107,13 @@ def quality_jumps(tracks: Tracks, *, jump_mads: float = 10.0, jump_floor_px: flo
     Returns
     -------
     array, shape (frame, node), bool
-        False in the first frame, and where there is no position in the frame or the one before it.
+        False in the first frame, where there is no position in the frame or the one before it, and after a hole in
+        time.
     """
     mask = np.zeros(tracks.score.shape, np.bool_)
     difference = np.diff(tracks.position.astype(np.float64), axis=0)
     move = np.hypot(difference[..., 0], difference[..., 1])
+    move[frame_hole_mask(tracks)] = np.nan  # the way there was not filmed
     for node in range(len(tracks.nodes)):
         known = move[~np.isnan(move[:, node]), node]
         if known.size:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Version of the Arrow and Parquet layout written by `Tracks.to_arrow`."""
 
+_EVEN = 0.6
+"""Nine tenths of the steps of a video with one frame rate are longer than this part of the median step."""
+
 FILTER_COLUMNS = ("sd", "rejected", "filled")
 """What only some filters know of each point."""
 
@@ -123,8 +126,16 @@ class Tracks:
 
     @property
     def frame_interval_s(self) -> float:
-        """Median time between frames in seconds; 1 for fewer than two frames, where it has no meaning."""
-        return float(np.median(np.diff(self.time))) if self.n_frames > 1 else 1.0
+        """Usual time between frames in seconds; 1 for fewer than two frames, where it has no meaning.
+
+        The median; where more than a tenth of the steps are much shorter (a camera that films fast at times), the
+        median of the short ones.
+        """
+        if self.n_frames < 2:
+            return 1.0
+        steps = np.diff(self.time)
+        middle, short = np.median(steps), np.quantile(steps, 0.1)
+        return float(middle if short >= _EVEN * middle else np.median(steps[steps <= 1.5 * short]))
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -201,7 +212,7 @@ class Tracks:
                 "ds_type": "poses",
                 "time_unit": "seconds",
                 "source_software": str(self.attributes.get("estimator", "unknown")),
-                "fps": self.fps,
+                **({} if self.fps is None else {"fps": self.fps}),  # netCDF holds no None
                 "attributes": json_text(self.attributes),
             },
         )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def ingest(
     context: click.Context, raw_folder: Path, dry_run: bool, stable_after_s: float | None, as_json: bool
 ) -> None:
-    """Take in every new session below RAW_FOLDER.
+    """Take in every new session below RAW_FOLDER, and what the session.toml of a known one says anew.
 
     A session is a folder <mouse>/<date>_<number> with a video per camera, such as mouse01/2026-03-02_1/side.mp4.
     """
@@ -46,6 +46,7 @@ def ingest(
         pattern=settings.session_pattern,
         stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
         dry_run=dry_run,
+        rig_time_zone=settings.rig_time_zone,
         accept_damaged_videos=settings.accept_damaged_videos,
     ):
         outcomes.append(outcome)
@@ -59,7 +60,7 @@ def ingest(
         errors.print(f"no session below {raw_folder}: no folder there holds a video", markup=False)
     else:
         console.print(", ".join(f"{n} {status}" for status, n in counts.items()))
-        if counts["ingested"]:
+        if counts["ingested"] or counts["corrected"]:
             print_next_step("orofacial populate")
     sys.exit(1 if counts["refused"] or not outcomes else 0)
 

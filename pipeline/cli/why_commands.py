@@ -79,7 +79,16 @@ def _video(chain: dict[str, Any]) -> list[str]:
         f" {_fps(video['fps'])} fps; times: {video['times']}",
         _pairs(of_mouse),
         *([_pairs(of_recording)] if of_recording else []),
+        *(_correction(one) for one in chain["corrections"]),
     ]
+
+
+def _correction(one: dict[str, Any]) -> str:
+    camera = f" of camera {one['corrected_camera']}" if one["corrected_camera"] else ""
+    return (
+        f"corrected {one['corrected_at']}: {one['corrected_column']}{camera} was {one['value_before'] or 'unknown'},"
+        f" is {one['value_after'] or 'unknown'}, by {one['session_file']}"
+    )
 
 
 def _labels(chain: dict[str, Any]) -> list[str]:

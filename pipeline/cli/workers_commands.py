@@ -106,7 +106,7 @@ def watch(
     A session is complete when its files have not changed for a while and its videos open to their ends, or when the
     marker file is there. Beside this, workers compute: orofacial work.
 
-    With --json, one JSON object a line for each session that was ingested or refused.
+    With --json, one JSON object a line for each session that was ingested, corrected or refused.
     """
     settings = connect_command(context)
     from ingest.watching import watch_raw_folder as watch_folder
@@ -124,6 +124,7 @@ def watch(
                     pattern=settings.session_pattern,
                     stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
                     marker=marker,
+                    rig_time_zone=settings.rig_time_zone,
                     accept_damaged_videos=settings.accept_damaged_videos,
                     scan_every_s=scan_every_s,
                     stopped=lambda: stop.requested is not None,
@@ -144,7 +145,7 @@ def _tell(outcome: SessionOutcome, as_json: bool) -> None:
     if not as_json:
         out = errors if outcome.status == "refused" else console
         out.print(f"{now:%Y-%m-%d %H:%M:%S} {outcome.status}: {outcome.message}", markup=False)
-    elif outcome.status in {"ingested", "refused"}:
+    elif outcome.status in {"ingested", "corrected", "refused"}:
         print_json_line({"time": f"{now:%Y-%m-%dT%H:%M:%S}", **asdict(outcome)})
 
 

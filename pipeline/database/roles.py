@@ -20,10 +20,10 @@ from typing import Any, Literal
 
 import psycopg2.extensions
 
-from schemas.metric import NodePair
+from schemas.metric import DistanceMetrics, FilterComparison, NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.pose import PoseFile
-from schemas.session import Camera
+from schemas.session import Camera, Session, Video
 from schemas.subject import Mouse
 from schemas.worker import Crash, DatabaseVersion, Worker
 
@@ -33,10 +33,12 @@ ROLES: tuple[Role, ...] = ("reader", "ingester", "worker", "admin")
 # REFERENCES lets a role see a table's primary key in information_schema, where DataJoint looks for it: PostgreSQL, and
 # newer MariaDB, hide keys from who may only select. It allows nothing else to a role that cannot create tables.
 _EVERYONE = frozenset({"SELECT", "REFERENCES"})
-_INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair)
+# What session.toml says may be corrected; what it was is kept in MetadataCorrection.
+_INGESTER_UPDATES: tuple[Any, ...] = (Mouse, Session, Video, NodePair)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingTask, DeployedModel)
-_INGESTER_DELETES: tuple[Any, ...] = (DeployedModel,)
+# Distances in mm depend on the scale: a correction deletes them.
+_INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, DistanceMetrics, FilterComparison)
 # A training makes a model; a worker registers files of poses that have come.
 _WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse, Model.Frame, PoseFile)
 _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)

@@ -186,7 +186,7 @@ deploy("0123456789abcdef")
 refused(lambda: connection.query("SELECT * FROM {secret}").fetchall())
 refused(lambda: TrackQuality.insert1(TrackQuality.keys()[0] | {{"mouse_id": "mouse09"}}, allow_direct_insert=True))
 refused(lambda: (Video & "camera = 'side'").delete_quick())
-refused(lambda: Session.update1({{**Session.keys()[0], "rig": "other"}}))
+refused(lambda: (Session & "session_number = 1").delete_quick())
 refused(lambda: TrackQuality.drop_quick())
 refused(lambda: DistanceMetrics.jobs.refresh() if (DistanceMetrics.key_source - DistanceMetrics) else
         DistanceMetrics.jobs.ignore(DistanceMetrics.keys()[0]))
@@ -194,6 +194,48 @@ refused(lambda: DistanceMetrics.jobs.refresh() if (DistanceMetrics.key_source - 
     )
     again = worked.run("ingester", "orofacial", "ingest", worked.folder / "raw", "--stable-after", 0, "--json")
     assert json.loads(again.stdout)["counts"] == {"known": 2}
+
+
+def test_an_ingester_corrects_a_scale_and_what_was_measured_with_it_is_computed_anew(worked: Lab) -> None:
+    """A corrected scale changes every distance in mm, and what was stays written down."""
+    path = worked.folder / "raw" / "mouse01" / "2026-03-02_1" / "session.toml"
+    said = path.read_text()
+    worked.run("worker", "orofacial", "populate")
+    for scale, before in ((10.0, ""), (12.5, "10.0"), (None, "12.5")):
+        path.write_text(said + ("" if scale is None else f"[px_per_mm]\nside = {scale}\n"))
+        taken = worked.run("ingester", "orofacial", "ingest", path.parent, "--stable-after", 0, "--json")
+        (outcome,) = json.loads(taken.stdout)["outcomes"]
+        assert outcome["status"] == "corrected"
+        assert (
+            f"px_per_mm of side was {before or 'unknown'}, is {scale or 'unknown'}; 16 rows in mm" in outcome["message"]
+        )
+        computed = json.loads(worked.run("worker", "orofacial", "populate", "--json").stdout)
+        assert computed["computed"] == {"DistanceMetrics": 8, "FilterComparison": 8}
+        worked.run(
+            "ingester",
+            f"""
+from schemas.session import MetadataCorrection
+scale = {scale}
+for row in (DistanceMetrics & "mouse_id = 'mouse01'").to_dicts():
+    if scale is None:
+        assert row["mean_mm"] is None and row["variance_mm2"] is None, row
+    else:
+        assert np.isclose(row["mean_mm"] * scale, row["mean_px"]), row
+        assert np.isclose(row["variance_mm2"] * scale**2, row["variance_px2"]), row
+assert len(DistanceMetrics()) == 16
+last = MetadataCorrection.to_dicts(order_by="correction_number")[-1]
+assert (last["corrected_column"], last["corrected_camera"]) == ("px_per_mm", "side")
+assert (last["value_before"], last["value_after"]) == ({before!r}, {"" if scale is None else str(scale)!r})
+refused(lambda: MetadataCorrection.delete_quick())
+refused(lambda: MetadataCorrection.update1({{**MetadataCorrection.keys()[0], "value_before": "1"}}))
+""",
+        )
+    chains = json.loads(worked.run("reader", "orofacial", "why", "mouse01/2026-03-02_1", "--json").stdout)["chains"]
+    corrections = [(one["value_before"], one["value_after"]) for one in chains[0]["corrections"]]
+    assert corrections == [("", "10.0"), ("10.0", "12.5"), ("12.5", "")]
+    assert "px_per_mm of camera side was 10.0, is 12.5" in worked.run(
+        "reader", "orofacial", "why", "mouse01/2026-03-02_1"
+    ).stdout.replace("\n", " ")
 
 
 def test_a_worker_computes_and_cannot_drop_or_take_away(worked: Lab) -> None:

@@ -1,0 +1,173 @@
+"""What comes from outside is compared with what is known already: one function for each thing that must fit another.
+
+Each raises a `SessionError` that names what was found, what it was compared with, and what to do. `ingest.sessions` and
+`ingest.corrections` call them before a row is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import SessionError
+from schemas.session import Camera
+
+LARGEST_RATE_RATIO = 2.0
+"""How many times faster or slower than the video file the time stamps of a camera may be."""
+
+LATEST_AFTER_MIDNIGHT = timedelta(hours=1)
+"""A folder may be made before midnight and its recording begin after it, or the other way round."""
+
+CLOCKS_AGREE = timedelta(minutes=5)
+"""How far a start that a person or program wrote may be from the first frame: less than between any two time zones."""
+
+_EARTH = (timedelta(hours=-12), timedelta(hours=14))
+"""Local times on earth are at most so far from UTC."""
+
+OLDEST_MOUSE_DAYS = 5 * 365
+PICTURE_WIDTH_MM = (1.0, 1000.0)
+"""What a picture of a mouse's face can show."""
+
+_UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def check_known_cameras(name: str, cameras: Iterable[str]) -> None:
+    """The lab has these cameras."""
+    known = set(Camera.to_arrays("camera"))
+    for camera in cameras:
+        if camera not in known:
+            raise SessionError(
+                f"{name}: unknown camera {camera!r}; known are {', '.join(sorted(known))}."
+                f" Rename the file, or add the camera with: orofacial camera add {camera}"
+            )
+
+
+def check_plausible_order(name: str, times_s: NDArray[np.float64], lines: Sequence[int] = ()) -> None:
+    """Each frame comes after the one before it.
+
+    Parameters
+    ----------
+    name : str
+        Where the times are from, for people.
+    times_s : array, shape (frame,)
+        Times (s).
+    lines : sequence of int
+        Line of each time in its file, if it is one.
+    """
+    steps = np.diff(times_s)
+    if not (steps <= 0).any():
+        return
+    frame = int(np.argmax(steps <= 0)) + 1
+    line = f"line {lines[frame]}: " if lines else ""
+    starts_again = times_s[frame] - times_s[0] < 0.5 * (times_s[frame - 1] - times_s[0])
+    what = "the clock starts again" if starts_again else "time does not increase"
+    raise SessionError(
+        f"{name}: {line}{what} at frame {frame} ({times_s[frame - 1]:.6f} s, then {times_s[frame]:.6f} s);"
+        " expected times that increase from frame to frame. "
+        + (
+            "Export the timestamps again by a clock that goes on, or give each part a session of its own"
+            if lines
+            else "Write the times of the frames to a file <camera>.timestamps.csv beside the video"
+        )
+    )
+
+
+def check_plausible_rate(name: str, times_s: NDArray[np.float64], fps: float, *, unit: str) -> None:
+    """Time stamps have about the rate of their video; holes in them do not matter.
+
+    Parameters
+    ----------
+    name : str
+        Where the times are from, for people.
+    times_s : array, shape (frame,)
+        Strictly increasing times (s).
+    fps : float
+        Frame rate that the video file states (Hz).
+    unit : {"s", "ms", "us", "ns"}
+        The unit that the times were taken to be in.
+    """
+    if times_s.size < 2:
+        return
+    rate = float(1 / np.median(np.diff(times_s)))
+    if _is_near(rate, fps):
+        return
+    fits = [one for one, size_s in _UNIT_S.items() if _is_near(rate * _UNIT_S[unit] / size_s, fps)]
+    advice = (
+        f"As {fits[0]} they would fit: name the column time_{fits[0]} in a first line"
+        if fits
+        else "No unit of time makes them fit. Export the timestamps again; or, if it is the video file that states a"
+        " wrong rate, write it again with the true one (ffmpeg -itsscale) and ingest that file"
+    )
+    raise SessionError(
+        f"{name}: taken as {unit}, the times have {rate:.4g} frames a second, but the video has {fps:.4g};"
+        f" expected at most {LARGEST_RATE_RATIO:g} times more or less. {advice}"
+    )
+
+
+def _is_near(rate: float, fps: float) -> bool:
+    return max(rate / fps, fps / rate) <= LARGEST_RATE_RATIO * (1 + 1e-3)
+
+
+def check_plausible_day(name: str, start: datetime, day: date, *, zone_is_known: bool) -> None:
+    """A recording began on the day that its folder is named after.
+
+    Parameters
+    ----------
+    name : str
+        Where the start is from, for people.
+    start : datetime
+        With its offset from UTC.
+    day : date
+        Day of the folder's name, in the rig's local time.
+    zone_is_known : bool
+        Whether the offset is the rig's. Otherwise the instant must be on that day anywhere on earth.
+    """
+    first = datetime.combine(day, datetime.min.time(), UTC)
+    earliest, latest = first - LATEST_AFTER_MIDNIGHT, first + timedelta(days=1) + LATEST_AFTER_MIDNIGHT
+    if zone_is_known:
+        local = start.replace(tzinfo=UTC)
+        fits = earliest <= local < latest
+    else:
+        fits = earliest - _EARTH[1] <= start < latest - _EARTH[0]
+    if not fits:
+        raise SessionError(
+            f"{name}: the recording began at {start.isoformat(sep=' ')}, but the folder is of {day}; expected a"
+            " start on that day. Correct the one that is wrong: the start, its unit or time zone, or the folder's name"
+        )
+
+
+def check_plausible_clocks(name: str, start: datetime, camera_name: str, first_frame: datetime) -> None:
+    """The start that session.toml says and the instant of the first frame are the same, as far as clocks agree."""
+    if abs(first_frame - start) > CLOCKS_AGREE:
+        said = first_frame.astimezone(start.tzinfo)
+        raise SessionError(
+            f"{name}: the recording began at {start.isoformat(sep=' ')}, but by {camera_name} its first frame is of"
+            f" {said.isoformat(sep=' ')}; expected at most {CLOCKS_AGREE.seconds // 60} minutes between them. Correct"
+            " the one that is wrong (a time without a zone is taken for the rig's, see rig_time_zone in settings.toml)"
+        )
+
+
+def check_plausible_birth(name: str, mouse: str, date_of_birth: date, day: date) -> None:
+    """A mouse was born before it was filmed, and not too long before."""
+    age_days = (day - date_of_birth).days
+    if not 0 <= age_days <= OLDEST_MOUSE_DAYS:
+        age = f"{-age_days} days before its birth" if age_days < 0 else f"at the age of {age_days / 365.25:.1f} years"
+        raise SessionError(
+            f"{name}: mouse {mouse} was born on {date_of_birth}, so that the session of {day} would be {age};"
+            " correct date_of_birth, or the folder's date"
+        )
+
+
+def check_plausible_scale(name: str, camera: str, px_per_mm: float, width_px: int) -> None:
+    """A picture is as wide as a mouse's face can be."""
+    low, high = PICTURE_WIDTH_MM
+    width_mm = width_px / px_per_mm
+    if not low <= width_mm <= high:
+        inverse = f" {1 / px_per_mm:.4g}" if low <= width_px * px_per_mm <= high else ""
+        raise SessionError(
+            f"{name}: at {px_per_mm:g} px per mm the {width_px} px of camera {camera} would show {width_mm:.4g} mm;"
+            f" expected {low:g} to {high:g} mm. Give the pixels of one mm{', such as' + inverse if inverse else ''}"
+        )

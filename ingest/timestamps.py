@@ -1,0 +1,175 @@
+"""The times of a camera's frames that lie beside its video: `<camera>.timestamps.csv`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import SessionError
+from ingest.plausibility import check_plausible_order, check_plausible_rate
+from ingest.timestamp_table import TimestampTable, is_timestamp_number, read_timestamp_table, timestamp_instant
+
+UNITS_S = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "ns": Decimal("1e-9")}
+"""Units of time that a header may name, in seconds."""
+
+_UNIT_WORDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("us", "µs", "μs", "usec", "usecs", "micros", "microsecond", "microseconds"), "us"),
+    **dict.fromkeys(("ns", "nsec", "nsecs", "nanos", "nanosecond", "nanoseconds"), "ns"),
+}
+_TIME_WORDS = {"time", "times", "timestamp", "timestamps", "stamp", "t", "ts", "pts", "clock", "elapsed", "datetime"}
+_OTHER_WORDS = {"exposure", "duration", "interval", "delta", "dt", "diff", "difference", "rate", "fps", "gain"}
+_OTHER_WORDS |= {"frame", "frames", "index", "number", "count", "counter", "id", "trigger", "temperature"}
+"""What is counted or measured beside the time, perhaps in a unit of time."""
+
+FIRST_EPOCH_S = 946_684_800
+"""Seconds since 1970 in the year 2000: no camera's own clock has run for so long, so such a time is an instant."""
+
+_HOW_TO_NAME = "name the column of times in a first line, with its unit: time_s, time_ms, time_us or time_ns"
+
+
+@dataclass(frozen=True)
+class Timestamps:
+    """Times of all frames of a camera.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    times_s : array, shape (frame,), float64
+        Strictly increasing. By the camera's clock (s); since the first frame where `first_unix_s` is known.
+    first_unix_s : Decimal or None
+        Instant of the first frame, in seconds since 1970 (UTC), if the file says it.
+    has_local_times : bool
+        Whether the file gives day and time without a zone: `first_unix_s` takes them for UTC.
+    """
+
+    path: Path
+    times_s: NDArray[np.float64]
+    first_unix_s: Decimal | None
+    has_local_times: bool = False
+
+
+def timestamps_path(video: Path) -> Path:
+    """Where the times of a video's frames would lie."""
+    return video.with_name(f"{video.stem}.timestamps.csv")
+
+
+def read_timestamps(path: Path, *, n_frames: int, fps: float) -> Timestamps:
+    """Read the times of a camera's frames: a line a frame, the column and its unit by the header.
+
+    Parameters
+    ----------
+    path : Path
+        Text with commas, semicolons, tabs or blanks between columns, decimal points or commas, with or without a
+        header. Without one there is one column, in seconds. Times since 1970 and days with times (ISO 8601) are
+        instants: what is returned is relative to the first of them.
+    n_frames : int
+        Frames of the video.
+    fps : float
+        Rate of the video file (Hz).
+
+    Raises
+    ------
+    SessionError
+        If it is not told which column holds the times, if there is not exactly one finite, increasing time a frame, or
+        if their rate is more than twice or less than half that of the video.
+    """
+    table = read_timestamp_table(path)
+    column, unit = _column(table)
+    if len(table.rows) != n_frames:
+        raise SessionError(
+            f"{path} has {len(table.rows)} times, the video has {n_frames} frames; expected one time per frame."
+            " Export the timestamps again, or move the file away to use the times of the video itself"
+        )
+    cells = [row[column] for row in table.rows]
+    _check_cells(table, cells)
+    is_local = False
+    if timestamp_instant(cells[0]):
+        instants = [timestamp_instant(cell) for cell in cells]
+        is_local = instants[0] is not None and instants[0].tzinfo is None
+        seconds = [_unix_s(cell) for cell in cells]
+    else:
+        factor = UNITS_S[unit]
+        times_s = np.array(cells, np.float64) / float(1 / factor)
+        seconds = [Decimal(cell) * factor for cell in cells] if times_s[0] >= FIRST_EPOCH_S else []
+    if seconds:
+        times_s = np.array([float(one - seconds[0]) for one in seconds])
+    check_plausible_order(str(path), times_s, table.lines)
+    check_plausible_rate(str(path), times_s, fps, unit=unit)
+    return Timestamps(path, times_s, seconds[0] if seconds else None, is_local)
+
+
+def _unix_s(cell: str) -> Decimal:
+    """Seconds since 1970 of a day and time in ISO 8601, with all its digits; a time without a zone is taken for UTC."""
+    instant = timestamp_instant(cell)
+    assert instant is not None  # checked with all cells
+    whole = instant.replace(microsecond=0)
+    fraction = re.search(r"[.,](\d+)", cell)
+    offset_s = instant.utcoffset().total_seconds() if instant.utcoffset() is not None else 0  # type: ignore[union-attr]
+    since_1970 = whole.replace(tzinfo=None) - type(whole)(1970, 1, 1)
+    days_s = since_1970.days * 86400 + since_1970.seconds
+    return Decimal(days_s) - Decimal(offset_s) + (Decimal(f"0.{fraction[1]}") if fraction else 0)
+
+
+def _check_cells(table: TimestampTable, cells: list[str]) -> None:
+    """Every cell is a finite number; or every cell is a day and time, all with a zone or all without."""
+    first = timestamp_instant(cells[0]) if cells else None
+    for line, cell in zip(table.lines, cells, strict=True):
+        if first is None:
+            is_fine = is_timestamp_number(cell) and bool(np.isfinite(float(cell)))
+        else:
+            one = timestamp_instant(cell)
+            is_fine = one is not None and (one.tzinfo is None) == (first.tzinfo is None)
+        if not is_fine:
+            raise SessionError(
+                f"{table.path}, line {line}: {cell!r} is not a time; expected"
+                f" {'a number' if first is None else 'day and time as in the lines before it'} for each frame."
+                " Export the timestamps again, or mend the line"
+            )
+
+
+def _column(table: TimestampTable) -> tuple[int, str]:
+    """Which column holds the times, and their unit; seconds where nothing says it."""
+    if not table.header:
+        width = len(table.rows[0]) if table.rows else 1
+        if width > 1:
+            raise SessionError(
+                f"{table.path} has {width} columns and no header, so that it is not known which of them holds the"
+                f" times; {_HOW_TO_NAME}, such as 'frame,time_s'"
+            )
+        return 0, (_unit(table.comment) if _is_time(table.comment) else None) or "s"
+    exact = [index for index, name in enumerate(table.header) if re.fullmatch(r"time_(s|ms|us|ns)", name.lower())]
+    times = exact or [index for index, name in enumerate(table.header) if _is_time(name)]
+    if len(table.header) == 1 and not times and not _words(table.header[0]) & _OTHER_WORDS:
+        times = [0]  # such as the camera's name
+    if len(times) != 1:
+        found = ", ".join(table.header)
+        which = "none of them is a time" if not times else f"{len(times)} of them may be the time of a frame"
+        raise SessionError(f"{table.path} has the columns {found}; {which}. {_HOW_TO_NAME.capitalize()}")
+    return times[0], _unit(table.header[times[0]]) or "s"
+
+
+def _words(name: str) -> set[str]:
+    """The words of a column's name: ``timestamp_ms``, ``time (ms)`` and ``TimeStampMs`` have the unit as a word."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return set(re.findall(r"[^\W\d_]+", apart.lower()))
+
+
+def _is_time(name: str) -> bool:
+    """Whether a column's name says that it holds times of frames; a unit alone says it too."""
+    words = _words(name)
+    if words & (_OTHER_WORDS - {"frame", "frames"}):
+        return False
+    return bool(words & _TIME_WORDS) or (bool(words & set(_UNIT_WORDS)) and not words & {"frame", "frames"})
+
+
+def _unit(name: str) -> str | None:
+    units = {_UNIT_WORDS[word] for word in _words(name) if word in _UNIT_WORDS}
+    return units.pop() if len(units) == 1 else None

@@ -1,0 +1,180 @@
+"""Times beside a video: whatever wrote the file, each frame gets its time, or the file is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compute.errors import SessionError
+from ingest.timestamps import Timestamps, read_timestamps
+
+EVEN_S = [0.0, 0.033333, 0.066667, 0.1, 0.133333]
+
+
+def read(path: Path, text: str | bytes, n_frames: int = 5, fps: float = 30) -> Timestamps:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_timestamps(path, n_frames=n_frames, fps=fps)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "side.timestamps.csv"
+
+
+def lines(*cells: str) -> str:
+    return "\n".join(cells) + "\n"
+
+
+def column(unit: float = 1, decimal: str = ".", times: Sequence[float] = EVEN_S) -> list[str]:
+    return [f"{time * unit:.6f}".replace(".", decimal) for time in times]
+
+
+def beside(separator: str, cells: Sequence[str]) -> list[str]:
+    return [f"{index}{separator}{cell}{separator}4.5" for index, cell in enumerate(cells, 7)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lines(*column()),
+        lines("time_s", *column()),
+        lines("side", *column()),
+        lines("time (s)", *column()),
+        lines("Time [s]", *column()),
+        lines("# time_s", *column()),
+        lines("# recorded by hand, calm", *column()),
+        lines("timestamp_ms", *column(1e3)),
+        lines("time (ms)", *column(1e3)),
+        lines("time/ms", *column(1e3)),
+        lines("# time_ms", *column(1e3)),
+        lines("TimeStampMs", *column(1e3)),
+        lines("us", *column(1e6)),
+        lines("Time [µs]", *column(1e6)),
+        lines("timestamp_ns", *column(1e9)),
+        lines(*column(decimal=",")),
+        lines("time_s", *column(decimal=",")),
+        lines("frame;time_s;exposure_ms", *beside(";", column(decimal=","))),
+        lines("frame;time_s;exposure_ms", *beside(";", column())),
+        lines("frame\ttime_ms\texposure_ms", *beside("\t", column(1e3, ","))),
+        lines("frame,time_s,exposure_ms", *beside(",", column())),
+        lines("frame, time_ms, exposure (ms)", *beside(", ", column(1e3))),
+        lines("frame time_s exposure", *beside(" ", column())),
+        lines("frame,exposure_ms,time_s", *(f"{index},4.5,{cell}" for index, cell in enumerate(column()))),
+        lines("frame,time_s,system_time", *(f"{index},{cell},9" for index, cell in enumerate(column()))),
+        lines('"frame","time_s"', *(f'"{index}","{cell}"' for index, cell in enumerate(column(decimal=",")))),
+        lines(*(f"{time:e}" for time in EVEN_S)),
+        lines(*(f"{time:e}".replace(".", ",") for time in EVEN_S)),
+        "\n\n".join(column()) + "\n\n",
+        "\r\n".join(["time_s", *column()]),
+        "\ufeff" + lines(*column()),
+        "\ufeff" + lines("time_s", *column()),
+        lines("time_s,", *(f"{cell}," for cell in column())),
+        lines("time_s", *column()).encode("utf-16"),
+        lines("Time [µs]", *column(1e6)).encode("latin-1"),
+    ],
+)
+def test_the_times_are_read_whoever_wrote_them(file: Path, text: str | bytes) -> None:
+    read_times = read(file, text)
+    np.testing.assert_allclose(read_times.times_s, EVEN_S, atol=1e-6)
+    assert read_times.first_unix_s is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (lines(*beside(",", column())), "3 columns and no header"),
+        (lines(*(f"{index},{33 * index}" for index in range(5))), "2 columns and no header"),
+        (lines("a,b", *(f"{index},{cell}" for index, cell in enumerate(column()))), "none of them is a time"),
+        (lines("exposure_ms", *column(1e3)), "none of them is a time"),
+        (lines("frame", *map(str, range(5))), "none of them is a time"),
+        (lines("time_camera,time_pc", *(f"{cell},{cell}" for cell in column())), "2 of them may be the time"),
+        (lines(*column(1e3)), "As ms they would fit: name the column time_ms"),
+        (lines("time_us", *column(1e3)), "As ms they would fit"),
+        (lines("timestamp", *column(1e9)), "As ns they would fit"),
+        (lines(*map(str, range(5))), "taken as s, the times have 1 frames a second, but the video has 30"),
+        (lines(*column(times=np.arange(5) / 70)), "70 frames a second"),
+        (lines("time_s", *column()[:3], "0.1 s", "0.2"), "line 5: '0.1 s' is not a time"),
+        (lines("time_s", *column()[:3], "nan", "0.2"), "line 5: 'nan' is not a time"),
+        (lines("time_s", *column()[:3], "", "0.2,3"), "2 cells, expected 1"),
+        (lines("frame,time_s", "0,0.0", "1", "2,0.06"), "line 3: 1 cells, expected 2"),
+        (lines("frame,time_s", *(f"{index},0,{33 * index:03}" for index in range(5))), "3 cells, expected 2"),
+        (lines("time_s", *column(), "0.2"), "6 times, the video has 5 frames"),
+        (lines(*column()[:4]), "4 times, the video has 5 frames"),
+        ("", "0 times, the video has 5 frames"),
+        (lines("time_s", *column()[:3], "0.0", "0.033333"), "line 5: the clock starts again at frame 3"),
+        (lines(*column()[:3], "0.066667", "0.1"), "line 4: time does not increase at frame 3"),
+        (bytes(range(256)), "is no text"),
+    ],
+)
+def test_what_cannot_be_the_times_is_refused_by_name(file: Path, text: str | bytes, said: str) -> None:
+    with pytest.raises(SessionError) as refused:
+        read(file, text)
+    assert said in str(refused.value)
+    assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "write"),
+    [
+        ("unix", lambda time: f"{1772443800.25 + time:.6f}"),
+        ("time_ms", lambda time: f"{1772443800250 + 1000 * time:.3f}"),
+        ("timestamp_ns", lambda time: str(1772443800250000000 + round(time * 1e9))),
+        ("datetime", lambda time: f"2026-03-02T09:30:00.{round((0.25 + time) * 1e7):07}Z"),
+        ("frame;utc_time", lambda time: f"9;2026-03-02 10:30:00.{round((0.25 + time) * 1e6):06}+01:00"),
+    ],
+)
+def test_instants_become_times_since_the_first_frame(file: Path, head: str, write: Callable[[float], str]) -> None:
+    found = read(file, lines(head, *map(write, EVEN_S)))
+    np.testing.assert_allclose(found.times_s, EVEN_S, atol=1e-9)
+    assert found.first_unix_s == Decimal("1772443800.25")
+    assert not found.has_local_times
+
+
+def test_days_and_times_without_a_zone_are_local(file: Path) -> None:
+    found = read(file, lines(*(f"2026-03-02T10:30:{time:09.6f}" for time in EVEN_S)))
+    assert found.has_local_times
+    assert found.first_unix_s == 1772447400  # as if it were UTC
+    with pytest.raises(SessionError, match="line 2"):
+        read(file, lines("2026-03-02T10:30:00", "2026-03-02T10:30:01Z"), n_frames=2, fps=1)
+
+
+def test_a_clock_that_ran_before_the_video_keeps_its_times(file: Path) -> None:
+    np.testing.assert_array_equal(read(file, lines(*column(times=np.add(EVEN_S, 86400)))).times_s[0], 86400)
+
+
+def test_a_hole_is_no_wrong_rate(file: Path) -> None:
+    times = [0.0, 0.033333, 0.066667, 3600.0, 3600.033333]
+    np.testing.assert_allclose(read(file, lines(*column(times=times))).times_s, times)
+
+
+def test_one_frame_has_one_time(file: Path) -> None:
+    assert read(file, "time_s\n5.5\n", n_frames=1).times_s.tolist() == [5.5]
+    assert read(file, "5,5\n", n_frames=1).times_s.tolist() == [5.5]
+
+
+@given(
+    steps=st.lists(st.floats(0.6, 1.6), min_size=3, max_size=40),
+    start=st.floats(0, 1e5),
+    unit=st.sampled_from([("s", 1), ("ms", 1e3), ("us", 1e6)]),
+    separator=st.sampled_from([";", "\t"]),
+    decimal=st.sampled_from([".", ","]),
+)
+def test_times_go_round(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[float],
+    start: float,
+    unit: tuple[str, float],
+    separator: str,
+    decimal: str,
+) -> None:
+    times = start + np.cumsum(steps) / 100
+    cells = [f"{time * unit[1]:.6f}".replace(".", decimal) for time in times]
+    text = lines(f"frame{separator}time_{unit[0]}", *(f"{i}{separator}{cell}" for i, cell in enumerate(cells)))
+    path = tmp_path_factory.mktemp("times") / "side.timestamps.csv"
+    np.testing.assert_allclose(read(path, text, n_frames=times.size, fps=100).times_s, times, atol=1e-6)
