@@ -79,6 +79,19 @@ class LabeledFrames(dj.Manual):
         """
 
 
+@schema
+class DeletedLabels(dj.Manual):
+    """Labels that somebody deleted. Their package stays in the store until it is collected, long after."""
+
+    definition = """
+    package_path : varchar(255)  # in the labels store
+    ---
+    deleted_labels_id : char(16)  # as it was in LabeledFrames
+    deleted_labels_name : varchar(255)
+    labels_deleted_at=CURRENT_TIMESTAMP : datetime
+    """
+
+
 def same_skeleton_nodes() -> dj.expression.QueryExpression:
     """Pairs of skeletons with the same node names, whatever their order and edges.
 
