@@ -73,7 +73,7 @@ def train(
     nodes = node_errors(model_id)
     if as_json:
         against = reason_against_deployment(model_id)
-        print_json({"model_id": model_id, "deployed": deployed, "not_deployed_since": against, "nodes": nodes})
+        print_json({"model_id": model_id, "deployed": deployed, "reason_against_deployment": against, "nodes": nodes})
         return
     console.print(f"model {model_id} for camera {camera}")
     print_table(
