@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from compute.errors import ModelError
-from schemas.evaluation import ModelEvaluation, first_evaluation
+from schemas.evaluation import ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames
 from schemas.model import DeployedModel, Model
 
@@ -68,7 +68,7 @@ def deploy_if_first(model_id: str, wish: bool | None) -> bool:
 
 def reason_against_deployment(model_id: str) -> str | None:
     """Why a model should not run by itself, by its error on labeled frames; None: nothing speaks against it."""
-    evaluation = first_evaluation(model_id)
+    evaluation = first_model_evaluation(model_id)
     if evaluation is None or not evaluation["n_evaluated_frames"]:
         return None
     key = {name: evaluation[name] for name in ModelEvaluation.primary_key}

@@ -17,7 +17,7 @@ from schemas.model import (
     TrainingTask,
     split_for_training,
 )
-from schemas.stored.fetching import local_copy
+from schemas.stored.fetching import fetch_local_copy
 
 
 def add_training_task(
@@ -82,7 +82,7 @@ def _check_training(key: dict[str, Any], frames: list[int]) -> None:
     name, parameters = (TrainingConfig & key).fetch1("estimator", "training_parameters")
     kind = estimators.registered_estimator(name)
     if kind.missing() is None:
-        with local_copy((LabeledFrames & key).fetch1("package")) as package:
+        with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
             kind.check_training(package, frames, parameters, seed=key["seed"])
 
 
