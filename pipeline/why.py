@@ -12,7 +12,7 @@ from compute.errors import OrofacialError
 from compute.text import session_text
 from compute.tracks import Tracks
 from pipeline.query.selection import selection_row_name
-from schemas.evaluation import ModelEvaluation, first_model_evaluation
+from schemas.evaluation import ModelEvaluation, evaluated_score_exponent, first_model_evaluation
 from schemas.labels import LabeledFrames
 from schemas.model import Model, Training, TrainingConfig, TrainingTask
 from schemas.pose import PoseEstimation
@@ -177,9 +177,27 @@ def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict
         "filter_name": row["filter_name"],
         "filter_version": row["filter_version"],
         "parameters": used.get("parameters", row["filter_parameters"]),
+        "score_weight": _score_weight(key["model_id"], row["filter_parameters"], used.get("parameters", {})),
         "fitted": {node: fitted[node] for node in nodes if node in fitted} or None,
         "provenance": (FilteredTrack & key).fetch1("filter_provenance"),
     }
+
+
+def _score_weight(model_id: str, asked: dict[str, Any], used: dict[str, Any]) -> str | None:
+    """Where the power of the scores that a filter weighs points by comes from; None: the filter has none."""
+    if "score_exponent" not in used:
+        return None
+    if asked.get("score_exponent") is not None:
+        return "as the filter method says"
+    labeled = evaluated_score_exponent(model_id)
+    if labeled is not None and used["score_exponent"] == labeled:
+        return "from the model's labeled frames"
+    if labeled is not None:
+        return "not from the model's labeled frames, which had not been evaluated then"
+    failed = ModelEvaluation().jobs & {"model_id": model_id} & "status in ('error', 'ignore')"
+    return "the default: " + (
+        "the model's evaluation failed" if failed else "no labeled frames say better, or too few of them"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -149,6 +149,7 @@ def _filter(chain: dict[str, Any]) -> list[str]:
     one = chain["filter"]
     lines = [f"{one['filter_name']}: {_pairs(one['parameters']) or 'no parameters'}"]
     lines += [f"version {one['filter_version']} of the filter"]
+    lines += [f"power of the scores: {one['score_weight']}"] if one["score_weight"] else []
     for node, fitted in (one["fitted"] or {}).items():
         lines += [f"fitted to {node}:" if fitted else f"fitted to {node}: nothing, there was no point to use"]
         lines += [f"    {name}: {_of_axes(value)}" for name, value in (fitted or {}).items()]

@@ -72,6 +72,8 @@ def _models_without_pairs() -> list[str]:
 def _videos_without_file() -> list[str]:
     """Videos of which a deployed model has no poses, since its program wrote none."""
     reading = DeployedModel.proj() & models_with_pose_files().proj()
+    if not reading:
+        return []
     counts = _counts((Video.proj() * reading) - PoseFile.proj(), "model_id")
     return [
         f"model {model}: {count_text(n, 'video')} without the file of poses that it reads beside each video"

@@ -191,3 +191,34 @@ def test_two_labels_of_one_image_name_one_mouse(tmp_path: Path) -> None:
     write_package(tmp_path / "b.pkg.slp", [image], np.full((1, 3, 2), 9.0), NODES, [], [("other.mp4", 3)])
     with pytest.raises(LabelsError, match="the same image is known as of mouse01"):
         import_labels(tmp_path / "b.pkg.slp", camera="side", mouse="mouse02")
+
+
+def write_poses(folder: Path, name: str = "side") -> Path:
+    """A file of poses that some network wrote, which is imported without any network."""
+    path = folder / f"{name}DLC_resnet50.csv"
+    path.write_text(
+        "scorer,n,n,n,n,n,n\nbodyparts,a,a,a,b,b,b\ncoords,x,y,likelihood,x,y,likelihood\n0,1,2,0.9,3,4,0.9\n"
+    )
+    return path
+
+
+def test_a_model_again_adds_its_mice_and_refuses_what_contradicts(tmp_path: Path) -> None:
+    from compute.errors import ModelError
+    from ingest.models import take_in_model
+    from schemas.model import Model
+
+    path = write_poses(tmp_path)
+    first = take_in_model(path, camera="side")
+    assert (first.is_new, first.mice, first.mice_known) == (True, (), False)
+    again = take_in_model(path, camera="side", mice=["mouse02", "mouse01"])
+    assert (again.model_id, again.is_new, again.added) == (first.model_id, False, ("mice",))
+    assert (again.mice, again.mice_known) == (("mouse01", "mouse02"), True)
+    for asked, said in (
+        ({"camera": "lower"}, "camera is side, not lower"),
+        ({"camera": "side", "mice": ["mouse01"]}, "training mice is mouse01, mouse02, not mouse01"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            take_in_model(path, **asked)  # type: ignore[arg-type]
+    last = take_in_model(path, camera="side")
+    assert (last.added, last.mice, last.camera) == ((), ("mouse01", "mouse02"), "side")
+    assert bool(Model.fetch1("training_mice_known"))
