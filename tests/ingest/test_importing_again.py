@@ -195,7 +195,8 @@ def test_two_labels_of_one_image_name_one_mouse(tmp_path: Path) -> None:
 
 def write_poses(folder: Path, name: str = "side") -> Path:
     """A file of poses that some network wrote, which is imported without any network."""
-    path = folder / f"{name}DLC_resnet50.csv"
+    (folder / f"{name}.mp4").touch()  # the file is named after it, and its network
+    path = folder / f"{name}n.csv"
     path.write_text(
         "scorer,n,n,n,n,n,n\nbodyparts,a,a,a,b,b,b\ncoords,x,y,likelihood,x,y,likelihood\n0,1,2,0.9,3,4,0.9\n"
     )

@@ -35,7 +35,7 @@ def import_frames(tmp_path: Path, position: np.ndarray[Any, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("config", "said"),
     [
         ({"epochs": 0}, "epochs is 0, expected a whole number from 1"),
         ({"epochs": "many"}, "epochs is 'many'"),
@@ -50,14 +50,14 @@ def import_frames(tmp_path: Path, position: np.ndarray[Any, Any]) -> str:
     ],
 )
 def test_a_wrong_setting_is_refused_by_name_and_leaves_nothing(
-    tmp_path: Path, settings: dict[str, Any], said: str
+    tmp_path: Path, config: dict[str, Any], said: str
 ) -> None:
     from ingest.training_tasks import add_training_task
     from schemas.model import TrainingConfig, TrainingTask
 
     labels_id = import_frames(tmp_path, np.full((5, 2, 2), 9.0))
     with pytest.raises(ModelError, match=said):
-        add_training_task(labels_id, camera="side", config=settings)
+        add_training_task(labels_id, camera="side", config=config)
     assert len(TrainingTask()) == len(TrainingConfig()) == 0
     assert SleapTrainingSettings(scale=1, epochs=1).scale == 1
 
