@@ -11,13 +11,14 @@ from compute.json_text import json_value
 from compute.text import session_text
 from compute.tracks import Tracks
 from pipeline.query.selection import selection_row_name
-from schemas.evaluation import ModelEvaluation, first_model_evaluation
+from schemas.evaluation import ModelEvaluation, evaluated_score_exponent, first_model_evaluation
 from schemas.labels import LabeledFrames
 from schemas.model import Model, Training, TrainingConfig, TrainingTask
 from schemas.pose import PoseEstimation
 from schemas.session import MetadataCorrection, Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
+from schemas.training_mice import TrainingMice
 
 
 def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None = None) -> dict[str, Any]:
@@ -128,13 +129,13 @@ def _corrections(key: dict[str, Any]) -> list[dict[str, Any]]:
 def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any]:
     """The model, what it was trained on and how, and how good it is."""
     model_key = {"model_id": key["model_id"]}
-    names = ("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at", "training_mice_known")
+    names = ("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at")
     model = (Model & key).proj(*names).fetch1()
     model["created_at"] = _in_utc(model["created_at"])
     mice = [str(mouse) for mouse in (Model.Mouse & model_key).to_arrays("mouse_id", order_by="mouse_id")]
-    mice_known = model.pop("training_mice_known")
-    held_out = key["mouse_id"] not in mice if mice_known or key["mouse_id"] in mice else None  # None: not known
-    model |= {"training_mice": mice, "held_out": held_out, "error": _error(key["model_id"], nodes)}
+    training_mice = TrainingMice.fetch(key["model_id"])
+    model |= {"training_mice": mice, "training_mice_known": bool(training_mice.known)}
+    model |= {"held_out": training_mice.held_out(key), "error": _error(key["model_id"], nodes)}
     trainings = (Training & model_key).to_dicts(limit=1)
     if not trainings:
         return {"labels": None, "model": {**model, "training": None}}
@@ -206,6 +207,24 @@ def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict
         "filter_version": row["filter_version"],
         "parameters": used.get("parameters", row["filter_parameters"]),
         "note": used.get("note"),
+        "score_weight": _score_weight(key["model_id"], row["filter_parameters"], used.get("parameters", {})),
         "fitted": {node: fitted[node] for node in nodes if node in fitted} or None,
         "provenance": (FilteredTrack & key).fetch1("filter_provenance"),
     }
+
+
+def _score_weight(model_id: str, asked: dict[str, Any], used: dict[str, Any]) -> str | None:
+    """Where the power of the scores that a filter weighs points by comes from; None: the filter has none."""
+    if "score_exponent" not in used:
+        return None
+    if asked.get("score_exponent") is not None:
+        return "as the filter method says"
+    labeled = evaluated_score_exponent(model_id)
+    if labeled is not None and used["score_exponent"] == labeled:
+        return "from the model's labeled frames"
+    if labeled is not None:
+        return "not from the model's labeled frames, which had not been evaluated then"
+    failed = ModelEvaluation().jobs & {"model_id": model_id} & "status in ('error', 'ignore')"
+    return "the default: " + (
+        "the model's evaluation failed" if failed else "no labeled frames say better, or too few of them"
+    )

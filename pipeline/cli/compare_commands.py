@@ -122,6 +122,8 @@ def _explanation(comparison: ModelComparison) -> str:
             "  points missing: those without a position after this filter.",
         ]
     lines.append("held out / training: variance of rigid distances, held-out over training mice.")
+    if comparison.n_mice.get("not known"):
+        lines.append("  Mice of which it is not known whether the model was trained on them are in neither.")
     lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice too short.")
     return "\n".join(lines) + "\n"
 

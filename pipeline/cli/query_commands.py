@@ -91,8 +91,16 @@ def _list(selection: Any, broken: list[str]) -> None:
     """Tracks for people, and which of them cannot be read."""
     rows = []
     for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
-        names = [row[name] for name in ("camera", "model_id", "filter_method", "held_out")]
-        rows.append([session_text(row), *names, reference.n_frames, details["fps"]])
+        names = [row[name] for name in ("camera", "model_id", "filter_method")]
+        rows.append(
+            [
+                session_text(row),
+                *names,
+                "not known" if row["held_out"] is None else row["held_out"],
+                reference.n_frames,
+                details["fps"],
+            ]
+        )
     print_table(["session", "camera", "model", "filter", "held\nout", "frames", "fps"], rows)
     for line in broken:
         errors.print(f"cannot be used: {line}", markup=False, style="yellow")

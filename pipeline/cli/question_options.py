@@ -38,7 +38,7 @@ def _options(filters: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
         return click.option(name, multiple=True, help=text, **more)
 
     of_filters = {"default": filters, "show_default": True}
-    held_out = "Only mice that the model was not trained on, or was."
+    held_out = "Only mice that the model is known not to have been trained on, or known to have been."
     return {
         "--mouse": several("--mouse", "Only this mouse; like most of these, may be given several times."),
         "--session": click.option("--session", help="Only this session, such as mouse01/2026-03-02_1."),
@@ -52,6 +52,9 @@ def _options(filters: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
         "--from": click.option("--from", "from_s", type=float, help="Only frames from this time on (s)."),
         "--to": click.option("--to", "to_s", type=float, help="Only frames before this time (s)."),
         "--held-out": click.option("--held-out/--in-training", default=None, help=held_out),
+        "--held-out-not-known": click.option(
+            "--held-out-not-known", is_flag=True, help="Only mice of which neither is known."
+        ),
         "--quality": several("--quality", "Only tracks as good as this, such as 'jaw_tip.found > 0.95'."),
         "--where": click.option("--where", help="Any other restriction in SQL, such as \"rig='left'\"."),
         "--skip-broken": click.option(
@@ -73,8 +76,12 @@ def question_of_options(options: dict[str, Any], settings: Settings) -> dict[str
     from pipeline.query import QueryError
     from pipeline.query.sessions import session_key
 
-    question = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
+    question: dict[str, Any] = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
     question |= {name: options[name] for name in ("held_out", "skip_broken") if name in options}
+    if options["held_out_not_known"]:
+        if options["held_out"] is not None:
+            raise click.UsageError("--held-out-not-known is neither --held-out nor --in-training; give one of them")
+        question["held_out"] = "not known"
     question["restriction"] = options["where"]
     if options["session"] is not None:
         question["restriction"] = _both(options["where"], session_key(options["session"], settings))

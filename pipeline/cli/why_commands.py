@@ -104,7 +104,8 @@ def _labels(chain: dict[str, Any]) -> list[str]:
 
 def _model(chain: dict[str, Any]) -> list[str]:
     model = chain["model"]
-    mice = ", ".join(model["training_mice"]) or "unknown mice"
+    named = list(model["training_mice"])
+    mice = ", ".join(named if model["training_mice_known"] else [*named, "mice that are not known"])
     n_frames = model["n_training_frames"] and count_text(model["n_training_frames"], "frame")
     lines = [
         f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",
@@ -157,6 +158,7 @@ def _filter(chain: dict[str, Any]) -> list[str]:
     one = chain["filter"]
     lines = [f"{one['filter_name']}: {_pairs(one['parameters']) or 'no parameters'}"]
     lines += [f"version {one['filter_version']} of the filter", *filter(None, [one["note"]])]
+    lines += [f"power of the scores: {one['score_weight']}"] if one["score_weight"] else []
     for node, fitted in (one["fitted"] or {}).items():
         lines += [f"fitted to {node}:" if fitted else f"fitted to {node}: nothing, there was no point to use"]
         lines += [f"    {name}: {_of_axes(value)}" for name, value in (fitted or {}).items()]

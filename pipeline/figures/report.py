@@ -34,6 +34,7 @@ from schemas.model import Model
 from schemas.session import Session, Video
 from schemas.subject import Mouse
 from schemas.track import TrackQuality
+from schemas.training_mice import NOT_KNOWN, HeldOut
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -206,12 +207,20 @@ def _camera(camera: str, truth: ReportTruth | None) -> list[str]:
         parts.append(
             _figure(plots.plot_distance_variance(rows, known or None), "Variance of each distance, a dot a video.")
         )
-    for held_out in (False, True):
+    groups: tuple[HeldOut, ...] = (False, True, NOT_KNOWN)
+    for held_out in groups:
         examples = query.tracks(camera=camera, filter="raw", held_out=held_out).rows
         if examples:
             parts += _example(examples[0], truth)
     parts.append(_quality(camera))
     return parts
+
+
+_GROUP_TEXTS = {
+    False: "in training",
+    True: "held out from training",
+    None: "in training or held out, which is not known",
+}
 
 
 def _example(row: dict[str, Any], truth: ReportTruth | None) -> list[str]:
@@ -224,7 +233,7 @@ def _example(row: dict[str, Any], truth: ReportTruth | None) -> list[str]:
     moving = next((pair["node_b"] for pair in pairs if pair["pair_kind"] == "moving"), tracks["raw"].nodes[-1])
     position = truth.position_px(mouse, camera) if truth else None
     node_index = tracks["raw"].node_index(moving)
-    group = "held out from training" if row["held_out"] else "in training"
+    group = _GROUP_TEXTS[row["held_out"]]
     parts = [f"<h3>{escape(mouse)}, {group}</h3>"]
     traces = plots.plot_traces(tracks, moving, truth=None if position is None else position[:, node_index])
     parts.append(_figure(traces, f"{moving}: raw against filtered, where most wrong placements are."))

@@ -14,6 +14,7 @@ from compute.filters import registered_filters
 from compute.measures.distances import distance_px
 from compute.tracks import Tracks
 from pipeline.query.distances_by_filter import GROUPS
+from schemas.training_mice import NOT_KNOWN
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; a filter's own stands in its registration.
 NODE_COLORS = ("#56B4E9", "#E69F00", "#F0E442", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#FFFFFF")
@@ -160,7 +161,7 @@ def plot_distance_traces(
 
 
 def plot_distance_variance(rows: Sequence[dict[str, Any]], truth: Mapping[str, float] | None = None) -> Figure:
-    """Draw the variance of each pair's distance by filter: in training beside held out, a dot a video.
+    """Draw the variance of each pair's distance by filter: in training, held out, not known; a dot a video.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ def plot_distance_variance(rows: Sequence[dict[str, Any]], truth: Mapping[str, f
     axes = figure.subplots(1, len(pairs), squeeze=False)[0]
     for ax, pair in zip(axes, pairs, strict=True):
         for x, method in enumerate(methods):
-            for group, offset, fill in zip(GROUPS, (-0.15, 0.15), ("full", "none"), strict=True):
+            for group, offset, fill in zip(GROUPS, (-0.2, 0.0, 0.2), ("full", "none", "left"), strict=True):
                 values = [
                     row["variance_px2"]
                     for row in rows
@@ -191,6 +192,8 @@ def plot_distance_variance(rows: Sequence[dict[str, Any]], truth: Mapping[str, f
         ax.set_title(pair.replace("_", " ").replace(" - ", " -\n"), fontsize=8, loc="left")
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("variance of distance (px²)")
-    note = "filled: mouse in training; open: held out" + ("; dashed: truth" if truth else "")
+    note = "filled: mouse in training; open: held out"
+    note += "; half filled: not known" if any(row["group"] == NOT_KNOWN for row in rows) else ""
+    note += "; dashed: truth" if truth else ""
     figure.suptitle(note, fontsize=8, x=0.01, ha="left")
     return figure

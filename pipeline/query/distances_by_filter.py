@@ -1,4 +1,4 @@
-"""How constant each distance is, by filter, for mice in a model's training set and for mice held out."""
+"""How constant each distance is, by filter, for mice in a model's training set, held out, and not known which."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from schemas.metric import DistanceMetrics, NodePair
-from schemas.model import Model
+from schemas.training_mice import TRAINING_GROUPS, TrainingMice
 
-GROUPS = ("in training", "held out")
+GROUPS = TRAINING_GROUPS
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class DistanceRow:
     ----------
     pair : str
         Both nodes, such as ``left_snout_tip - right_snout_tip``.
-    group : {"in training", "held out"}
+    group : {"in training", "held out", "not known"}
         Whether the mice were in the model's training set.
     mean_px, variance_px2 : float or None
         Mean over videos of the mean and of the variance within each video (px, px²); None if never seen.
@@ -71,11 +71,11 @@ def distance_comparison() -> list[DistanceRow]:
 
 def distance_rows() -> list[dict[str, Any]]:
     """Every row of `DistanceMetrics`, with ``pair``, ``pair_kind`` and the ``group`` of its mouse."""
-    in_training = {(row["model_id"], row["mouse_id"]) for row in Model.Mouse.to_dicts()}
+    training_mice = TrainingMice.fetch()
     rows: list[dict[str, Any]] = (DistanceMetrics * NodePair.proj("pair_kind")).to_dicts()
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = GROUPS[(row["model_id"], row["mouse_id"]) not in in_training]
+        row["group"] = training_mice.group(row)
     return rows
 
 

@@ -15,8 +15,8 @@ from compute.errors import OrofacialError
 from pipeline.query.distances_by_filter import GROUPS
 from schemas.evaluation import ModelEvaluation
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair, PairDefinition
-from schemas.model import Model
 from schemas.session import Video
+from schemas.training_mice import NOT_KNOWN, TrainingMice
 
 Row = dict[str, Any]
 
@@ -74,7 +74,8 @@ class FilterSummary:
     fraction_missing : float
         Fraction of frames without the distance.
     held_out_over_training : Interval
-        Variance of rigid distances of held-out mice over that of mice in training; both resampled.
+        Variance of rigid distances of held-out mice over that of mice in training; both resampled. Mice of which it is
+        not known are in neither.
     labels : LabelSummary or None
         None where no labeled frame that the model has not seen is of an ingested video.
     """
@@ -138,7 +139,7 @@ class ModelComparison:
     camera: str
     model_id: str
     n_mice: dict[str, int]
-    """Mice by group: in training, held out."""
+    """Mice by group: in training, held out, and, if there are any, not known which."""
     filters: list[FilterSummary]
     pairs: list[PairSummary]
 
@@ -177,10 +178,10 @@ def comparison_rows(restriction: Row) -> list[Row]:
     """
     compared = FilterComparison & PairDefinition.current()
     rows: list[Row] = (compared * DistanceMetrics * NodePair.proj("pair_kind") & restriction).to_dicts()
-    in_training = {(row["model_id"], row["mouse_id"]) for row in Model.Mouse.to_dicts()}
+    training_mice = TrainingMice.fetch()
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = GROUPS[(row["model_id"], row["mouse_id"]) not in in_training]
+        row["group"] = training_mice.group(row)
         before, after = row["common_raw_variance_px2"], row["common_variance_px2"]
         row["variance_over_raw"] = after / before if before and after is not None else None
     return rows
@@ -202,7 +203,7 @@ def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> Mo
     return ModelComparison(
         camera=camera,
         model_id=model_id,
-        n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in GROUPS},
+        n_mice=_count_mice(rows),
         filters=[
             _filter(
                 method,
@@ -222,13 +223,18 @@ def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> Mo
     )
 
 
+def _count_mice(rows: list[Row]) -> dict[str, int]:
+    counts = {group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in GROUPS}
+    return {group: n for group, n in counts.items() if n or group != NOT_KNOWN}
+
+
 def _filter(
     method: str, rows: list[Row], errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]]
 ) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
     moving = {name: bootstrap_mean_over_mice(_by_mouse(rows, name)) for name in ("power_kept", "noise_kept", "lag_s")}
     training, held_out = (
-        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in GROUPS
+        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in GROUPS[:2]
     )
     return FilterSummary(
         filter_method=method,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import ModelError
-from schemas.evaluation import LabeledVideo, ModelEvaluation, first_model_evaluation
+from schemas.evaluation import ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.model import DeployedModel, Model
 
@@ -71,21 +71,6 @@ def _describe_evaluation(evaluation: Row | None) -> Row:
         "known_unseen": bool(evaluation["known_unseen"]),
         "n_evaluated_frames": evaluation["n_evaluated_frames"],
     }
-
-
-def describe_labels() -> list[Row]:
-    """Every set of labeled frames, and how many of them belong to ingested videos.
-
-    ``n_named_frames`` is how many name an ingested video by their path, ``n_matched_frames`` of how many the image is
-    that video's frame. Videos that workers have not compared yet do not count.
-    """
-    names = ("labels_name", "camera", "n_labeled_frames", "imported_at")
-    rows: list[Row] = LabeledFrames.proj(*names).to_dicts(order_by="imported_at, labels_id")
-    for row in rows:
-        videos = LabeledVideo & {"labels_id": row["labels_id"]}
-        for name in ("n_named_frames", "n_matched_frames"):
-            row[name] = int(sum(videos.to_arrays(name)))
-    return rows
 
 
 def compare_models(model_ids: Collection[str] = (), *, camera: str | None = None) -> list[Row]:

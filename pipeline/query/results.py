@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.query.columns import DETAILS, KEY, columns_schema
-from pipeline.query.search import make_question, search_tracks, searched_in_training
+from pipeline.query.search import make_question, search_held_out, search_tracks
 from schemas.metadata import metadata_arrow_type
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import FilteredTrack, TrackQuality
@@ -92,12 +92,11 @@ def question_results(table: Any, columns: tuple[str, ...], question: dict[str, A
     found = search_tracks(asked, query)
     if not found:
         asked.check_known()
-    trained = searched_in_training(asked)
+    held_out = search_held_out(asked)
     key = FilteredTrack.primary_key
     lines = []
     for line in found:
-        held_out = asked.is_held_out(line, trained)
-        lines.append({**{name: line[name] for name in key}, "held_out": held_out})
+        lines.append({**{name: line[name] for name in key}, "held_out": held_out(line)})
         lines[-1] |= {name: line[name] for name in (*DETAILS, *columns)}
     order = [*key, *(name for name in _ORDER if name in columns)]
     lines.sort(key=lambda line: tuple(line[name] for name in order))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datajoint.hash_registry import get_store_backend
@@ -14,9 +14,9 @@ from pipeline.query.checks import QueryError, checked_texts, checked_time_span, 
 from pipeline.query.columns import DETAILS
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
-from schemas.model import Model
 from schemas.stored.fetching import TracksReference
 from schemas.track import FilteredTrack
+from schemas.training_mice import NOT_KNOWN, TrainingMice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,7 +75,7 @@ def tracks(
     )
     if not found:
         asked.check_known()
-    trained = searched_in_training(asked)
+    held_out = search_held_out(asked)
     rows, details, references = [], [], []
     backends: dict[str | None, Any] = {}
     for line in found:
@@ -83,7 +83,7 @@ def tracks(
         store = stored.get("store")
         backends[store] = backends.get(store) or _backend(store)
         row = {name: line[name] for name in FilteredTrack.primary_key}
-        rows.append({**row, "held_out": asked.is_held_out(row, trained)})
+        rows.append({**row, "held_out": held_out(row)})
         fps = line["fps_numerator"] / line["fps_denominator"]
         details.append({**{name: line[name] for name in DETAILS}, "fps": fps})
         references.append(TracksReference(stored, backends[store]))
@@ -138,11 +138,12 @@ def _order(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in names)
 
 
-def searched_in_training(asked: Question) -> set[tuple[str, str]]:
-    """Model and mouse of every training set; not needed where the question already says who is held out."""
-    if asked.held_out is not None:
-        return set()
-    return set(zip(*Model.Mouse.to_arrays("model_id", "mouse_id"), strict=True))
+def search_held_out(asked: Question) -> Callable[[Mapping[str, Any]], bool | None]:
+    """Whether a row's mouse was held out; asked of the database unless the question already says it."""
+    if asked.held_out is None:
+        return TrainingMice.fetch().held_out
+    value = None if asked.held_out == NOT_KNOWN else asked.held_out is True
+    return lambda row: value
 
 
 def _stored(line: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class TrackSelection:
     ----------
     rows : list of dict
         For each track its keys (``mouse_id``, ``session_date``, ``session_number``, ``camera``, ``model_id``,
-        ``filter_method``) and ``held_out``: whether the mouse was kept from the model's training.
+        ``filter_method``) and ``held_out``: whether the mouse was kept from the model's training; None: not known.
     nodes : tuple of str, optional
         The nodes asked for; None means all of each skeleton.
     references : list of TracksReference
