@@ -1,4 +1,4 @@
-"""Step 6: videos count their damaged frames, and models say how many channels of a frame they read."""
+"""Step 5: videos count their damaged frames, and models say how many channels of a frame they read."""
 
 from __future__ import annotations
 
