@@ -12,7 +12,7 @@ from pipeline.cli.shared import command_says_errors, connect_command, json_optio
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
-    from compute.comparison.bootstrap import BootstrapInterval
+    from compute.comparison.intervals import Interval
     from pipeline.query.filter_comparison import ModelComparison
 
 
@@ -199,7 +199,7 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before 0
 
 
-def _interval(interval: BootstrapInterval, digits: int) -> str:
+def _interval(interval: Interval, digits: int) -> str:
     if interval.value is None:
         return "-"
     text = _number(interval.value, digits)

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from compute.comparison.bootstrap import BootstrapInterval
+from compute.comparison.intervals import Interval
 from compute.errors import OrofacialError
 from compute.files import whole_file
 from compute.text import count_text
@@ -160,7 +160,7 @@ def _filters() -> str:
     return "<h2>Filters</h2>" + picture + _table(heads, body)
 
 
-def _interval(interval: BootstrapInterval) -> str:
+def _interval(interval: Interval) -> str:
     bounds = "" if interval.low is None else f" [{_number(interval.low)}, {_number(interval.high)}]"
     return _number(interval.value) + bounds
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from compute.comparison.bootstrap import BootstrapInterval
+from compute.comparison.intervals import Interval
 from pipeline.figures.traces import trace_color
 from pipeline.query.filter_comparison import FilterSummary, ModelComparison
 
@@ -77,9 +77,7 @@ def _trade_off(ax: Any, comparison: ModelComparison) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _intervals(
-    ax: Any, values: list[tuple[FilterSummary, BootstrapInterval | None]], label: str, otherwise: str
-) -> None:
+def _intervals(ax: Any, values: list[tuple[FilterSummary, Interval | None]], label: str, otherwise: str) -> None:
     known = [(one, interval) for one, interval in values if interval is not None and interval.value is not None]
     for place, (one, interval) in enumerate(reversed(known)):
         ax.errorbar(
@@ -93,7 +91,7 @@ def _intervals(
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _bars(interval: BootstrapInterval) -> Any:
+def _bars(interval: Interval) -> Any:
     if interval.value is None or interval.low is None or interval.high is None:
         return None
     return np.array([[max(interval.value - interval.low, 0)], [max(interval.high - interval.value, 0)]])

@@ -1,4 +1,4 @@
-"""How constant each distance is, by filter, for mice in a model's training set and for mice held out."""
+"""How constant each distance is, by filter, for each group of mice: in a model's training set, held out, not known."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.query.chosen_models import Choice, chosen_models
+from pipeline.query.mouse_groups import GROUPS, fetch_mouse_groups
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.model import Model
-
-GROUPS = ("in training", "held out")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class DistanceRow:
     ----------
     pair : str
         Both nodes, such as ``left_snout_tip - right_snout_tip``.
-    group : {"in training", "held out"}
+    group : {"in training", "held out", "not known"}
         Whether the mice were in the model's training set.
     mean_px, variance_px2 : float or None
         Mean over videos of the mean and of the variance within each video (px, px²); None if never seen.
@@ -34,6 +34,7 @@ class DistanceRow:
 
     camera: str
     model_id: str
+    model_name: str
     pair: str
     kind: str
     filter_method: str
@@ -47,13 +48,19 @@ class DistanceRow:
     fraction_missing: float
 
 
-def distance_comparison() -> list[DistanceRow]:
-    """Compare all distances in the database, ordered by camera, model, pair, filter and group."""
-    groups: dict[tuple[str, str, str, str, str, str], list[dict[str, Any]]] = {}
-    for row in distance_rows():
-        key = (row["camera"], row["model_id"], row["pair"], row["pair_kind"], row["filter_method"], row["group"])
-        groups.setdefault(key, []).append(row)
-    order = sorted(groups, key=lambda key: (*key[:3], key[4] != "raw", key[4], GROUPS.index(key[5])))
+def distance_comparison(*, model: Choice = None) -> list[DistanceRow]:
+    """Compare distances, ordered by camera, model, pair, filter and group.
+
+    Parameters
+    ----------
+    model : str or sequence of str, optional
+        As of `pipeline.query.Question`: without it, the deployed model of each camera.
+    """
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in distance_rows(model=model):
+        names = ("camera", "model_id", "model_name", "pair", "pair_kind", "filter_method", "group")
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    order = sorted(groups, key=lambda key: (*key[:4], key[5] != "raw", key[5], GROUPS.index(key[6])))
     return [
         DistanceRow(
             *key,
@@ -69,13 +76,20 @@ def distance_comparison() -> list[DistanceRow]:
     ]
 
 
-def distance_rows() -> list[dict[str, Any]]:
-    """Every row of `DistanceMetrics`, with ``pair``, ``pair_kind`` and the ``group`` of its mouse."""
-    in_training = {(row["model_id"], row["mouse_id"]) for row in Model.Mouse.to_dicts()}
-    rows: list[dict[str, Any]] = (DistanceMetrics * NodePair.proj("pair_kind")).to_dicts()
+def distance_rows(*, model: Choice = None) -> list[dict[str, Any]]:
+    """Rows of `DistanceMetrics`, with ``model_name``, ``pair``, ``pair_kind`` and the ``group`` of the mouse.
+
+    Parameters
+    ----------
+    model : str or sequence of str, optional
+        As of `pipeline.query.Question`: without it, the deployed model of each camera.
+    """
+    groups = fetch_mouse_groups()
+    measured = DistanceMetrics * NodePair.proj("pair_kind") * Model.proj("model_name")
+    rows: list[dict[str, Any]] = (measured & chosen_models(model)).to_dicts()
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = GROUPS[(row["model_id"], row["mouse_id"]) not in in_training]
+        row["group"] = groups.group(row["model_id"], row["mouse_id"])
     return rows
 
 

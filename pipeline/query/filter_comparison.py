@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from datajoint import AndList
 
-from compute.comparison.bootstrap import NOTHING, BootstrapInterval, bootstrap_mean_over_mice, bootstrap_ratio_of_means
+from compute.comparison.intervals import (
+    Interval,
+    interval_of_geometric_mean,
+    interval_of_mean,
+    interval_of_ratio,
+)
 from compute.errors import OrofacialError
-from pipeline.query.distances_by_filter import GROUPS
+from pipeline.query.checks import QueryWarning
+from pipeline.query.chosen_models import Choice, chosen_models, describe_chosen_models, left_out_models
+from pipeline.query.label_summary import LabelSummary, label_summary
+from pipeline.query.mouse_groups import GROUPS, HELD_OUT, IN_TRAINING, fetch_mouse_groups
 from schemas.evaluation import ModelEvaluation
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair
 from schemas.model import Model
@@ -23,33 +33,10 @@ class ComparisonError(OrofacialError):
 
 
 @dataclass(frozen=True)
-class LabelSummary:
-    """Distance from the points that people placed in frames that the model has not seen, over all their points.
-
-    Attributes
-    ----------
-    known_unseen : bool
-        False: which frames the model was trained on is not known, so these may be among them.
-    n_frames, n_points, n_missed : int
-        Labeled frames; placed points with and without a position.
-    p50_px, p90_px : float or None
-        Quantiles of the distance over all placed points, where a missed point counts as infinity; None if infinite.
-    mean_px : Interval
-        Mean over mice of each mouse's mean distance.
-    """
-
-    known_unseen: bool
-    n_frames: int
-    n_points: int
-    n_missed: int
-    p50_px: float | None
-    p90_px: float | None
-    mean_px: BootstrapInterval
-
-
-@dataclass(frozen=True)
 class FilterSummary:
-    """One filter on one camera's videos. Intervals are over mice, each with the mean of its videos and pairs.
+    """One filter on one camera's videos: values and intervals over mice, each with the mean of its videos and pairs.
+
+    Values are geometric means and ratios of them, the lag is a mean; see `compute.comparison.intervals`.
 
     Attributes
     ----------
@@ -60,20 +47,21 @@ class FilterSummary:
     fraction_missing : float
         Fraction of frames without the distance.
     held_out_over_training : Interval
-        Variance of rigid distances of held-out mice over that of mice in training; both resampled.
-    labels : LabelSummary or None
-        None where no labeled frame that the model has not seen is of an ingested video.
+        Variance of rigid distances of held-out mice over that of mice in training.
+    labels : dict of str to LabelSummary
+        By group of mice, in the order of `pipeline.query.mouse_groups.GROUPS`. A group is missing where no labeled
+        frame that the model has not seen is of an ingested video of its mice.
     """
 
     filter_method: str
-    rigid_variance: BootstrapInterval
-    power_kept: BootstrapInterval
-    noise_kept: BootstrapInterval
-    lag_s: BootstrapInterval
-    bout_amplitude_kept: BootstrapInterval
+    rigid_variance: Interval
+    power_kept: Interval
+    noise_kept: Interval
+    lag_s: Interval
+    bout_amplitude_kept: Interval
     fraction_missing: float
-    held_out_over_training: BootstrapInterval
-    labels: LabelSummary | None
+    held_out_over_training: Interval
+    labels: dict[str, LabelSummary]
 
 
 @dataclass(frozen=True)
@@ -115,54 +103,74 @@ class ModelComparison:
 
     camera: str
     model_id: str
+    model_name: str
+    is_deployed: bool
     n_mice: dict[str, int]
-    """Mice by group: in training, held out."""
+    """Mice by group: in training, held out, not known."""
     filters: list[FilterSummary]
     pairs: list[PairSummary]
 
 
-def compare_filters(*, camera: str | None = None, model: str | None = None) -> list[ModelComparison]:
+def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[ModelComparison]:
     """Compare all filters that have been computed, a model at a time.
+
+    What only models have that are not deployed is left out with a `QueryWarning`, where no model is named.
 
     Parameters
     ----------
-    camera, model : str, optional
-        Only of this camera or model (its id).
+    camera : str, optional
+        Only of this camera.
+    model : str or sequence of str, optional
+        As of `pipeline.query.Question`: without it, the deployed model of each camera.
 
     Raises
     ------
     ComparisonError
-        If nothing has been compared yet.
+        If nothing has been compared yet, or only of models that are not deployed.
+    QueryError
+        If there is no such model.
     """
-    restriction = {name: value for name, value in (("camera", camera), ("model_id", model)) if value is not None}
-    rows = comparison_rows(restriction)
+    of_camera = {} if camera is None else {"camera": camera}
+    rows = comparison_rows([of_camera, chosen_models(model)])
+    left_out = ""
+    if model is None:
+        left_out = left_out_models(rows, (FilterComparison * Model.proj("model_name") & of_camera).proj("model_name"))
     if not rows:
-        of = " for " + ", ".join(f"{name} {value}" for name, value in restriction.items()) if restriction else ""
+        of = "" if camera is None else f" for camera {camera}"
         raise ComparisonError(
-            f"no filters have been compared{of}; add node pairs ('orofacial pairs add'), then run 'orofacial populate'"
+            f"no filters have been compared{of}"
+            + (
+                f": {left_out}"
+                if left_out
+                else "; add node pairs ('orofacial pairs add'), then run 'orofacial populate'"
+            )
         )
-    errors = _label_rows(restriction)
+    if left_out:
+        warnings.warn(left_out, QueryWarning, stacklevel=2)
+    errors = _label_rows([of_camera, chosen_models(model)])
     return [
-        _model(*key, [row for row in rows if _of_model(row) == key], [row for row in errors if _of_model(row) == key])
-        for key in sorted({_of_model(row) for row in rows})
+        _model(one, [row for row in rows if _is_of(row, one)], [row for row in errors if _is_of(row, one)])
+        for one in describe_chosen_models(model)
+        if any(_is_of(row, one) for row in rows)
     ]
 
 
-def comparison_rows(restriction: Row) -> list[Row]:
-    """Every row of `FilterComparison` with its `DistanceMetrics`, ``pair``, ``group`` and ``variance_over_raw``."""
-    rows: list[Row] = (FilterComparison * DistanceMetrics * NodePair.proj("pair_kind") & restriction).to_dicts()
-    in_training = {(row["model_id"], row["mouse_id"]) for row in Model.Mouse.to_dicts()}
+def comparison_rows(restrictions: Iterable[Any]) -> list[Row]:
+    """Rows of `FilterComparison` with their `DistanceMetrics`, ``pair``, ``group`` and ``variance_over_raw``."""
+    compared = FilterComparison * DistanceMetrics * NodePair.proj("pair_kind")
+    rows: list[Row] = (compared & AndList(restrictions)).to_dicts()
+    groups = fetch_mouse_groups()
     raw = {_of_video(row): row["variance_px2"] for row in rows if row["filter_method"] == "raw"}
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = GROUPS[(row["model_id"], row["mouse_id"]) not in in_training]
+        row["group"] = groups.group(row["model_id"], row["mouse_id"])
         before, after = raw.get(_of_video(row)), row["variance_px2"]
         row["variance_over_raw"] = after / before if before and after is not None else None
     return rows
 
 
-def _of_model(row: Row) -> tuple[str, str]:
-    return row["camera"], row["model_id"]
+def _is_of(row: Row, model: Row) -> bool:
+    return bool(row["model_id"] == model["model_id"])
 
 
 def _of_video(row: Row) -> tuple[Any, ...]:
@@ -170,17 +178,18 @@ def _of_video(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in names)
 
 
-def _label_rows(restriction: Row) -> list[Row]:
-    rows: list[Row] = (LabelError * ModelEvaluation.proj("known_unseen") & restriction & "n_frames > 0").to_dicts()
-    return rows
+def _label_rows(restrictions: Iterable[Any]) -> list[Row]:
+    measured = LabelError * ModelEvaluation.proj("known_unseen") & "n_frames > 0"
+    rows: list[Row] = (measured & AndList(restrictions)).to_dicts()
+    groups = fetch_mouse_groups()
+    return [{**row, "group": groups.group(row["model_id"], row["mouse_id"])} for row in rows]
 
 
-def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> ModelComparison:
+def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
     pairs = sorted({(row["pair_kind"], row["pair"]) for row in rows}, reverse=True)
     return ModelComparison(
-        camera=camera,
-        model_id=model_id,
+        **model,
         n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in GROUPS},
         filters=[
             _filter(
@@ -202,44 +211,27 @@ def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> Mo
 
 def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
-    moving = {name: bootstrap_mean_over_mice(_by_mouse(rows, name)) for name in ("power_kept", "noise_kept", "lag_s")}
     training, held_out = (
-        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in GROUPS
+        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in (IN_TRAINING, HELD_OUT)
     )
     return FilterSummary(
         filter_method=method,
-        rigid_variance=bootstrap_mean_over_mice(_by_mouse(rigid, "variance_over_raw")),
-        bout_amplitude_kept=bootstrap_mean_over_mice(_by_mouse(rows, "bout_amplitude_kept")),
+        rigid_variance=interval_of_geometric_mean(_by_mouse(rigid, "variance_over_raw")),
+        power_kept=interval_of_geometric_mean(_by_mouse(rows, "power_kept")),
+        noise_kept=interval_of_geometric_mean(_by_mouse(rows, "noise_kept")),
+        lag_s=interval_of_mean(_by_mouse(rows, "lag_s")),
+        bout_amplitude_kept=interval_of_geometric_mean(_by_mouse(rows, "bout_amplitude_kept")),
         fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
-        held_out_over_training=bootstrap_ratio_of_means(held_out, training) if held_out and training else NOTHING,
-        labels=_labels(errors) if errors else None,
-        **moving,
+        held_out_over_training=interval_of_ratio(held_out, training),
+        labels={
+            group: _labels(found) for group in GROUPS if (found := [row for row in errors if row["group"] == group])
+        },
     )
 
 
 def _labels(errors: list[Row]) -> LabelSummary:
-    all_px = np.concatenate([row["error_px"].ravel() for row in errors])
-    placed = all_px[~np.isnan(all_px)]
-    p50, p90 = (float(value) if np.isfinite(value) else None for value in _quantiles(placed))
-    by_mouse: dict[str, list[float]] = {}
-    for row in errors:
-        by_mouse.setdefault(row["mouse_id"], []).extend(row["error_px"][np.isfinite(row["error_px"])].tolist())
-    return LabelSummary(
-        known_unseen=all(row["known_unseen"] for row in errors),
-        n_frames=sum(row["n_frames"] for row in errors),
-        n_points=sum(row["n_points"] for row in errors),
-        n_missed=sum(row["n_missed"] for row in errors),
-        p50_px=p50,
-        p90_px=p90,
-        mean_px=bootstrap_mean_over_mice([float(np.mean(values)) for values in by_mouse.values() if values]),
-    )
-
-
-def _quantiles(placed: Any) -> tuple[float, float]:
-    if not placed.size:
-        return np.inf, np.inf
-    p50, p90 = np.quantile(placed, [0.5, 0.9], method="nearest")
-    return float(p50), float(p90)
+    known_unseen = all(row["known_unseen"] for row in errors)
+    return label_summary([(row["mouse_id"], row["error_px"]) for row in errors], known_unseen=known_unseen)
 
 
 def _pair(kind: str, pair: str, method: str, group: str, rows: list[Row]) -> PairSummary:

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compute.errors import ModelError
+from pipeline.query.label_summary import LabelSummary, label_summary, placed_quantile_px
+from pipeline.query.mouse_groups import GROUPS, fetch_mouse_groups
 from schemas.evaluation import LabeledVideo, ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.model import DeployedModel, Model
@@ -58,6 +59,32 @@ def describe_models() -> list[Row]:
             for one in evaluations
         ]
     return models
+
+
+def model_errors_by_group(model_id: str) -> dict[str, LabelSummary]:
+    """Error of a model on all labeled frames that it has not seen, apart for each group of mice.
+
+    Frames of a mouse in training are easier than those of a mouse that was held out: the error on the first is none of
+    the second. A frame is known by its image; where it was labeled in several sets, the labels that were imported last
+    count.
+
+    Returns
+    -------
+    dict of str to LabelSummary
+        By group, in the order of `pipeline.query.mouse_groups.GROUPS`; without groups that have no frame.
+    """
+    errors, groups = _frame_errors(model_id), fetch_mouse_groups()
+    by_group: dict[str, list[Frame]] = {}
+    for frame in _one_for_each_image(set(errors)):
+        by_group.setdefault(groups.group(model_id, frame[-1]), []).append(frame)
+    return {
+        group: label_summary(
+            [(frame[-1], np.array([list(errors[frame][0].values())])) for frame in by_group[group]],
+            known_unseen=all(errors[frame][1] for frame in by_group[group]),
+        )
+        for group in GROUPS
+        if group in by_group
+    }
 
 
 def _describe_evaluation(evaluation: Row | None) -> Row:
@@ -197,16 +224,11 @@ def _summary(errors: list[dict[str, float]], nodes: tuple[str, ...]) -> Row:
     placed = error_px[~np.isnan(error_px)]
     return {
         "n_points": int(placed.size),
-        "error_p50_px": _quantile(placed, 0.5),
-        "error_p90_px": _quantile(placed, 0.9),
+        "error_p50_px": placed_quantile_px(placed, 0.5),
+        "error_p90_px": placed_quantile_px(placed, 0.9),
         "fraction_missed": float(np.isinf(placed).mean()) if placed.size else None,
         "node_p50_px": {
-            str(node): _quantile(column[~np.isnan(column)], 0.5) for node, column in zip(nodes, error_px.T, strict=True)
+            str(node): placed_quantile_px(column[~np.isnan(column)], 0.5)
+            for node, column in zip(nodes, error_px.T, strict=True)
         },
     }
-
-
-def _quantile(placed: NDArray[np.float64], fraction: float) -> float | None:
-    """Quantile over placed points, a missed one being infinitely far; None if that is infinite."""
-    value = np.quantile(placed, fraction, method="nearest") if placed.size else np.inf
-    return float(value) if np.isfinite(value) else None

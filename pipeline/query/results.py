@@ -10,7 +10,7 @@ from pipeline.query.columns import BOUTS, DETAILS, KEY, columns_schema
 from pipeline.query.search import make_question, search_tracks, searched_in_training, tracks
 from schemas.metadata import metadata_arrow_type
 from schemas.metric import DistanceMetrics, NodePair
-from schemas.track import FilteredTrack, TrackQuality
+from schemas.track import TrackQuality
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,12 +116,9 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
     import pyarrow as pa
 
     asked = make_question(question)
-    query = asked.expression().proj(*DETAILS) * table
-    found = search_tracks(asked, query)
-    if not found:
-        asked.check_known()
+    found = search_tracks(asked, asked.expression().proj("model_name", *DETAILS) * table)
     trained = searched_in_training(asked)
-    key = FilteredTrack.primary_key
+    key = [name for name in KEY if name != "held_out"]
     lines = []
     for line in found:
         held_out = asked.is_held_out(line, trained)
