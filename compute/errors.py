@@ -24,6 +24,10 @@ class ModelError(OrofacialError):
     """A model bundle that is incomplete, altered, or does not fit the video."""
 
 
+class ExportError(OrofacialError):
+    """A file that cannot be written, or read back."""
+
+
 class NotInstalledError(OrofacialError):
     """A package that is needed here comes with an extra of this project that is not installed."""
 

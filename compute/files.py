@@ -61,3 +61,9 @@ def _said(path: Path, temporary: Path, reason: Exception) -> str:
     number = getattr(reason, "errno", None)
     text = os.strerror(number) if number else str(reason).replace(str(temporary), path.name)
     return f"{text}; nothing was kept of it, name another file"
+
+
+def read_first_line(path: Path) -> str:
+    """The first line of a text file, whatever its encoding."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline()

@@ -23,7 +23,7 @@ from compute.labels import (
     read_labels,
     save_package,
 )
-from ingest.layout import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
+from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
 from schemas.stored.publishing import published_or_removed

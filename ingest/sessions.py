@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from compute.errors import OrofacialError, SessionError
 from compute.text import count_text
 from compute.video import VideoInfo, probe_video, video_content_hash
-from ingest.layout import (
+from ingest.session_files import SessionFile, read_session_file, read_timestamps_file
+from ingest.session_folders import (
     SESSION_PATTERN,
     SessionFolderName,
     find_session_folders,
@@ -23,7 +24,6 @@ from ingest.layout import (
     seconds_since_folder_change,
     session_folder_videos,
 )
-from ingest.session_files import SessionFile, read_session_file, read_timestamps_file
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Camera, Session, Video
 from schemas.stored.publishing import published_or_removed
@@ -81,7 +81,7 @@ def ingest_sessions(
     raw_folder : Path
         Where the sessions lie; it may also be one session's folder.
     pattern : str
-        How session folders are named, see `ingest.layout.parse_session_folder`.
+        How session folders are named, see `ingest.session_folders.parse_session_folder`.
     stable_after_s : float
         A folder with a file written within this many seconds is left for the next pass.
     dry_run : bool

@@ -14,7 +14,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from compute.errors import SessionError
-from ingest.layout import SESSION_PATTERN
+from ingest.session_folders import SESSION_PATTERN
 from ingest.sessions import SessionOutcome, ingest_sessions
 
 SCAN_EVERY_S = 60.0
@@ -41,7 +41,7 @@ def watch_raw_folder(
     raw_folder : Path
         Where the sessions lie.
     pattern : str
-        How session folders are named, see `ingest.layout.parse_session_folder`.
+        How session folders are named, see `ingest.session_folders.parse_session_folder`.
     stable_after_s : float
         A session is complete when nothing of it has changed for so long (s) and its videos open to their ends.
     marker : str

@@ -4,9 +4,9 @@
 >>> sorted(orofacial.__all__)
 ['Lab', 'Tracks', 'connect', 'read']
 
-``lab = orofacial.connect()`` opens a lab (see `pipeline.lab.connect` and `pipeline.lab.Lab`), ``orofacial.read(file)``
-reads a file without one (see `orofacial.reading.read`). What they need is imported when they are used: the import of
-this package alone takes milliseconds.
+``lab = orofacial.connect()`` opens a lab (see `pipeline.lab.connect_lab` and `pipeline.lab.Lab`),
+``orofacial.read(file)`` reads a file without one (see `orofacial.reading.read`). What they need is imported when they
+are used: the import of this package alone takes milliseconds.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from orofacial.other_modules import refuse_other_modules
 if TYPE_CHECKING:
     from compute.tracks import Tracks
     from orofacial.reading import read
-    from pipeline.lab import Lab, connect
+    from pipeline.lab import Lab
+    from pipeline.lab import connect_lab as connect
 
 __all__ = ["Lab", "Tracks", "connect", "read"]
 
 _MODULES = {
-    "Lab": "pipeline.lab",
-    "Tracks": "compute.tracks",
-    "connect": "pipeline.lab",
-    "read": "orofacial.reading",
+    "Lab": ("pipeline.lab", "Lab"),
+    "Tracks": ("compute.tracks", "Tracks"),
+    "connect": ("pipeline.lab", "connect_lab"),
+    "read": ("orofacial.reading", "read"),
 }
 """Where each of these names is imported from at its first use."""
 
@@ -37,7 +38,8 @@ refuse_other_modules()
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'orofacial' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
+    module, name_there = _MODULES[name]
+    value = getattr(importlib.import_module(module), name_there)
     globals()[name] = value
     return value
 

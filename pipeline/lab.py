@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from pipeline.work.status import Status
 
 
-def connect(data_folder: str | Path | None = None, *, settings: Settings | None = None, read_only: bool = False) -> Lab:
+def connect_lab(
+    data_folder: str | Path | None = None, *, settings: Settings | None = None, read_only: bool = False
+) -> Lab:
     """Open a lab: read its settings, connect to its database, bind the tables, configure the stores.
 
     Without a database server in DataJoint's configuration the embedded database of the data folder is used, and made
@@ -94,7 +96,7 @@ def _activate(settings: Settings, connection: Any) -> None:
 
 
 class Lab:
-    """An open lab. Made by `connect`.
+    """An open lab. Made by `connect_lab`.
 
     Attributes
     ----------
@@ -365,7 +367,7 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the lab, unless it was open before the block: `connect` gave the same lab twice."""
+        """Close the lab, unless it was open before the block: `connect_lab` gave the same lab twice."""
         self._n_opened -= 1
         if self._n_opened <= 0:
             self.close()

@@ -27,7 +27,7 @@ class LabTables:
     """
 
     def __init__(self, connection: Any) -> None:
-        self._tables = {table.__name__: _bound(table, connection) for table in schemas.tables()}
+        self._tables = {table.__name__: _bound(table, connection) for table in schemas.all_tables()}
 
     def __getattr__(self, name: str) -> Any:
         tables = self.__dict__.get("_tables", {})

@@ -23,14 +23,14 @@ from schemas.migrations.database import jobs_name, parts
 from schemas.migrations.steps import newest_step
 from schemas.migrations.version import Columns, check_version, read_columns, write_version
 from schemas.stored import codecs
+from schemas.tables import TABLE_MODULES, all_tables, computed_tables, table_schema_names, table_schemas
 
 _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
 """A line of a table's definition that declares a column; not a foreign key, an index or a comment."""
 
-_MODULES = (subject, session, labels, model, evaluation, pose, track, metric, worker)
-
 __all__ = [
     "activate",
+    "all_tables",
     "codecs",
     "computed_tables",
     "evaluation",
@@ -38,11 +38,11 @@ __all__ = [
     "labels",
     "metric",
     "model",
-    "names",
     "pose",
     "session",
     "subject",
-    "tables",
+    "table_schema_names",
+    "table_schemas",
     "track",
     "worker",
 ]
@@ -71,14 +71,14 @@ def activate(prefix: str, connection: Any) -> None:
     creates = connection._config.database.create_tables
     # Processes that start together would create the same tables.
     with holding_lock(connection, f"{prefix} tables") if creates else nullcontext():
-        columns = read_columns(connection, names(prefix))
+        columns = read_columns(connection, table_schema_names(prefix))
         if check_version(connection, prefix, columns) and creates:
             _activate(worker.schema, f"{prefix}worker", connection, creates)
             write_version(newest_step())
-        for name, schema in by_name(prefix).items():
+        for name, schema in table_schemas(prefix).items():
             _activate(schema, name, connection, creates)
         if creates and not _all_declared(columns):
-            columns = read_columns(connection, names(prefix))
+            columns = read_columns(connection, table_schema_names(prefix))
             with _without_type_warnings():
                 _declare_jobs(columns)
     _check_columns(columns)
@@ -114,34 +114,16 @@ def _without_first_rows(schema: Any) -> Iterator[None]:
 
 def is_active(prefix: str, connection: Any) -> bool:
     """Whether the tables are bound to the schemas of this prefix on this connection."""
-    return all(schema.database == name and schema.connection is connection for name, schema in by_name(prefix).items())
-
-
-def tables() -> list[Any]:
-    """The classes of all tables, without their parts."""
-    return [cls for module in _MODULES for cls, _ in module.schema.declare_list]
-
-
-def computed_tables() -> tuple[type[Computed], ...]:
-    """The tables that workers fill, each after those that it needs: in the order in which they are declared."""
-    return tuple(cls for cls in tables() if issubclass(cls, Computed))
-
-
-def names(prefix: str) -> list[str]:
-    """Names of the database schemas."""
-    return [prefix + str(module.__name__.rpartition(".")[2]) for module in _MODULES]
-
-
-def by_name(prefix: str) -> dict[str, Any]:
-    """DataJoint's schemas by their names in the database."""
-    return dict(zip(names(prefix), (module.schema for module in _MODULES), strict=True))
+    return all(
+        schema.database == name and schema.connection is connection for name, schema in table_schemas(prefix).items()
+    )
 
 
 def _all_declared(columns: Columns) -> bool:
     """Whether every table, and every table of jobs, was there before."""
     return all(
         (module.schema.database, name) in columns
-        for module in _MODULES
+        for module in TABLE_MODULES
         for cls, _ in module.schema.declare_list
         for name in (*(one.table_name for one in (cls, *parts(cls))), *_jobs_names(cls))
     )
@@ -168,7 +150,7 @@ def _is_no_type_warning(record: logging.LogRecord) -> bool:
 
 def _declare_jobs(columns: Columns) -> None:
     """Create the missing job tables. DataJoint would create them at first use, in several workers at once."""
-    for module in _MODULES:
+    for module in TABLE_MODULES:
         for cls, _ in module.schema.declare_list:
             if any((module.schema.database, name) not in columns for name in _jobs_names(cls)):
                 _ = cls().jobs
@@ -176,7 +158,7 @@ def _declare_jobs(columns: Columns) -> None:
 
 def _check_columns(columns: Columns) -> None:
     """Compare the columns of all tables with their definitions, which DataJoint does not do."""
-    for schema in [module.schema for module in _MODULES]:
+    for schema in [module.schema for module in TABLE_MODULES]:
         for table in (one for cls, _ in schema.declare_list for one in (cls, *parts(cls))):
             found = columns.get((schema.database, table.table_name))
             # This user may not see the columns of such a table.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from compute.tracks import Tracks
 from compute.video import write_video
 from pipeline.database.connection import close_connection
-from pipeline.lab import connect
+from pipeline.lab import connect_lab
 from pipeline.settings import Settings
 from schemas.making.provenance import recording_provenance
 
@@ -63,7 +63,7 @@ def settings(data_folder: Path) -> Settings:
 @pytest.fixture(scope="module")
 def database(settings: Settings) -> Settings:
     """Connected and activated."""
-    return connect(settings=settings).settings
+    return connect_lab(settings=settings).settings
 
 
 def blob_frames(n_frames: int, seed: int = 0, width: int = 64, height: int = 48) -> Iterator[NDArray[np.uint8]]:
@@ -165,8 +165,8 @@ def insert_small_model(camera: str, folder: Path) -> str:
     """Insert labels, a finished training with its evaluation, and the deployed model that came out of it."""
     from compute.labels import LabeledFrameSource, write_package
     from compute.simulated_mouse.anatomy import EDGES, NODES
+    from ingest.deployment import deploy
     from ingest.labels import import_labels
-    from ingest.models import deploy
     from schemas import evaluation, model
 
     package = folder / f"{camera}.pkg.slp"

@@ -91,7 +91,7 @@ def test_every_table_says_what_it_is_and_every_number_its_unit(table: Any) -> No
 
 
 def test_every_module_of_tables_is_activated() -> None:
-    assert {module.__name__.rpartition(".")[2] for module in SCHEMA_MODULES} == set(schemas.names(""))
+    assert {module.__name__.rpartition(".")[2] for module in SCHEMA_MODULES} == set(schemas.table_schema_names(""))
 
 
 def test_steps_of_migrations_are_numbered_without_a_gap() -> None:

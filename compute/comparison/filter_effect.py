@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compute.filters.result import frame_interval_s
 from compute.measures.distances import distance_px, distance_variance_px2
 from compute.measures.movement import MovementKept, movement_kept
 from compute.tracks import Tracks
@@ -77,4 +76,4 @@ def filter_effect_on_movement(
         If the frames differ in number, or the band does not fit the frame rate.
     """
     reference, distance = (distance_px(tracks, node_a, node_b) for tracks in (despiked, filtered))
-    return movement_kept(reference, distance, fps=1 / frame_interval_s(despiked), band_hz=band_hz)
+    return movement_kept(reference, distance, fps=1 / despiked.frame_interval_s, band_hz=band_hz)

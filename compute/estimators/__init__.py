@@ -1,8 +1,8 @@
-"""Pose estimators, each in one module or package behind one contract, see `compute.estimators.protocol`."""
+"""Pose estimators, each in one module or package behind one contract, see `compute.estimators.estimator`."""
 
 from compute.estimators.bundle_info import BundleInfo, BundleTrainingFrame
-from compute.estimators.model_errors import EvaluationResult, NodeEvaluation
-from compute.estimators.protocol import Device, Estimator, EstimatorKind, Progress
+from compute.estimators.estimator import Device, Estimator, EstimatorKind, Progress
+from compute.estimators.evaluation_results import EvaluationResult, NodeEvaluation
 from compute.estimators.registry import (
     check_estimator_installed,
     estimator_that_trains,

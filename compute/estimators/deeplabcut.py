@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import ModelError, OrofacialError
 from compute.estimators.bundle_info import BundleInfo
-from compute.estimators.model_errors import EvaluationResult
-from compute.estimators.protocol import EstimatorKind, Progress
+from compute.estimators.estimator import EstimatorKind, Progress
+from compute.estimators.evaluation_results import EvaluationResult
 from compute.files import VIDEO_SUFFIXES, whole_file
 from compute.tracks import Tracks
 

@@ -8,7 +8,7 @@ import pkgutil
 from pathlib import Path
 
 from compute.errors import ModelError
-from compute.estimators.protocol import EstimatorKind
+from compute.estimators.estimator import EstimatorKind
 
 _PACKAGE = "compute.estimators"
 

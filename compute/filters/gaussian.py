@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from compute.filters.gaps import within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameters import Flag, Positive
+from compute.filters.parameter_rules import Flag, Positive
 from compute.filters.registry import register_filter
-from compute.filters.result import filter_result, frame_interval_s, within_gap_limit
+from compute.filters.result import filter_result
 from compute.tracks import Tracks
 
 REACH = 4.0
@@ -64,7 +65,7 @@ def gaussian(
     points = gated_if(tracks, gated)
     found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
-    sigma_frames = sigma_s / frame_interval_s(tracks)
+    sigma_frames = sigma_s / tracks.frame_interval_s
     position = np.full(tracks.position.shape, np.nan, np.float32)
     for node in range(len(tracks.nodes)):
         weight = _convolve(found[:, node].astype(np.float64), sigma_frames)

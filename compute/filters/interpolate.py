@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from compute.filters.gaps import bridge_gaps, within_gap_limit
 from compute.filters.gate import gate_out, gated_if
-from compute.filters.parameters import Flag, Positive
+from compute.filters.parameter_rules import Flag, Positive
 from compute.filters.registry import register_filter
-from compute.filters.result import across_gaps, filter_result, within_gap_limit
+from compute.filters.result import filter_result
 from compute.tracks import Tracks
 
 
@@ -49,7 +50,7 @@ def interpolate(
         tracks,
         "interpolate",
         {"minimum_score": minimum_score, "max_gap_s": max_gap_s, "gated": gated},
-        position=across_gaps(points.position, allowed, tracks.time).astype(np.float32),
+        position=bridge_gaps(points.position, allowed, tracks.time).astype(np.float32),
         sd=None,
         rejected=points.rejected,
         filled=allowed & ~points.found,

@@ -7,10 +7,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
+from compute.filters.gaps import within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameters import Flag, Positive
+from compute.filters.parameter_rules import Flag, Positive
 from compute.filters.registry import register_filter
-from compute.filters.result import filter_result, frame_interval_s, within_gap_limit
+from compute.filters.result import filter_result
 from compute.tracks import Tracks
 
 _CHUNK_VALUES = 4_000_000
@@ -54,7 +55,7 @@ def median(
     FilterError
         If a parameter is outside its range.
     """
-    half = max(0, round((window_s / frame_interval_s(tracks) - 1) / 2))
+    half = max(0, round((window_s / tracks.frame_interval_s - 1) / 2))
     points = gated_if(tracks, gated)
     found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)

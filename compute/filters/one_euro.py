@@ -9,10 +9,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from compute.filters.gaps import bridge_gaps, within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameters import Flag, Positive
+from compute.filters.parameter_rules import Flag, Positive
 from compute.filters.registry import register_filter
-from compute.filters.result import across_gaps, filter_result, within_gap_limit
+from compute.filters.result import filter_result
 from compute.tracks import Tracks
 
 Array = NDArray[Any]
@@ -84,7 +85,7 @@ def one_euro(
         tracks,
         "one_euro",
         {**parameters, "gated": gated},
-        position=across_gaps(position.reshape(tracks.position.shape), allowed, tracks.time).astype(np.float32),
+        position=bridge_gaps(position.reshape(tracks.position.shape), allowed, tracks.time).astype(np.float32),
         sd=None,
         rejected=points.rejected,
         filled=allowed & ~points.found,

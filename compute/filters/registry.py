@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from compute.errors import FilterError
-from compute.filters.parameters import check_values
+from compute.filters.parameter_rules import check_parameter_values
 from compute.tracks import Tracks
 
 SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
@@ -52,7 +52,7 @@ class RegisteredFilter:
     uses : tuple of str
         Other filters that it uses whatever its parameters are.
     candidates : tuple of mapping
-        Parameters that `compute.comparison.choice` tries when it chooses a filter for a node, on gated points.
+        Parameters that `compute.comparison.filter_choice` tries when it chooses a filter for a node, on gated points.
     """
 
     name: str
@@ -98,7 +98,7 @@ def register_filter(
     def wrap(function: Filter) -> Filter:
         @functools.wraps(function)
         def checked(tracks: Tracks, **parameters: Any) -> Tracks:
-            check_values(function.__name__, function, parameters)
+            check_parameter_values(function.__name__, function, parameters)
             return function(tracks, **parameters)
 
         return checked  # type: ignore[return-value]
@@ -228,7 +228,7 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
             raise FilterError(
                 f"filter {name} has no parameter {parameter!r}; it has {', '.join(known) if known else 'none'}"
             )
-    check_values(name, inspect.unwrap(_function(name)), parameters)
+    check_parameter_values(name, inspect.unwrap(_function(name)), parameters)
 
 
 def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tracks:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from compute.filters.gaps import bridge_gaps, stretches_between_gaps, within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameters import Flag, Positive, WholeNumber
+from compute.filters.parameter_rules import Flag, Positive, WholeNumber
 from compute.filters.registry import register_filter
-from compute.filters.result import across_gaps, filter_result, frame_interval_s, within_gap_limit
+from compute.filters.result import filter_result
 from compute.tracks import Tracks
 
 
@@ -67,12 +68,12 @@ def savitzky_golay(
     FilterError
         If a parameter is outside its range.
     """
-    width = 2 * max(0, round((window_s / frame_interval_s(tracks) - 1) / 2)) + 1
+    width = 2 * max(0, round((window_s / tracks.frame_interval_s - 1) / 2)) + 1
     points = gated_if(tracks, gated)
     allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
-    position = across_gaps(points.position, allowed, tracks.time)
+    position = bridge_gaps(points.position, allowed, tracks.time)
     for node in range(len(tracks.nodes)):
-        for start, stop in stretches(allowed[:, node]):
+        for start, stop in stretches_between_gaps(allowed[:, node]):
             position[start:stop, node] = _smooth(position[start:stop, node], width, polynomial_order)
     return filter_result(
         tracks,
@@ -83,18 +84,6 @@ def savitzky_golay(
         rejected=points.rejected,
         filled=allowed & ~points.found,
     )
-
-
-def stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Start and stop of each run of True.
-
-    Examples
-    --------
-    >>> stretches(np.array([True, True, False, True]))
-    [(0, 2), (3, 4)]
-    """
-    edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8)))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def _smooth(values: NDArray[Any], width: int, order: int) -> NDArray[Any]:

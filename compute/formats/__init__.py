@@ -22,9 +22,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from compute.errors import ExportError
 from compute.files import whole_file
-from compute.formats.portable import ExportError, PortableTrack, sidecar_path
+from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, all_formats
+from compute.formats.sidecar import sidecar_path
 
 __all__ = [
     "FORMATS",

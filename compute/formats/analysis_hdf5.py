@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.formats.portable import ExportError, PortableTrack, about_in_group, hdf5_has, read_group, write_group
+from compute.errors import ExportError
+from compute.formats.hdf5_group import about_in_hdf5_group, hdf5_has, read_hdf5_group, write_hdf5_group
+from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
 
 _DIMENSIONS = {
@@ -57,7 +59,7 @@ def write(path: Path, track: PortableTrack) -> None:
         file["labels_path"], file["video_path"], file["video_ind"] = "", track.video_file, 0
         file["provenance"] = json.dumps(dict(track.provenance))
         file.attrs.update(preset="matlab", format="analysis", sleap_io_version=version("sleap-io"))
-    write_group(path, track)
+    write_hdf5_group(path, track)
 
 
 def read(path: Path, *, fps: float | None = None) -> PortableTrack:
@@ -87,7 +89,7 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     position, score = position[:, 0], score[:, 0]
     if not is_ours:
         score = np.where(np.isnan(position[..., 0]), 0, score)
-    track = read_group(path, nodes, position, score, fps)
+    track = read_hdf5_group(path, nodes, position, score, fps)
     return PortableTrack(track.tracks, edges, track.video_file or video, track.size_px, track.provenance)
 
 
@@ -106,7 +108,7 @@ register_format(
         "SLEAP's analysis HDF5, for MATLAB and Python",
         write,
         read,
-        about_in_group,
+        about_in_hdf5_group,
         suffixes=(".h5", ".hdf5"),
         is_one=lambda path: hdf5_has(path, "track_occupancy"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from compute.formats.portable import ExportError
+from compute.errors import ExportError
 from compute.formats.registry import Format
 
 Contents = dict[tuple[str, str, str], frozenset[str]]

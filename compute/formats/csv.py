@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from compute.formats.portable import ExportError, PortableTrack, about_in_sidecar, checked, first_line, write_sidecar
+from compute.errors import ExportError
+from compute.files import read_first_line
+from compute.formats.portable import PortableTrack, portable_tracks
 from compute.formats.registry import Format, register_format
+from compute.formats.sidecar import about_in_sidecar, write_sidecar
 
 
 def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None) -> None:
@@ -82,7 +85,7 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
         arrays |= {name: plane(name) for name in ("rejected", "filled") if name in table.column_names}
     except (OSError, KeyError, ValueError, ZeroDivisionError) as error:
         raise ExportError(f"{path} cannot be read as tracks with a line a frame and node ({error})") from error
-    return PortableTrack.with_about(path, checked(path, nodes=nodes, **arrays), json.dumps(said))
+    return PortableTrack.with_about(path, portable_tracks(path, nodes=nodes, **arrays), json.dumps(said))
 
 
 def _types() -> dict[str, Any]:
@@ -99,7 +102,7 @@ def _types() -> dict[str, Any]:
 
 def _is_one(path: Path) -> bool:
     """Any CSV but DeepLabCut's: `read` says what is missing."""
-    return not first_line(path).startswith("scorer,")
+    return not read_first_line(path).startswith("scorer,")
 
 
 register_format(

@@ -15,21 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.formats.portable import (
-    ExportError,
-    PortableTrack,
-    about_in_group,
-    about_in_sidecar,
-    checked,
-    first_line,
-    hdf5_has,
-    read_group,
-    read_sidecar,
-    times_of,
-    write_group,
-    write_sidecar,
-)
+from compute.errors import ExportError
+from compute.files import read_first_line
+from compute.formats.hdf5_group import about_in_hdf5_group, hdf5_has, read_hdf5_group, write_hdf5_group
+from compute.formats.portable import PortableTrack, portable_times, portable_tracks
 from compute.formats.registry import Format, register_format
+from compute.formats.sidecar import about_in_sidecar, read_sidecar, write_sidecar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +61,7 @@ def write_hdf5(path: Path, track: PortableTrack) -> None:
     if not track.tracks.n_frames:
         raise ExportError(f"{path}: DeepLabCut's HDF5 cannot hold tracks without frames; use its CSV")
     _frame(track).to_hdf(path, key=KEY, mode="w", format="table")
-    write_group(path, track)
+    write_hdf5_group(path, track)
 
 
 def _frame(track: PortableTrack) -> pd.DataFrame:
@@ -110,8 +101,8 @@ def read_csv(path: Path, *, fps: float | None = None) -> PortableTrack:
         raise ExportError(f"{path} cannot be read as DeepLabCut's CSV ({error or 'too short'})") from error
     nodes, position, score = _arrays(path, header[1][1:], header[2][1:], values)
     said = read_sidecar(path)
-    time = times_of(path, len(position), fps) if said is None else np.array(said["time_s"], np.float64)
-    tracks = checked(path, position=position, score=score, time=time, nodes=nodes)
+    time = portable_times(path, len(position), fps) if said is None else np.array(said["time_s"], np.float64)
+    tracks = portable_tracks(path, position=position, score=score, time=time, nodes=nodes)
     return PortableTrack.with_about(path, tracks, None if said is None else json.dumps(said))
 
 
@@ -131,7 +122,7 @@ def read_hdf5(path: Path, *, fps: float | None = None) -> PortableTrack:
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ExportError(f"{path} cannot be read as DeepLabCut's HDF5 ({error})") from error
     nodes, position, score = _arrays(path, list(bodyparts), list(coords), frame.to_numpy(np.float32))
-    return read_group(path, nodes, position, score, fps)
+    return read_hdf5_group(path, nodes, position, score, fps)
 
 
 def _arrays(
@@ -154,7 +145,7 @@ register_format(
         write_csv,
         read_csv,
         about_in_sidecar,
-        is_one=lambda path: first_line(path).startswith("scorer,"),
+        is_one=lambda path: read_first_line(path).startswith("scorer,"),
     )
 )
 register_format(
@@ -164,7 +155,7 @@ register_format(
         "DeepLabCut's HDF5",
         write_hdf5,
         read_hdf5,
-        about_in_group,
+        about_in_hdf5_group,
         suffixes=(".h5", ".hdf5"),
         is_one=lambda path: hdf5_has(path, KEY),
     )

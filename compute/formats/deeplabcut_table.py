@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.formats.portable import ExportError
+from compute.errors import ExportError
 
 KEY = "df_with_missing"
 """DeepLabCut's name of the table in its HDF5 files."""

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.errors import ExportError
 from compute.formats.nwb_session import new_nwb_session, nwb_name
-from compute.formats.portable import ExportError, PortableTrack, checked
+from compute.formats.portable import PortableTrack, portable_tracks
 from compute.formats.registry import Format, register_format
 from compute.tracks import FILTER_COLUMNS
 
@@ -304,7 +305,7 @@ def _read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
     for field in FILTER_COLUMNS:
         if f"{pose.name}_{field}" in interfaces:
             arrays[field] = interfaces[f"{pose.name}_{field}"].data[:]
-    tracks = checked(
+    tracks = portable_tracks(
         path,
         position=np.stack([np.asarray(one.data[:], np.float32) for one in series], axis=1),
         score=np.stack([np.asarray(one.confidence[:], np.float32) for one in series], axis=1),

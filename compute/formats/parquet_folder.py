@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compute.formats.portable import ExportError, PortableTrack
+from compute.errors import ExportError
+from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
 from compute.tracks import Tracks
 

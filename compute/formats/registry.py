@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compute.formats.portable import ExportError, PortableTrack
+from compute.errors import ExportError
+from compute.formats.portable import PortableTrack
 
 _registered: dict[str, Format] = {}
 

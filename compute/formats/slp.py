@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from compute.formats.portable import ExportError, PortableTrack, about_in_group, read_group, write_group
+from compute.errors import ExportError
+from compute.formats.hdf5_group import about_in_hdf5_group, read_hdf5_group, write_hdf5_group
+from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
 
 _UNKNOWN_VIDEO = "unknown.mp4"
@@ -44,7 +46,7 @@ def write(path: Path, track: PortableTrack) -> None:
     ]
     labels = sio.Labels(frames, videos=[video], skeletons=[skeleton])
     labels.save(str(path), format="slp", verbose=False)
-    write_group(path, track)
+    write_hdf5_group(path, track)
 
 
 def read(path: Path, *, fps: float | None = None) -> PortableTrack:
@@ -73,7 +75,7 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     score = np.zeros((n_frames, len(nodes)), np.float32)
     for frame in labels:
         position[frame.frame_idx], score[frame.frame_idx] = _points(path, frame)
-    track = read_group(path, nodes, position, score, fps)
+    track = read_hdf5_group(path, nodes, position, score, fps)
     edges = tuple((source, target) for source, target in labels.skeleton.edge_names)
     video = str(labels.videos[0].filename) if labels.videos else _UNKNOWN_VIDEO
     video = "" if video == _UNKNOWN_VIDEO else video
@@ -93,4 +95,4 @@ def _points(path: Path, frame: Any) -> tuple[Any, Any]:
     return position, instances[0].points["score"]
 
 
-register_format(Format("slp", ".slp", "SLEAP, to look at and to proofread", write, read, about_in_group))
+register_format(Format("slp", ".slp", "SLEAP, to look at and to proofread", write, read, about_in_hdf5_group))

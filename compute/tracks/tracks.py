@@ -121,6 +121,11 @@ class Tracks:
         return None if self.n_frames < 2 else float((self.n_frames - 1) / (self.time[-1] - self.time[0]))
 
     @property
+    def frame_interval_s(self) -> float:
+        """Median time between frames in seconds; 1 for fewer than two frames, where it has no meaning."""
+        return float(np.median(np.diff(self.time))) if self.n_frames > 1 else 1.0
+
+    @property
     def found(self) -> NDArray[np.bool_]:
         """True where there is a position, shape (frame, node)."""
         return ~np.isnan(self.position[..., 0])

@@ -10,7 +10,7 @@ import rich_click as click
 
 from compute.errors import OrofacialError
 from compute.text import count_text
-from pipeline.cli.shared import command_says_errors, json_option
+from pipeline.cli.command_tools import command_says_errors, json_option
 from pipeline.terminal import console, errors, print_json, print_json_line, print_next_step, print_table
 
 
@@ -33,7 +33,7 @@ def up(context: click.Context, every_s: float | None, dry_run: bool, here: bool,
 
     With --every and --json, one JSON object a line.
     """
-    from pipeline.cli.shared import connect_command
+    from pipeline.cli.command_tools import connect_command
 
     settings = connect_command(context)
     on_slurm = False if here else None

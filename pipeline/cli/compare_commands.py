@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _pair_name(pair: str, groups: dict[str, Any]) -> str:
 
 
 def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
-    from compute.comparison.choice import CRITERION
+    from compute.comparison.filter_choice import CRITERION
     from pipeline.query.chosen_filters import choose_filters
 
     method, is_new, choices = choose_filters(camera=camera, model=model)
@@ -189,7 +189,7 @@ def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
 
 def _tried(choice: Any) -> str:
     """The parameters that were chosen among others."""
-    from compute.comparison.choice import CANDIDATES
+    from compute.comparison.filter_choice import CANDIDATES
 
     tried = {parameter for name, parameters in CANDIDATES if name == choice.filter for parameter in parameters}
     return ", ".join(f"{name} {value}" for name, value in choice.parameters.items() if name in tried)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import rich_click as click
 
-from pipeline.cli.shared import command_says_errors, json_option
+from pipeline.cli.command_tools import command_says_errors, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 

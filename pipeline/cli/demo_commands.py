@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from pipeline.cli.shared import command_says_errors, connect_command
+from pipeline.cli.command_tools import command_says_errors, connect_command
 from pipeline.terminal import console, print_next_step
 
 

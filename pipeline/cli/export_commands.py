@@ -12,7 +12,7 @@ import rich_click as click
 
 from compute.formats import FORMATS
 from compute.text import count_text
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, errors, print_json, print_next_step
 
 if TYPE_CHECKING:
@@ -171,14 +171,16 @@ def convert(
 ) -> None:
     """Read one file of tracks, of this or another program, and write it in another format. Needs no database."""
     from compute.formats import ExportError, format_for, read, write
-    from compute.formats.portable import times_of
+    from compute.formats.portable import portable_times
 
     format_name = format_name or format_for(target)
     if target.exists() and not overwrite:
         raise ExportError(f"{target} exists already; give --overwrite, or another name")
     track = read(source, fps=fps, name=name)
     write(format_name, target, track)
-    fps_used = None if fps is None else np.array_equal(track.tracks.time, times_of(source, track.tracks.n_frames, fps))
+    fps_used = (
+        None if fps is None else np.array_equal(track.tracks.time, portable_times(source, track.tracks.n_frames, fps))
+    )
     n_frames, n_nodes = track.tracks.score.shape
     if as_json:
         said = {"n_frames": n_frames, "nodes": track.tracks.nodes, "provenance": track.provenance or None}

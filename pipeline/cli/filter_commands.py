@@ -11,7 +11,7 @@ import rich_click as click
 
 from compute.errors import FilterError
 from compute.filters import check_parameters, default_parameters, registered_filters
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import rich_click as click
 
 from compute.text import count_text
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 

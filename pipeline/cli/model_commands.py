@@ -8,7 +8,7 @@ from typing import Any, Literal
 import rich_click as click
 
 from compute.text import count_text
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 
@@ -51,7 +51,8 @@ def train(
 ) -> None:
     """Train a model on LABELS (id or name of imported labels), and measure its error on frames held out."""
     connect_command(context)
-    from ingest.models import add_training_task, deploy_if_first, read_config
+    from ingest.deployment import deploy_if_first
+    from ingest.training_tasks import add_training_task, read_training_settings
     from pipeline.cli.progress_bars import ProgressBars
     from pipeline.query.models import node_errors
     from pipeline.work.training import train_task
@@ -59,7 +60,7 @@ def train(
     task = add_training_task(
         labels,
         camera=camera,
-        config=read_config(config_file) if config_file else None,
+        config=read_training_settings(config_file) if config_file else None,
         config_name=config_file.stem if config_file else "default",
         seed=seed,
         fraction_held_out=fraction_held_out,
@@ -111,7 +112,8 @@ def import_source(
     DeepLabCut or Lightning Pose wrote beside a video: then all videos that have such a file get their poses from it.
     """
     settings = connect_command(context)
-    from ingest.models import deploy_if_first, import_model
+    from ingest.deployment import deploy_if_first
+    from ingest.models import import_model
     from ingest.poses import register_pose_files
     from schemas.model import Model
 
@@ -246,7 +248,7 @@ def _percent(fraction: float | None) -> str:
 def deploy_model(context: click.Context, model_id: str, beside: bool) -> None:
     """Let a model run by itself on every video of its camera, in place of the one before."""
     connect_command(context)
-    from ingest.models import deploy
+    from ingest.deployment import deploy
 
     replaced = deploy(model_id, beside=beside)
     console.print(f"model {model_id} is deployed", markup=False)
@@ -262,7 +264,7 @@ def deploy_model(context: click.Context, model_id: str, beside: bool) -> None:
 def undeploy_model(context: click.Context, model_id: str) -> None:
     """Stop a model from running by itself. Its results stay."""
     connect_command(context)
-    from ingest.models import undeploy
+    from ingest.deployment import undeploy
 
     undeploy(model_id)
     console.print(f"model {model_id} is not deployed; its results stay", markup=False)

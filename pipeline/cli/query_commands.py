@@ -11,7 +11,7 @@ from typing import Any
 import rich_click as click
 
 from compute.text import session_text
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, errors, print_answer, print_json, print_next_step, print_table
 
 _ROWS_SHOWN = 40

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, errors, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
     from pipeline.cli.progress_bars import ProgressBars
     from pipeline.work import populate as work
     from pipeline.work.installed import describe_not_installed
-    from pipeline.work.jobs import describe_job
+    from pipeline.work.jobs import job_text
 
     if retry_failed:
         work.retry_failed_jobs()
@@ -84,9 +84,7 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
         if summary.left:
             errors.print(describe_not_installed(summary.left), markup=False)
         for failure in summary.failed:
-            errors.print(
-                f"failed: {failure['table']} {describe_job(failure['key'])}: {failure['message']}", markup=False
-            )
+            errors.print(f"failed: {failure['table']} {job_text(failure['key'])}: {failure['message']}", markup=False)
         if summary.failed:
             print_next_step("mend the cause, then: orofacial retry")
         elif done:
@@ -119,7 +117,7 @@ def status(context: click.Context, watch: bool, as_json: bool) -> None:
 
 def _show(state: Status) -> None:
     from compute.text import count_text
-    from pipeline.work.jobs import describe_job
+    from pipeline.work.jobs import job_text
 
     if not state.n_sessions:
         console.print("no session yet")
@@ -137,7 +135,7 @@ def _show(state: Status) -> None:
     if state.workers:
         print_table(["worker", "for", "Slurm", "does", "done", "per s"], [_worker_row(one) for one in state.workers])
     for failure in state.failures:
-        errors.print(f"failed: {failure.table} {describe_job(failure.key)}: {failure.message}", markup=False)
+        errors.print(f"failed: {failure.table} {job_text(failure.key)}: {failure.message}", markup=False)
     unevaluated = sorted({failure.key["model_id"] for failure in state.failures if failure.table == "ModelEvaluation"})
     if unevaluated:
         console.print(

@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from pipeline.cli.shared import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 _MARKS = {True: "[green]works[/]", False: "[bold red]does not work[/]", None: "[dim]not here[/]"}

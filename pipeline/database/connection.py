@@ -79,7 +79,7 @@ _session: _Session | None = None
 
 
 def open_connection(settings: Settings, *, read_only: bool = False) -> Any:
-    """Connect DataJoint to the database, and configure its stores. People use `pipeline.lab.connect`.
+    """Connect DataJoint to the database, and configure its stores. People use `pipeline.lab.connect_lab`.
 
     With the same settings and a connection that is alive, the same connection is returned; with others
     the old one is closed first. At the end of the process the connection is closed by itself.

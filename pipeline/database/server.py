@@ -205,7 +205,7 @@ def _tables(settings: Settings, connection: Any) -> list[tuple[str, str]]:
     """Schema and name of every table, job tables too."""
     import schemas
 
-    names = schemas.names(settings.schema_prefix)
+    names = schemas.table_schema_names(settings.schema_prefix)
     listed = ", ".join("%s" for _ in names)
     query = "SELECT table_schema, table_name FROM information_schema.tables"
     rows = connection.query(f"{query} WHERE table_schema IN ({listed}) ORDER BY 1, 2", args=names).fetchall()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from compute.errors import OrofacialError
 from compute.simulated_mouse.anatomy import CAMERAS
+from ingest.deployment import deploy
 from ingest.labels import import_labels
-from ingest.models import add_training_task, deploy
 from ingest.pairs import add_node_pair
 from ingest.sessions import ingest_sessions
+from ingest.training_tasks import add_training_task
 from pipeline.demo.simulated_lab import SimulatedLab, simulate_lab
 from pipeline.work.populate import populate
 from pipeline.work.worker import WorkerListener, WorkerSummary

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from compute.errors import ExportError
 from compute.files import whole_file
-from compute.formats.portable import ExportError
 
 
 def save_figure(figure: Figure, output: Path) -> None:

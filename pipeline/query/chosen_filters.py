@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compute.comparison.choice import FilterChoice, chosen_node_filters, filter_choices
+from compute.comparison.filter_choice import FilterChoice, chosen_node_filters, filter_choices
 from compute.tracks import Tracks
 from ingest.filters import add_filter_method
 from pipeline.query.chosen_models import Choice, chosen_models, left_out_models
@@ -39,7 +39,7 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
     is_new : bool
         Whether the row was not there yet.
     choices : list of NodeChoice
-        See `compute.comparison.choice.filter_choices` for how.
+        See `compute.comparison.filter_choice.filter_choices` for how.
 
     Raises
     ------

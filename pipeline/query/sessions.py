@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compute.errors import SessionError
-from ingest.layout import parse_session_folder
+from ingest.session_folders import parse_session_folder
 from pipeline.query.checks import QueryError
 from pipeline.query.search import tracks
 from pipeline.query.selection import TrackSelection

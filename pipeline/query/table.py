@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from compute.errors import ExportError
 from compute.files import whole_file
-from compute.formats.portable import ExportError
 from pipeline.query import TrackSelection
 
 

@@ -16,9 +16,10 @@ from compute.errors import OrofacialError
 from compute.text import count_text, session_text
 from pipeline.stores.collection import StoredFile, files_of, references_of, remove_collected
 from pipeline.work.worker_locks import is_worker_lock_held, worker_lock_owner
-from schemas import computed_tables, labels
+from schemas import labels
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
+from schemas.tables import computed_tables
 from schemas.worker import Worker
 
 

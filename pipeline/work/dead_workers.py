@@ -12,7 +12,7 @@ import datajoint as dj
 import psutil
 
 from pipeline.work import slurm
-from pipeline.work.jobs import TABLES, describe_job, jobs_table, lock_job, put_back_job
+from pipeline.work.jobs import TABLES, job_text, jobs_table, lock_job, put_back_job
 from pipeline.work.worker_locks import (
     Owner,
     is_worker_lock_held,
@@ -136,9 +136,7 @@ def _release(target: dj.Computed, job: dict[str, Any]) -> bool:
             put_back_job(target, key, owner)
         else:
             target.jobs.error(key, error_message=_too_many(crashes.to_dicts(order_by="crash_number")))
-    _logger.warning(
-        "%s %s: its worker (%s, process %s) died; put back", name, describe_job(key), job["host"], job["pid"]
-    )
+    _logger.warning("%s %s: its worker (%s, process %s) died; put back", name, job_text(key), job["host"], job["pid"])
     return True
 
 

@@ -33,7 +33,7 @@ from pipeline.work.worker_locks import one_worker_at_a_time
 from schemas.pose import PoseEstimation
 from schemas.worker import Crash, crashed_job_hash
 
-TABLES = schemas.computed_tables()
+TABLES = schemas.tables.computed_tables()
 """Computed tables, each after those that it needs."""
 
 SESSION = {"mouse_id", "session_date", "session_number"}
@@ -264,7 +264,7 @@ def retry_failed_jobs(tables: tuple[type[dj.Computed], ...] = TABLES, restrictio
     return n_failed
 
 
-def describe_job(key: dict[str, Any]) -> str:
+def job_text(key: dict[str, Any]) -> str:
     """A job's key for people, such as ``mouse01/2026-03-02_1 side 0123456789abcdef kalman``.
 
     The session stands as every command takes it.

@@ -14,7 +14,7 @@ from typing import Any
 import datajoint as dj
 
 from compute.text import session_text
-from pipeline.work.jobs import TABLES, describe_job, jobs_table
+from pipeline.work.jobs import TABLES, job_text, jobs_table
 from pipeline.work.worker_locks import Owner, is_worker_lock_held, worker_lock_owner
 from schemas.session import Session, Video
 from schemas.worker import Worker
@@ -217,7 +217,7 @@ def _workers(tables: list[dj.Computed]) -> list[WorkerStatus]:
     jobs = {
         worker_lock_owner(row): (
             _class_name(table),
-            describe_job({name: row[name] for name in table.primary_key}),
+            job_text({name: row[name] for name in table.primary_key}),
         )
         for table in tables
         for row in table.jobs.reserved.proj("host", "pid", "connection_id").to_dicts()

@@ -238,7 +238,7 @@ class JobWorker:
         self._pause_s, self._n_lost = 0.0, 0
         duration_s = time.monotonic() - self._job_started
         self._summary.computed[name] = self._summary.computed.get(name, 0) + 1
-        _logger.info("%s %s %.1f s", name, jobs.describe_job(key), duration_s)
+        _logger.info("%s %s %.1f s", name, jobs.job_text(key), duration_s)
         self._tell_finished(name)
         self._finished.setdefault(table.table_name, []).append(key)
 
@@ -254,9 +254,7 @@ class JobWorker:
 
         def insert() -> None:
             if table.make_fetch(dict(key)) != fetched:
-                raise DatabaseError(
-                    f"{name} {jobs.describe_job(key)}: what it is made from changed while it was computed"
-                )
+                raise DatabaseError(f"{name} {jobs.job_text(key)}: what it is made from changed while it was computed")
             table.make_insert(dict(key), *result)
 
         try:
@@ -272,14 +270,14 @@ class JobWorker:
 
     def _give_back(self, table: dj.Computed, key: dict[str, Any], reason: str) -> None:
         if jobs.put_back_job(table, key, self.owner):
-            _logger.warning("%s %s put back: %s", type(table).__name__, jobs.describe_job(key), reason)
+            _logger.warning("%s %s put back: %s", type(table).__name__, jobs.job_text(key), reason)
 
     def _fail(self, table: dj.Computed, key: dict[str, Any], error: Exception) -> None:
         name = type(table).__name__
         message = f"{type(error).__name__}: {error}"
         if jobs.set_job_error(table, key, self.owner, message, traceback.format_exc()):
             self._summary.failed.append({"table": name, "key": key, "message": str(error)})
-            _logger.error("%s %s failed: %s", name, jobs.describe_job(key), message)
+            _logger.error("%s %s failed: %s", name, jobs.job_text(key), message)
         self._tell_finished(name)
 
     def _tell_finished(self, name: str) -> None:

@@ -49,7 +49,7 @@ def table_differences(prefix: str, connection: Any) -> list[str]:
     DatabaseError
         If a newer version of orofacial made the database.
     """
-    bound = schemas.by_name(prefix)
+    bound = schemas.table_schemas(prefix)
     columns = read_columns(connection, list(bound))
     if check_version(connection, prefix, columns):
         return []  # a new database: the first command makes its tables

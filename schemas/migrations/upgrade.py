@@ -100,7 +100,7 @@ def upgrade_tables(
     DatabaseError
         If workers are running, or a newer version of orofacial made the database.
     """
-    bound = schemas.by_name(prefix)
+    bound = schemas.table_schemas(prefix)
     database = MigratedDatabase(connection, prefix)
     # The lock under which tables are created: who starts meanwhile waits, and then sees the new version.
     with _no_reconnection(connection), holding_lock(connection, f"{prefix} tables"):
@@ -143,7 +143,7 @@ def refuse_while_workers_run(prefix: str, connection: Any) -> None:
 
 
 def _version(prefix: str, connection: Any) -> int | None:
-    return read_version(connection, prefix, read_columns(connection, schemas.names(prefix)))
+    return read_version(connection, prefix, read_columns(connection, schemas.table_schema_names(prefix)))
 
 
 def _missing(version: int, steps: Sequence[MigrationStep] | None) -> list[MigrationStep]:
@@ -184,7 +184,7 @@ def _all_or_nothing(database: MigratedDatabase, copy: SavedCopy, plan: TablesUpg
             " orofacial of before, and report this"
         ) from error
     finally:
-        unbind_tables(schemas.by_name(database.prefix))
+        unbind_tables(schemas.table_schemas(database.prefix))
 
 
 class _NotRestoredError(Exception):

@@ -112,7 +112,7 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
 
 def test_a_split_by_mouse_takes_two_mice_and_all_their_names(package: Path, tmp_path: Path) -> None:
     from ingest.labels import import_labels
-    from ingest.models import add_training_task
+    from ingest.training_tasks import add_training_task
     from schemas.model import TrainingTask, split_for_training
 
     unnamed = import_labels(package, camera="side").labels_id
@@ -187,7 +187,7 @@ def test_a_pair_is_one_row_whichever_node_comes_first(package: Path) -> None:
 
 def test_a_training_is_asked_for_once_and_its_settings_are_a_row(package: Path) -> None:
     from ingest.labels import import_labels
-    from ingest.models import add_training_task
+    from ingest.training_tasks import add_training_task
     from schemas.model import TrainingConfig, TrainingTask
 
     labels_id = import_labels(package, camera="side").labels_id
@@ -211,7 +211,8 @@ def test_a_training_is_asked_for_once_and_its_settings_are_a_row(package: Path) 
 
 def test_a_model_folder_without_weights_leaves_nothing(tmp_path: Path) -> None:
     pytest.importorskip("sleap_nn", reason="a SLEAP model is read by sleap-nn, from the extra sleap")
-    from ingest.models import deploy, import_model
+    from ingest.deployment import deploy
+    from ingest.models import import_model
     from schemas.model import Model
     from schemas.subject import Mouse
 

@@ -52,7 +52,8 @@ def sessions(database: Settings, make_session: Callable[..., Path]) -> Iterator[
 
 
 def import_and_deploy(source: Path, **options: Any) -> str:
-    from ingest.models import deploy, import_model
+    from ingest.deployment import deploy
+    from ingest.models import import_model
 
     model_id = import_model(source, camera="side", **options)
     deploy(model_id)

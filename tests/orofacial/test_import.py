@@ -47,7 +47,7 @@ import orofacial
 from compute.tracks import Tracks
 from orofacial import connect, read
 import pipeline.lab
-assert orofacial.Tracks is Tracks and connect is pipeline.lab.connect and orofacial.Lab is pipeline.lab.Lab
+assert orofacial.Tracks is Tracks and connect is pipeline.lab.connect_lab and orofacial.Lab is pipeline.lab.Lab
 try:
     orofacial.conect
 except AttributeError as error:

@@ -14,7 +14,7 @@ import pytest
 
 from compute.errors import DatabaseError
 from compute.tracks import Tracks
-from pipeline.lab import Lab, connect
+from pipeline.lab import Lab, connect_lab
 from pipeline.settings import Settings, SettingsError
 
 NODES = ("jaw_tip", "nose")
@@ -59,7 +59,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
     for mouse, jaw_px in (("anna", 10.0), ("bert", 20.0)):
         made[mouse] = tmp_path_factory.mktemp(mouse) / "data"
-        with connect(made[mouse]) as lab:
+        with connect_lab(made[mouse]) as lab:
             fill(lab, mouse, made[mouse].parent / "model", jaw_px)
     return made
 
@@ -80,27 +80,27 @@ def jaws(lab: Lab) -> dict[str, float]:
 
 
 def test_two_labs_one_after_another_answer_for_themselves(folders: dict[str, Path]) -> None:
-    first = connect(folders["anna"])
+    first = connect_lab(folders["anna"])
     assert jaws(first) == {"anna": 10.0}
     selection = first.tracks()
-    second = connect(folders["bert"])
+    second = connect_lab(folders["bert"])
     assert jaws(second) == {"bert": 20.0}
     assert second.tables.Mouse.to_arrays("mouse_id").tolist() == ["bert"]
     # What the first one found stays its own.
     ((row, tracks),) = list(selection)
     assert row["mouse_id"] == "anna"
     assert tracks.position[0, 0, 0] == 10
-    third = connect(folders["anna"])
+    third = connect_lab(folders["anna"])
     assert jaws(third) == {"anna": 10.0}
     assert third.manifest().column("mouse_id").to_pylist() == ["anna"]
 
 
 def test_a_lab_that_another_one_replaced_says_so_and_never_gives_its_data(folders: dict[str, Path]) -> None:
-    first = connect(folders["anna"])
+    first = connect_lab(folders["anna"])
     table, question = first.tables.Mouse, first.tables.Session & "session_number = 1"
     part = first.tables.Model.Mouse
     assert len(question) == len(part()) == 1
-    connect(folders["bert"])
+    connect_lab(folders["bert"])
     uses: list[Callable[[], Any]] = [
         *(first.tracks, first.manifest, first.distances, first.qualities, first.status, lambda: first.tables),
         lambda: first.sql("select 1"),
@@ -117,20 +117,20 @@ def test_a_lab_that_another_one_replaced_says_so_and_never_gives_its_data(folder
 
 
 def test_connecting_twice_gives_the_same_lab(folders: dict[str, Path]) -> None:
-    lab = connect(folders["anna"])
-    assert connect(str(folders["anna"])) is lab
-    with connect(settings=Settings(data_folder=folders["anna"])) as again:
+    lab = connect_lab(folders["anna"])
+    assert connect_lab(str(folders["anna"])) is lab
+    with connect_lab(settings=Settings(data_folder=folders["anna"])) as again:
         assert again is lab
     assert jaws(lab) == {"anna": 10.0}  # it was open before the block
     lab.close()
     lab.close()
     with pytest.raises(DatabaseError, match="is closed: it was closed"):
         lab.tracks()
-    assert jaws(connect(folders["anna"])) == {"anna": 10.0}
+    assert jaws(connect_lab(folders["anna"])) == {"anna": 10.0}
 
 
 def test_a_block_closes_its_lab_also_after_an_error(folders: dict[str, Path]) -> None:
-    with pytest.raises(ZeroDivisionError), connect(folders["anna"]) as lab:
+    with pytest.raises(ZeroDivisionError), connect_lab(folders["anna"]) as lab:
         _ = 1 / 0
     assert not lab.is_open
     assert not (folders["anna"] / "database" / "cluster" / "postmaster.pid").exists()
@@ -139,26 +139,26 @@ def test_a_block_closes_its_lab_also_after_an_error(folders: dict[str, Path]) ->
 def test_tables_that_were_bound_elsewhere_are_not_asked(folders: dict[str, Path]) -> None:
     import schemas
 
-    lab = connect(folders["anna"])
+    lab = connect_lab(folders["anna"])
     mice = lab.tables.Mouse
     schemas.activate("other_", lab.connection)
     with pytest.raises(DatabaseError, match="bound to another database meanwhile"):
         lab.tracks()
     assert mice.to_arrays("mouse_id").tolist() == ["anna"]
-    assert connect(folders["anna"]) is lab
+    assert connect_lab(folders["anna"]) is lab
     assert jaws(lab) == {"anna": 10.0}
 
 
 def test_the_schemas_prefix_is_the_settings(folders: dict[str, Path]) -> None:
-    lab = connect(settings=Settings(data_folder=folders["anna"], schema_prefix="empty_"))
+    lab = connect_lab(settings=Settings(data_folder=folders["anna"], schema_prefix="empty_"))
     assert lab.tables.Mouse.full_table_name == '"empty_subject"."mouse"'
     assert not lab.tables.Mouse()
     with pytest.raises(SettingsError, match="give one of them"):
-        connect(folders["anna"], settings=lab.settings)
+        connect_lab(folders["anna"], settings=lab.settings)
 
 
 def test_tables_have_their_parts_and_names(folders: dict[str, Path]) -> None:
-    lab = connect(folders["anna"])
+    lab = connect_lab(folders["anna"])
     assert {"Mouse", "Session", "Video", "Model", "FilteredTrack"} <= set(dir(lab.tables))
     assert (lab.tables.Model * lab.tables.Model.Mouse).fetch1("mouse_id") == "anna"
     assert (lab.tables.PoseEstimation & {"mouse_id": "anna"}).fetch1("tracks").tracks().position[0, 0, 0] == 10
@@ -219,10 +219,10 @@ def refuse_everything(lab: Lab) -> None:
 
 def test_read_only_refuses_changes_and_leaves_the_folder_as_it_is(folders: dict[str, Path]) -> None:
     folder = folders["anna"]
-    with connect(folder) as lab:
+    with connect_lab(folder) as lab:
         before = rows_of(lab)
     files = everything_beside_the_database(folder)
-    with connect(folder, read_only=True) as lab:
+    with connect_lab(folder, read_only=True) as lab:
         assert lab.read_only
         assert jaws(lab) == {"anna": 10.0}
         assert lab.status().stages["PoseEstimation"].done == 1
@@ -230,7 +230,7 @@ def test_read_only_refuses_changes_and_leaves_the_folder_as_it_is(folders: dict[
         refuse_everything(lab)
         assert rows_of(lab) == before
     assert everything_beside_the_database(folder) == files
-    with connect(folder) as lab:  # and the next one may write again
+    with connect_lab(folder) as lab:  # and the next one may write again
         lab.tables.Mouse.insert1({"mouse_id": "carl"})
         (lab.tables.Mouse & {"mouse_id": "carl"}).delete(prompt=False)
 
@@ -238,7 +238,7 @@ def test_read_only_refuses_changes_and_leaves_the_folder_as_it_is(folders: dict[
 def test_read_only_stays_so_after_the_connection_was_lost(folders: dict[str, Path]) -> None:
     from pipeline.database.connection import reconnect
 
-    with connect(folders["anna"], read_only=True) as lab:
+    with connect_lab(folders["anna"], read_only=True) as lab:
         reconnect()
         assert jaws(lab) == {"anna": 10.0}
         with pytest.raises(DatabaseError, match="was opened read-only"):
@@ -246,12 +246,12 @@ def test_read_only_stays_so_after_the_connection_was_lost(folders: dict[str, Pat
 
 
 def test_read_only_makes_no_lab(folders: dict[str, Path], tmp_path: Path) -> None:
-    lab = connect(folders["anna"])
+    lab = connect_lab(folders["anna"])
     for folder in (tmp_path / "nothing", tmp_path / "empty"):
         if folder.name == "empty":
             folder.mkdir()
         with pytest.raises(DatabaseError, match=f"{folder}.*there is no database here.*read-only"):
-            connect(folder, read_only=True)
+            connect_lab(folder, read_only=True)
         assert not folder.exists() or not list(folder.iterdir())
     assert jaws(lab) == {"anna": 10.0}  # it was not closed for that
 
@@ -259,17 +259,17 @@ def test_read_only_makes_no_lab(folders: dict[str, Path], tmp_path: Path) -> Non
 def test_read_only_makes_no_tables_and_no_rows(folders: dict[str, Path]) -> None:
     settings = Settings(data_folder=folders["anna"], schema_prefix="nobody_")
     with pytest.raises(DatabaseError, match=r"schema nobody_subject .*Nothing is made or changed"):
-        connect(settings=settings, read_only=True)
-    with connect(folders["bert"]) as lab:
+        connect_lab(settings=settings, read_only=True)
+    with connect_lab(folders["bert"]) as lab:
         (lab.tables.FilterMethod & {"filter_method": "one_euro"}).delete(prompt=False)
-    with connect(folders["bert"], read_only=True) as lab:
+    with connect_lab(folders["bert"], read_only=True) as lab:
         assert not lab.tables.FilterMethod & {"filter_method": "one_euro"}
-    with connect(folders["bert"]) as lab:
+    with connect_lab(folders["bert"]) as lab:
         assert lab.tables.FilterMethod & {"filter_method": "one_euro"}
 
 
 def test_read_only_without_its_stores_says_which(folders: dict[str, Path], tmp_path: Path) -> None:
-    with connect(folders["anna"]):
+    with connect_lab(folders["anna"]):
         pass
     copy = tmp_path / "copy"
     shutil.copytree(folders["anna"], copy, ignore=shutil.ignore_patterns("store"))
@@ -277,7 +277,7 @@ def test_read_only_without_its_stores_says_which(folders: dict[str, Path], tmp_p
         owner = (folders["anna"] / "database" / "cluster").stat()
         for path in [copy / "database" / "cluster", *(copy / "database" / "cluster").rglob("*")]:
             os.chown(path, owner.st_uid, owner.st_gid)
-    with connect(copy, read_only=True) as lab:
+    with connect_lab(copy, read_only=True) as lab:
         assert lab.qualities().num_rows == 0
         with pytest.raises(DatabaseError, match=f"store 'tracks'.*{copy}/store/tracks"):
             lab.tracks()

@@ -28,10 +28,11 @@ N_FRAMES = 40
 @pytest.fixture(scope="module")
 def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """Three simulated mice, two of them labelled; models trained and deployed; sessions ingested; nothing computed."""
+    from ingest.deployment import deploy
     from ingest.labels import import_labels
-    from ingest.models import add_training_task, deploy
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest_sessions
+    from ingest.training_tasks import add_training_task
     from pipeline.demo.simulated_lab import simulate_lab
     from pipeline.work.training import train_task
 
@@ -141,7 +142,7 @@ def test_populate_again_changes_nothing_and_status_says_so(computed: object) -> 
 
 
 def test_undeploying_a_model_deletes_nothing(computed: object) -> None:
-    from ingest.models import deploy, undeploy
+    from ingest.deployment import deploy, undeploy
     from pipeline.work.populate import populate
     from schemas.model import DeployedModel
     from schemas.pose import PoseEstimation

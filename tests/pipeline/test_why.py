@@ -178,4 +178,4 @@ def test_the_examples_of_a_lab_run(small_lab: object, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OROFACIAL_SCHEMA_PREFIX", small_lab.settings.schema_prefix)  # type: ignore[attr-defined]
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     assert doctest.testmod(lab, optionflags=options).failed == 0
-    lab.connect()  # the examples closed it
+    lab.connect_lab()  # the examples closed it

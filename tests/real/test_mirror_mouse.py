@@ -46,10 +46,11 @@ def test_recording_becomes_tracks_and_distances(camera: str, tmp_path: Path) -> 
 
 
 def _check_camera(camera: str, tmp_path: Path) -> None:
+    from ingest.deployment import deploy
     from ingest.labels import import_labels
-    from ingest.models import add_training_task, deploy
     from ingest.pairs import add_node_pair
     from ingest.sessions import ingest_sessions
+    from ingest.training_tasks import add_training_task
     from pipeline import query
     from pipeline.work.populate import populate
     from pipeline.work.training import train_task

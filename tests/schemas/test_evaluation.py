@@ -94,7 +94,7 @@ class Trained:
 def trained(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A network that was trained for seconds."""
     from ingest.labels import import_labels
-    from ingest.models import add_training_task
+    from ingest.training_tasks import add_training_task
     from pipeline.work.training import train_task
 
     folder = tmp_path_factory.mktemp("evaluation")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import LabelsError, ModelError, VideoError
-from compute.estimators.model_errors import EvaluationResult, NodeEvaluation
-from compute.estimators.protocol import Progress
+from compute.estimators.estimator import Progress
+from compute.estimators.evaluation_results import EvaluationResult, NodeEvaluation
 from compute.estimators.sleap.bundle import read_bundle
 from compute.estimators.sleap.runtime import choose_runtime_device, sleap_nn_runtime, use_runtime_memory_format
 from compute.filters.score_noise import fit_score_exponent

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compute.errors import ModelError
-from compute.estimators.protocol import EstimatorKind, Progress
+from compute.estimators.estimator import EstimatorKind, Progress
 from compute.estimators.sleap.model_folder import CONFIG, LEGACY_CONFIG, LEGACY_WEIGHTS, MINIMUM_SCORE, WEIGHTS
 from compute.estimators.training_results import TrainingResult
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compute.errors import LabelsError, ModelError
-from compute.estimators.protocol import Progress
+from compute.estimators.estimator import Progress
 from compute.estimators.sleap.bundle import bundle_with_training, describe_bundle, write_bundle
 from compute.estimators.sleap.model_folder import MINIMUM_SCORE
 from compute.estimators.sleap.runtime import choose_runtime_device, sleap_nn_runtime, use_runtime_memory_format

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import FilterError
+from compute.filters.gaps import within_gap_limit
 from compute.filters.kalman.far_points import bar_far_points_of_group, reject_far_points
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
 from compute.filters.kalman.points import KalmanPoints
-from compute.filters.parameters import NotNegative, Positive, Probability, RigidGroups
+from compute.filters.parameter_rules import NotNegative, Positive, Probability, RigidGroups
 from compute.filters.registry import register_filter
-from compute.filters.result import filter_result, frame_interval_s, within_gap_limit
+from compute.filters.result import filter_result
 from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
 from compute.tracks import Tracks
 
@@ -125,7 +126,7 @@ def kalman(
         reject_far_points(points, gate_probability)
     for group in groups:
         bar_far_points_of_group(points, _indices(tracks, group))
-    interval_s = frame_interval_s(tracks)
+    interval_s = tracks.frame_interval_s
     fit = NoiseFit(
         process_noise_px2_per_s3=process_noise_px2_per_s3,
         measurement_sd_px=measurement_sd_px,

@@ -1,4 +1,4 @@
-"""Every estimator keeps the contract of `compute.estimators.protocol`, and the registry finds each by its name.
+"""Every estimator keeps the contract of `compute.estimators.estimator`, and the registry finds each by its name.
 
 An estimator's own test, ``test_<name>.py`` in this folder, offers ``make_sample(folder)``: it writes a file or folder
 that the estimator recognises as a model of its own, and returns its path.
@@ -119,7 +119,7 @@ def test_an_estimator_that_cannot_train_says_so(tmp_path: Path) -> None:
 
 STRANGER = '''"""A stranger's estimator."""
 
-from compute.estimators.protocol import EstimatorKind
+from compute.estimators.estimator import EstimatorKind
 
 
 class Stranger(EstimatorKind):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from compute.errors import FilterError
 from compute.filters import apply_filter, default_parameters, registered_filters
+from compute.filters.gaps import within_gap_limit
 from compute.filters.gate import gate_out, gated
 from compute.filters.gaussian import gaussian
 from compute.filters.interpolate import interpolate
@@ -18,7 +19,6 @@ from compute.filters.median import median, running_median
 from compute.filters.one_euro import one_euro
 from compute.filters.per_node import per_node
 from compute.filters.raw import raw
-from compute.filters.result import within_gap_limit
 from compute.filters.savitzky_golay import savitzky_golay
 from compute.tracks import Tracks
 

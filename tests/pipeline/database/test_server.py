@@ -178,7 +178,7 @@ def test_an_ingester_adds_what_people_bring_and_reads_no_secret(worked: Lab) -> 
     worked.run(
         "ingester",
         f"""
-from ingest.models import deploy
+from ingest.deployment import deploy
 from ingest.pairs import add_node_pair
 add_node_pair("right_snout_tip", "left_snout_tip", kind="rigid", length_mm=2.5)
 assert NodePair.fetch1("length_mm") == 2.5

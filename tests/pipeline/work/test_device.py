@@ -38,7 +38,8 @@ class TwoModels:
 @pytest.fixture
 def two_models(database: Settings, make_session: Callable[..., Path], tmp_path: Path) -> Iterator[TwoModels]:
     """One model of each device; the network's weights are no network, so that each job that takes it fails."""
-    from ingest.models import deploy, import_model
+    from ingest.deployment import deploy
+    from ingest.models import import_model
     from ingest.sessions import ingest_sessions
     from pipeline.stores.deletion import plan_model_deletion, plan_session_deletion, run_deletion
     from pipeline.work.jobs import TABLES

@@ -225,7 +225,7 @@ def test_status_tells_a_killed_worker_and_all_that_is_left_to_do(filtered: Any, 
 
 
 def test_status_says_who_works_on_what(filtered: Any) -> None:
-    from pipeline.work.jobs import WaitingJob, describe_job
+    from pipeline.work.jobs import WaitingJob, job_text
     from pipeline.work.status import status
     from schemas.worker import Worker
 
@@ -235,7 +235,7 @@ def test_status_says_who_works_on_what(filtered: Any) -> None:
     try:
         (worker,) = status().workers
         assert key is not None
-        assert worker.job == f"FilteredTrack {describe_job(key)}"
+        assert worker.job == f"FilteredTrack {job_text(key)}"
         assert (worker.n_done, worker.n_total, worker.steps_per_s) == (30, 120, 15.0)
         assert status().stages["FilteredTrack"].running == 1
     finally:

@@ -44,7 +44,7 @@ def _tables() -> Iterator[tuple[str, Any]]:
 
     classes = [
         (f"{name}.{cls.__name__}", cls)
-        for name, schema in schemas.by_name("").items()
+        for name, schema in schemas.table_schemas("").items()
         for cls, _ in schema.declare_list
     ]
     for name, cls in classes:

@@ -92,7 +92,7 @@ def headings(prefix):
             {name: plain(attribute, prefix) for name, attribute in cls().heading.attributes.items()},
             sorted(parent.replace(prefix, "") for parent in cls().parents()),
         )
-        for schema in schemas.by_name(prefix).values()
+        for schema in schemas.tables.table_schemas(prefix).values()
         for master, _ in schema.declare_list
         for cls in (master, *parts(master))
     }
@@ -227,7 +227,7 @@ from pipeline.work.worker_locks import try_worker_lock
 from schemas.migrations.binding import bind_tables
 from schemas.worker import Worker
 
-bind_tables(schemas.by_name(prefix), connection)
+bind_tables(schemas.tables.table_schemas(prefix), connection)
 owner = (platform.node(), os.getpid(), connection.connection_id)
 Worker.insert1({**dict(zip(("host", "pid", "connection_id"), owner)), "process_started_s": 0, "device": "cpu",
                 "heartbeat_at": "2026-01-01 00:00:00"})

@@ -12,7 +12,7 @@ from compute.errors import FilterError
 
 
 @dataclass(frozen=True)
-class Rule:
+class ParameterRule:
     """What a parameter may be.
 
     Parameters
@@ -27,7 +27,7 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
-def is_number(value: Any) -> bool:
+def is_number_parameter(value: Any) -> bool:
     """Whether a value is a finite number; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
@@ -46,17 +46,21 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-Positive = Annotated[float, Rule("a number above 0", lambda value: is_number(value) and value > 0)]
-NotNegative = Annotated[float, Rule("a number from 0", lambda value: is_number(value) and value >= 0)]
-Probability = Annotated[float, Rule("a number between 0 and 1", lambda value: is_number(value) and 0 < value < 1)]
-WholeNumber = Annotated[int, Rule("a whole number from 0", lambda value: _is_whole(value) and value >= 0)]
-Flag = Annotated[bool, Rule("true or false", lambda value: isinstance(value, bool))]
+Positive = Annotated[float, ParameterRule("a number above 0", lambda value: is_number_parameter(value) and value > 0)]
+NotNegative = Annotated[
+    float, ParameterRule("a number from 0", lambda value: is_number_parameter(value) and value >= 0)
+]
+Probability = Annotated[
+    float, ParameterRule("a number between 0 and 1", lambda value: is_number_parameter(value) and 0 < value < 1)
+]
+WholeNumber = Annotated[int, ParameterRule("a whole number from 0", lambda value: _is_whole(value) and value >= 0)]
+Flag = Annotated[bool, ParameterRule("true or false", lambda value: isinstance(value, bool))]
 RigidGroups = Annotated[
-    Sequence[Sequence[str]], Rule("a list of rigid groups, each a list of three or more nodes", _are_groups)
+    Sequence[Sequence[str]], ParameterRule("a list of rigid groups, each a list of three or more nodes", _are_groups)
 ]
 
 
-def check_values(filter_name: str, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
+def check_parameter_values(filter_name: str, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
     """Refuse values that break the rules of a function's keywords.
 
     Raises
@@ -64,7 +68,7 @@ def check_values(filter_name: str, function: Callable[..., Any], values: Mapping
     FilterError
         With the filter, the parameter, its value, and what is expected.
     """
-    rules = rules_of(function)
+    rules = parameter_rules(function)
     for name, value in values.items():
         if name not in rules:
             continue  # a keyword that the function does not have is Python's own error
@@ -77,7 +81,7 @@ def check_values(filter_name: str, function: Callable[..., Any], values: Mapping
 
 
 @cache
-def rules_of(function: Callable[..., Any]) -> dict[str, tuple[Rule, bool]]:
+def parameter_rules(function: Callable[..., Any]) -> dict[str, tuple[ParameterRule, bool]]:
     """The rule of each keyword of a filter, and whether it may be None.
 
     Raises
@@ -85,16 +89,18 @@ def rules_of(function: Callable[..., Any]) -> dict[str, tuple[Rule, bool]]:
     FilterError
         If a keyword's type says no rule.
     """
-    rules: dict[str, tuple[Rule, bool]] = {}
+    rules: dict[str, tuple[ParameterRule, bool]] = {}
     keywords = function.__kwdefaults__ or {}
     hints = get_type_hints(function, include_extras=True)
     for name in keywords:
         kinds = _members(hints[name])
-        found = [rule for kind in kinds for rule in getattr(kind, "__metadata__", ()) if isinstance(rule, Rule)]
+        found = [
+            rule for kind in kinds for rule in getattr(kind, "__metadata__", ()) if isinstance(rule, ParameterRule)
+        ]
         if len(found) != 1:
             raise FilterError(
                 f"filter {function.__name__}: the type of {name} says no rule;"
-                " take one of compute.filters.parameters, such as Positive"
+                " take one of compute.filters.parameter_rules, such as Positive"
             )
         rules[name] = found[0], type(None) in kinds
     return rules

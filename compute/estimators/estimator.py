@@ -40,7 +40,7 @@ from numpy.typing import ArrayLike
 
 from compute.errors import ModelError, NotInstalledError
 from compute.estimators.bundle_info import BundleInfo
-from compute.estimators.model_errors import EvaluationResult
+from compute.estimators.evaluation_results import EvaluationResult
 from compute.estimators.training_results import TrainingResult
 from compute.tracks import Tracks
 

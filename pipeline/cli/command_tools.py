@@ -66,7 +66,7 @@ def connect_command(context: click.Context) -> Any:
     OrofacialError
         If the settings, the database or a store cannot be used.
     """
-    from pipeline.lab import connect as connect_lab
+    from pipeline.lab import connect_lab
 
     try:
         return connect_lab(context.find_root().obj).settings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from simulated_tracks import simulate_tracks
 
-from compute.comparison.choice import CANDIDATES, chosen_node_filters, filter_choices
+from compute.comparison.filter_choice import CANDIDATES, chosen_node_filters, filter_choices
 from compute.errors import FilterError
 from compute.filters import apply_filter
 from compute.filters.per_node import per_node

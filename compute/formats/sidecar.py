@@ -1,0 +1,55 @@
+"""The JSON file beside a file whose format has no place for times or provenance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from compute.errors import ExportError
+from compute.formats.portable import PortableTrack
+
+
+def sidecar_path(path: Path) -> Path:
+    """The JSON beside a file whose format has no place for times or provenance."""
+    return path.with_name(path.name + ".json")
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """What `write_sidecar` wrote for a file, or None.
+
+    Raises
+    ------
+    ExportError
+        If it is no JSON.
+    """
+    sidecar = sidecar_path(path)
+    if not sidecar.exists():
+        return None
+    try:
+        said: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExportError(f"{sidecar} is no valid JSON ({error}); export {path.name} again") from error
+    return said
+
+
+def about_in_sidecar(path: Path) -> list[dict[str, Any]]:
+    """What `write_sidecar` wrote: `PortableTrack.about` of the one track, parsed.
+
+    Raises
+    ------
+    ExportError
+        If there is none, or it is no JSON.
+    """
+    said = read_sidecar(path)
+    if said is None:
+        raise ExportError(f"{path} has no {path.name}.json beside it, which says what the file holds; copy it too")
+    return [said]
+
+
+def write_sidecar(path: Path, track: PortableTrack, **more: Any) -> None:
+    """Write `PortableTrack.about`, and more, beside a file; whole or not at all."""
+    sidecar = sidecar_path(path)
+    temporary = sidecar.with_name(f".{sidecar.name}.part")
+    temporary.write_text(json.dumps({**json.loads(track.about()), **more}, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(sidecar)
