@@ -202,7 +202,7 @@ def test_every_filter_of_every_lab_is_documented(name: str) -> None:
 
 
 def test_every_estimator_is_registered_and_has_a_test() -> None:
-    beside = {"protocol", "registry", "bundle_info", "training_results", "model_errors"}
+    beside = {"estimator", "registry", "bundle_info", "training_results", "evaluation_results"}
     for name in {found.name.rpartition(".")[2] for found in modules_of(compute.estimators)} - beside:
         assert name in compute.estimators.registered_estimators(), f"{name} offers no ESTIMATOR of its name"
         path = ROOT / "tests" / "compute" / "estimators" / f"test_{name}.py"

@@ -68,7 +68,7 @@ def check_parameter_values(filter_name: str, function: Callable[..., Any], value
     FilterError
         With the filter, the parameter, its value, and what is expected.
     """
-    rules = parameter_rules(function)
+    rules = rules_of_parameters(function)
     for name, value in values.items():
         if name not in rules:
             continue  # a keyword that the function does not have is Python's own error
@@ -81,7 +81,7 @@ def check_parameter_values(filter_name: str, function: Callable[..., Any], value
 
 
 @cache
-def parameter_rules(function: Callable[..., Any]) -> dict[str, tuple[ParameterRule, bool]]:
+def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[ParameterRule, bool]]:
     """The rule of each keyword of a filter, and whether it may be None.
 
     Raises

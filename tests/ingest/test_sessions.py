@@ -268,11 +268,11 @@ from pathlib import Path
 from pipeline.database.connection import open_connection
 from pipeline.settings import Settings
 settings = Settings(data_folder=Path(sys.argv[1]), schema_prefix=sys.argv[2])
-schemas.activate(settings.schema_prefix, connect(settings))
+schemas.activate(settings.schema_prefix, open_connection(settings))
 from ingest.sessions import ingest_sessions
 print("ready", flush=True)
 sys.stdin.readline()
-for outcome in ingest(Path(sys.argv[3]), stable_after_s=0):
+for outcome in ingest_sessions(Path(sys.argv[3]), stable_after_s=0):
     print(outcome.status)
 """
 

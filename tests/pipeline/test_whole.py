@@ -216,7 +216,7 @@ def _worker(settings: Settings, code: str) -> subprocess.Popen[str]:
         "import schemas; from pathlib import Path; from pipeline.settings import Settings;"
         "from pipeline.database.connection import open_connection;"
         f"s = Settings(data_folder=Path({str(settings.data_folder)!r}), schema_prefix={settings.schema_prefix!r});"
-        "schemas.activate(s.schema_prefix, connect(s));"
+        "schemas.activate(s.schema_prefix, open_connection(s));"
         "from pipeline.work.populate import populate\n"
     )
     root = Path(__file__).parent.parent.parent
@@ -301,10 +301,11 @@ print(populate().computed)
 
 
 PREPARE = """
-from ingest.models import import_model, deploy
+from ingest.deployment import deploy
+from ingest.models import import_model
 from ingest.sessions import ingest_sessions
 deploy(import_model(Path({bundle!r}), camera="side", mice=["mouse01"]))
-assert [outcome.status for outcome in ingest(Path({session!r}), stable_after_s=0)] == ["ingested"]
+assert [outcome.status for outcome in ingest_sessions(Path({session!r}), stable_after_s=0)] == ["ingested"]
 """
 
 

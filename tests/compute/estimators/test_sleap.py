@@ -159,7 +159,8 @@ def test_a_fresh_process_trains_the_same_bytes_in_silence_and_leaves_nothing(fol
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from compute.estimators import sleap
-sleap.train({str(folder / "train.pkg.slp")!r}, {CONFIG!r}, seed=5, bundle_folder={str(tmp_path / "bundle")!r})
+bundle_folder = {str(tmp_path / "bundle")!r}
+sleap.train_with_sleap({str(folder / "train.pkg.slp")!r}, {CONFIG!r}, seed=5, bundle_folder=bundle_folder)
 """
     environment = {"HOME": str(places["home"]), "TMPDIR": str(places["temporary"]), "PATH": "/usr/bin:/bin"}
     environment |= {"MPLCONFIGDIR": str(tmp_path / "matplotlib")}  # matplotlib keeps its list of fonts, not we

@@ -13,7 +13,7 @@ import pytest
 from compute.errors import FilterError
 from compute.filters import apply_filter, check_parameters, default_parameters, registered_filters, registered_version
 from compute.filters import registry as registry_module
-from compute.filters.parameter_rules import parameter_rules
+from compute.filters.parameter_rules import rules_of_parameters
 from compute.filters.registry import RegisteredFilter, read_registered_filters
 from compute.tracks import Tracks
 
@@ -68,12 +68,12 @@ def test_the_defaults_keep_their_own_rules_and_a_database_can_hold_them(name):
     defaults = default_parameters(name)
     check_parameters(name, defaults)
     assert json.loads(json.dumps(defaults, allow_nan=False)) == defaults
-    assert set(parameter_rules(inspect.unwrap(function_of(name)))) == set(defaults)
+    assert set(rules_of_parameters(inspect.unwrap(function_of(name)))) == set(defaults)
 
 
 def test_a_value_that_cannot_be_is_refused_by_filter_name_and_value(name):
     one_point = Tracks(np.zeros((1, 1, 2)), np.ones((1, 1)), [0.0], ["jaw_tip"])
-    for parameter, (rule, may_be_none) in parameter_rules(inspect.unwrap(function_of(name))).items():
+    for parameter, (rule, may_be_none) in rules_of_parameters(inspect.unwrap(function_of(name))).items():
         refused = [math.nan, math.inf, -1, [1.0], "0.1", {"a": 1}, *([] if may_be_none else [None])]
         refused += [] if rule.expected.startswith("a whole number") else [10**400]
         refused += [] if rule.expected == "true or false" else [True]

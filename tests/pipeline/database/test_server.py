@@ -25,7 +25,7 @@ from datajoint.errors import AccessError
 from pipeline.database.connection import open_connection
 from pipeline.settings import load_settings
 settings = load_settings()
-connection = connect(settings)
+connection = open_connection(settings)
 import schemas
 schemas.activate(settings.schema_prefix, connection)
 from schemas.subject import Mouse
@@ -52,7 +52,7 @@ from ingest.labels import insert_label_skeleton
 bundle = Path("bundle")
 bundle.mkdir()
 (bundle / "weights").write_text("none")
-skeleton = insert_skeleton(("left_snout_tip", "right_snout_tip"), ())
+skeleton = insert_label_skeleton(("left_snout_tip", "right_snout_tip"), ())
 model = dict(model_id="0123456789abcdef", camera="side", skeleton_id=skeleton, estimator="sleap", model_name="none")
 Model.insert1({**model, "bundle": bundle})
 DeployedModel.insert1({"camera": "side", "model_id": model["model_id"]})

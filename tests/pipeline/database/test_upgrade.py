@@ -49,7 +49,7 @@ from pipeline.database.connection import open_connection
 from pipeline.settings import load_settings
 
 settings = load_settings()
-connection = connect(settings)
+connection = open_connection(settings)
 schemas.activate(settings.schema_prefix, connection)
 from schemas.subject import Mouse
 """

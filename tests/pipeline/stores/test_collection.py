@@ -107,7 +107,7 @@ from pathlib import Path
 from pipeline.settings import Settings
 from pipeline.database.connection import open_connection
 settings = Settings(data_folder=Path(sys.argv[1]), schema_prefix=sys.argv[2])
-schemas.activate(settings.schema_prefix, connect(settings))
+schemas.activate(settings.schema_prefix, open_connection(settings))
 from schemas.stored.publishing import published_or_removed
 from schemas.pose import PoseEstimation
 from schemas.track import FilteredTrack, FilterMethod

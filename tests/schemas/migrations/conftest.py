@@ -29,7 +29,7 @@ from schemas.migrations.steps import MigrationStep
 from schemas.migrations.upgrade import plan_tables_upgrade, upgrade_tables
 
 settings = load_settings()
-connection = connect(settings)
+connection = open_connection(settings)
 prefix = settings.schema_prefix
 
 
@@ -37,7 +37,7 @@ def everything():
     # Columns and rows of every table that there is, and its keys and references.
     query = connection.query
     found = {}
-    for name in schemas.all_tables.table_schema_names(prefix):
+    for name in schemas.table_schema_names(prefix):
         tables = query(
             "SELECT table_name FROM information_schema.tables"
             f" WHERE table_schema = '{name}' AND table_type = 'BASE TABLE'"

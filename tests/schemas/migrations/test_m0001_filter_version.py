@@ -7,7 +7,7 @@ from typing import Any
 ADD_ROWS = """
 import json
 
-table = Database(connection, prefix).table("track", "#filter_method")
+table = MigratedDatabase(connection, prefix).table("track", "#filter_method")
 moving = {"motion": "constant_acceleration", "gate_minimum_px": 3.0}
 resting = {"motion": "constant_velocity", "gate_minimum_px": 3.0}
 entry = {"filter": "kalman", "parameters": moving}

@@ -23,7 +23,7 @@ from schemas.model import Model, Training, TrainingTask
 
 recomputed = {}
 for row in LabeledFrames.to_dicts():
-    with local_copy(row["package"]) as package:
+    with fetch_local_copy(row["package"]) as package:
         images = labeled_images(load_package(package))
     assert images[0].shape == (row["image_height_px"], row["image_width_px"])
     recomputed[row["labels_id"]] = [labeled_image_hash(image) for image in images]

@@ -92,7 +92,7 @@ def headings(prefix):
             {name: plain(attribute, prefix) for name, attribute in cls().heading.attributes.items()},
             sorted(parent.replace(prefix, "") for parent in cls().parents()),
         )
-        for schema in schemas.tables.table_schemas(prefix).values()
+        for schema in schemas.table_schemas(prefix).values()
         for master, _ in schema.declare_list
         for cls in (master, *parts(master))
     }
@@ -104,7 +104,7 @@ def plain(attribute, prefix):
 
 
 upgraded = headings("orofacial_")
-different = differences("orofacial_", connection)
+different = table_differences("orofacial_", connection)
 assert different == [], different
 new = headings("fresh_")
 assert upgraded.keys() == new.keys()
@@ -122,19 +122,19 @@ def test_a_step_that_fails_leaves_the_old_state(old_lab: Any) -> None:
         + """
 from compute.errors import DatabaseError
 before = everything()
-steps = [Step(1, "adds and moves", add_and_move), Step(2, "fails", fail)]
+steps = [MigrationStep(1, "adds and moves", add_and_move), MigrationStep(2, "fails", fail)]
 try:
-    upgrade(prefix, connection, steps=steps)
+    upgrade_tables(prefix, connection, steps=steps)
 except DatabaseError as error:
     assert "90 % done" in str(error) and "as it was before" in str(error), error
 else:
     raise AssertionError
 after = everything()
 assert after == before, [name for name in before if before[name] != after.get(name)]
-assert planned(prefix, connection, steps).version_before == 0
-done = upgrade(prefix, connection, steps=steps[:1])
+assert plan_tables_upgrade(prefix, connection, steps).version_before == 0
+done = upgrade_tables(prefix, connection, steps=steps[:1])
 assert (done.version_before, done.version_after) == (0, 1)
-assert upgrade(prefix, connection, steps=steps[:1]).steps == ()
+assert upgrade_tables(prefix, connection, steps=steps[:1]).steps == ()
 """
     )
 
@@ -167,16 +167,16 @@ step = damage
 if moment == "in a step":
     step = lambda database: (damage(database), kill())
 if moment in ("while copying", "while restoring"):
-    execute, n = Database.execute, []
+    execute, n = MigratedDatabase.execute, []
     copied = "CREATE TABLE `orofacial_upgrade`.`copy9`" if moment == "while copying" else "CREATE TABLE `session`"
     step = fail
-    Database.execute = lambda self, sql, args=(): kill() if sql.startswith(copied) else execute(self, sql, args)
+    MigratedDatabase.execute = lambda self, sql, args=(): kill() if sql.startswith(copied) else execute(self, sql, args)
 if moment == "before the version":
     machine.write_version = kill
 if moment == "after the version":
     write = machine.write_version
     machine.write_version = lambda version: (write(version), kill())
-upgrade(prefix, connection, steps=[Step(1, "damages", step)])
+upgrade_tables(prefix, connection, steps=[MigrationStep(1, "damages", step)])
 """
     )
     snapshot = old_lab.data_folder / "snapshot"
@@ -188,12 +188,12 @@ import pickle, sys
 from pathlib import Path
 
 before = pickle.loads(Path(sys.argv[1]).read_bytes())
-kept = upgrade(prefix, connection, steps=[]).version_before  # no step, but a repair
+kept = upgrade_tables(prefix, connection, steps=[]).version_before  # no step, but a repair
 print("version", kept)
 if kept == 0:
     assert everything() == before
-    upgrade(prefix, connection, steps=[Step(1, "damages", damage)])
-assert planned(prefix, connection, []).version_before == 1
+    upgrade_tables(prefix, connection, steps=[MigrationStep(1, "damages", damage)])
+assert plan_tables_upgrade(prefix, connection, []).version_before == 1
 assert not connection.query(
     "SELECT 1 FROM information_schema.schemata WHERE schema_name = 'orofacial_upgrade'"
 ).fetchall()
@@ -209,7 +209,7 @@ def test_only_one_process_upgrades_at_a_time(old_lab: Any) -> None:
     program = (
         CHANGES
         + """
-done = upgrade(prefix, connection, steps=[Step(1, "damages", damage)])
+done = upgrade_tables(prefix, connection, steps=[MigrationStep(1, "damages", damage)])
 print("steps", len(done.steps))
 """
     )
@@ -227,18 +227,18 @@ from pipeline.work.worker_locks import try_worker_lock
 from schemas.migrations.binding import bind_tables
 from schemas.worker import Worker
 
-bind_tables(schemas.tables.table_schemas(prefix), connection)
+bind_tables(schemas.table_schemas(prefix), connection)
 owner = (platform.node(), os.getpid(), connection.connection_id)
 Worker.insert1({**dict(zip(("host", "pid", "connection_id"), owner)), "process_started_s": 0, "device": "cpu",
                 "heartbeat_at": "2026-01-01 00:00:00"})
-steps = [Step(1, "nothing", lambda database: None)]
+steps = [MigrationStep(1, "nothing", lambda database: None)]
 assert try_worker_lock(connection, owner)
 try:
-    upgrade(prefix, connection, steps=steps)
+    upgrade_tables(prefix, connection, steps=steps)
 except DatabaseError as error:
     print(error)
 (Worker & {"pid": os.getpid()}).delete_quick()
-assert len(upgrade(prefix, connection, steps=steps).steps) == 1
+assert len(upgrade_tables(prefix, connection, steps=steps).steps) == 1
 """
     )
     assert "1 worker is running" in out
@@ -251,7 +251,7 @@ from schemas.metric import LabelError
 from schemas.track import FilteredTrack
 from schemas.worker import DatabaseVersion
 
-database = Database(connection, prefix)
+database = MigratedDatabase(connection, prefix)
 errors = database.table("track", "~~filtered_track"), database.table("metric", "~~label_error")
 n_errors = database.rows(f"SELECT count(*) FROM {errors[0]} WHERE status = 'error'")
 queue = database.rows(f"SELECT * FROM {errors[0]} ORDER BY 1, 2, 3, 4, 5, 6")
@@ -269,7 +269,7 @@ def change_key(database):
     database.execute(f"INSERT INTO {errors[1]} ({names} {new}, status, priority) VALUES ({values})")
 
 
-done = upgrade(prefix, connection, steps=[Step(1, "changes a key", change_key)])
+done = upgrade_tables(prefix, connection, steps=[MigrationStep(1, "changes a key", change_key)])
 assert done.notes == ("1 failed jobs of LabelError are forgotten, and tried again by the next worker",), done.notes
 assert database.rows(f"SELECT * FROM {errors[0]} ORDER BY 1, 2, 3, 4, 5, 6") == queue
 assert not database.has_table("metric", "~~label_error")
