@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # type: ignore[import-untyped]
+from scipy.special import stdtrit
 
 CONFIDENCE_LEVEL = 0.95
 MINIMUM_MICE = 3
@@ -112,6 +112,22 @@ def interval_of_ratio(above: Sequence[float], below: Sequence[float]) -> Interva
     return _exponential(Interval(value, value - half, value + half, n_mice))
 
 
+def interval_text(interval: Interval, digits: int) -> str:
+    """A value with its interval, for people.
+
+    Examples
+    --------
+    >>> interval_text(Interval(0.5, 0.25, 1.0, 4), 2), interval_text(Interval(0.5, None, None, 2), 1)
+    ('0.50 [0.25-1.00]', '0.5')
+    """
+    if interval.value is None:
+        return "-"
+    text = f"{round(interval.value, digits) + 0.0:.{digits}f}"  # no minus before 0
+    if interval.low is None or interval.high is None:
+        return text
+    return f"{text} [{round(interval.low, digits) + 0.0:.{digits}f}-{round(interval.high, digits) + 0.0:.{digits}f}]"
+
+
 def _t_interval(values: NDArray[np.float64]) -> Interval:
     value, n_mice = float(values.mean()), int(values.size)
     if n_mice < MINIMUM_MICE:
@@ -126,5 +142,7 @@ def _quantile(degrees_of_freedom: float) -> float:
 
 def _exponential(interval: Interval) -> Interval:
     """An interval of logarithms as one of the values."""
-    ends = (interval.value, interval.low, interval.high)
-    return Interval(*(None if end is None else float(np.exp(end)) for end in ends), interval.n_mice)
+    value, low, high = (
+        None if end is None else float(np.exp(end)) for end in (interval.value, interval.low, interval.high)
+    )
+    return Interval(value, low, high, interval.n_mice)

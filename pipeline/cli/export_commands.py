@@ -39,7 +39,7 @@ FORMAT is one of: {"; ".join(f"{name} ({one.text})" for name, one in FORMATS.ite
 @click.option("--mouse", help="Only this mouse.")
 @click.option("--session", help="Only this session, such as mouse01/2026-03-02_1.")
 @click.option("--camera", help="Only this camera.")
-@click.option("--model", help="Only this model (its id).")
+@click.option("--model", help="This model (name or id), or: all.  [default: the deployed one of each camera]")
 @click.option(
     "--held-out/--in-training", "held_out", default=None, help="Only mice that the model was not trained on, or was."
 )

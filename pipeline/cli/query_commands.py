@@ -10,6 +10,7 @@ from typing import Any
 
 import rich_click as click
 
+from compute.errors import LeftOutWarning
 from compute.text import session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, errors, print_answer, print_json, print_next_step, print_table
@@ -22,7 +23,7 @@ def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--mouse", multiple=True, help="Only this mouse; like the next five, may be given several times."),
         click.option("--camera", multiple=True, help="Only this camera."),
-        click.option("--model", multiple=True, help="Only this model (its id)."),
+        click.option("--model", multiple=True, help="This model (name or id), or: all.  [default: the deployed one]"),
         click.option("--sex", multiple=True, help="Only mice of this sex."),
         click.option("--genotype", multiple=True, help="Only mice of this genotype."),
         click.option("--filter", multiple=True, default=("raw",), show_default=True, help="The filter."),
@@ -65,7 +66,7 @@ def _left_out_said() -> Iterator[list[str]]:
         warnings.simplefilter("always")
         said: list[str] = []
         yield said
-    said += [str(warning.message) for warning in caught if str(warning.message).startswith("left out ")]
+    said += [str(warning.message) for warning in caught if issubclass(warning.category, LeftOutWarning)]
     for line in said:
         errors.print(line, markup=False, style="yellow")
 
@@ -86,8 +87,8 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
 
     if as_manifest and output is None:
         raise query.QueryError("--manifest writes a file: give -o FILE.csv or -o FILE.parquet")
-    selection = query.tracks(**_question(options))
     with _left_out_said() as left_out:
+        selection = query.tracks(**_question(options))
         if options["skip_broken"]:
             selection = selection.readable()
         n_rows = _written(selection, output, as_manifest) if output is not None and selection.rows else None
@@ -128,12 +129,16 @@ def _described(row: dict[str, Any], details: dict[str, Any], reference: Any) -> 
 
 
 def _list(selection: Any, broken: list[str]) -> None:
-    """Tracks for people, and which of them cannot be read."""
+    """Tracks for people, the names of their models, and which of them cannot be read."""
+    from pipeline.query.chosen_models import model_text
+
     rows = []
     for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
         names = [row[name] for name in ("camera", "model_id", "filter_method", "held_out")]
         rows.append([session_text(row), *names, reference.n_frames, details["fps"]])
     print_table(["session", "camera", "model", "filter", "held\nout", "frames", "fps"], rows)
+    for model in sorted({(row["camera"], model_text(row)) for row in selection.rows}):
+        console.print(f"model of camera {': '.join(model)}", markup=False, style="dim")
     for line in broken:
         errors.print(f"cannot be used: {line}", markup=False, style="yellow")
     leave_out = ", with --skip-broken without those" if broken else ""

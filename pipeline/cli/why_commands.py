@@ -17,7 +17,7 @@ from pipeline.terminal import console, print_json
 @click.option("--node", help="Only this node.  [default: all]")
 @click.option("--filter", "filter_method", default="raw", show_default=True, help="The filter.")
 @click.option("--camera", help="Only this camera.  [default: all]")
-@click.option("--model", help="Only this model (its id).  [default: all]")
+@click.option("--model", help="This model (name or id), or: all.  [default: the deployed one of each camera]")
 @json_option
 @click.pass_context
 @command_says_errors

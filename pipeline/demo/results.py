@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from compute.simulated_mouse.anatomy import CAMERAS, NODES
 from pipeline import query
 from pipeline.demo.simulated_lab import SimulatedLab
-from pipeline.figures.report import ReportTruth, write_report, write_report_text
+from pipeline.figures.report import write_report, write_report_text
+from pipeline.figures.report_truth import ReportTruth
 from pipeline.figures.traces import SHOWN_METHODS
-from pipeline.query.distances_by_filter import GROUPS, distance_comparison
+from pipeline.query.distances_by_filter import distance_comparison
 from pipeline.query.models import describe_models
+from pipeline.query.mouse_groups import HELD_OUT, IN_TRAINING
 from schemas.track import FilterMethod
 
 Summary = dict[str, Any]
 
+GROUPS = (IN_TRAINING, HELD_OUT)
+"""In the demo every model knows its training mice."""
 GROUPS_SHORT = "mice in training (train) and held out (held)"
 
 

@@ -18,10 +18,6 @@ class QueryError(OrofacialError):
     """A question about something that the database does not hold, or tracks that cannot be read."""
 
 
-class QueryWarning(UserWarning):
-    """Something that an answer leaves out: files that cannot be read, or models that are not deployed."""
-
-
 def checked_texts(name: str, value: Any) -> tuple[str, ...]:
     """One text or several as a tuple.
 

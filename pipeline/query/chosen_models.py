@@ -48,6 +48,17 @@ def model_text(row: Mapping[str, Any]) -> str:
     return f"{row['model_name']} ({row['model_id']})"
 
 
+def model_line(row: Mapping[str, Any]) -> str:
+    """A model as the heading of its results, from a row of `describe_chosen_models`.
+
+    Examples
+    --------
+    >>> model_line({"camera": "side", "model_id": "18795d0f24772f4a", "model_name": "tiny", "is_deployed": False})
+    'camera side, model tiny (18795d0f24772f4a), not deployed'
+    """
+    return f"camera {row['camera']}, model {model_text(row)}, {'' if row['is_deployed'] else 'not '}deployed"
+
+
 def describe_chosen_models(model: Choice = None) -> list[dict[str, Any]]:
     """Camera, id and name of the chosen models, and whether each is deployed; by camera, the deployed ones first."""
     deployed = set(DeployedModel.to_arrays("model_id"))

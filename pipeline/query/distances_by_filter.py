@@ -56,10 +56,10 @@ def distance_comparison(*, model: Choice = None) -> list[DistanceRow]:
     model : str or sequence of str, optional
         As of `pipeline.query.Question`: without it, the deployed model of each camera.
     """
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, str, str, str, str, str], list[dict[str, Any]]] = {}
     for row in distance_rows(model=model):
-        names = ("camera", "model_id", "model_name", "pair", "pair_kind", "filter_method", "group")
-        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+        of_pair = (row["pair"], row["pair_kind"], row["filter_method"], row["group"])
+        groups.setdefault((row["camera"], row["model_id"], row["model_name"], *of_pair), []).append(row)
     order = sorted(groups, key=lambda key: (*key[:4], key[5] != "raw", key[5], GROUPS.index(key[6])))
     return [
         DistanceRow(

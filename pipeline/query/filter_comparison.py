@@ -16,8 +16,7 @@ from compute.comparison.intervals import (
     interval_of_mean,
     interval_of_ratio,
 )
-from compute.errors import OrofacialError
-from pipeline.query.checks import QueryWarning
+from compute.errors import LeftOutWarning, OrofacialError
 from pipeline.query.chosen_models import Choice, chosen_models, describe_chosen_models, left_out_models
 from pipeline.query.label_summary import LabelSummary, label_summary
 from pipeline.query.mouse_groups import GROUPS, HELD_OUT, IN_TRAINING, fetch_mouse_groups
@@ -114,7 +113,7 @@ class ModelComparison:
 def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[ModelComparison]:
     """Compare all filters that have been computed, a model at a time.
 
-    What only models have that are not deployed is left out with a `QueryWarning`, where no model is named.
+    What only models have that are not deployed is left out with a `LeftOutWarning`, where no model is named.
 
     Parameters
     ----------
@@ -146,7 +145,7 @@ def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[
             )
         )
     if left_out:
-        warnings.warn(left_out, QueryWarning, stacklevel=2)
+        warnings.warn(left_out, LeftOutWarning, stacklevel=2)
     errors = _label_rows([of_camera, chosen_models(model)])
     return [
         _model(one, [row for row in rows if _is_of(row, one)], [row for row in errors if _is_of(row, one)])

@@ -10,6 +10,13 @@ IN_TRAINING, HELD_OUT, NOT_KNOWN = GROUPS = ("in training", "held out", "not kno
 """Not known: not all mice that the model was trained on are known, and this one is not among them."""
 
 
+GROUP_TEXTS = {
+    IN_TRAINING: "in training",
+    HELD_OUT: "held out from training",
+    NOT_KNOWN: "that may be in training or held out",
+}
+
+
 @dataclass(frozen=True)
 class MouseGroups:
     """Which mice each model was trained on.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from datajoint.hash_registry import get_store_backend
 from datajoint.storage import StorageBackend
 
-from compute.errors import DatabaseError
-from pipeline.query.checks import QueryError, QueryWarning, checked_texts, checked_time_span, checking_columns
+from compute.errors import DatabaseError, LeftOutWarning
+from pipeline.query.checks import QueryError, checked_texts, checked_time_span, checking_columns
 from pipeline.query.chosen_models import ALL_MODELS, left_out_models
 from pipeline.query.columns import DETAILS, KEY
 from pipeline.query.question import TEXTS, Question
@@ -122,7 +122,7 @@ def make_question(question: Mapping[str, Any], *beside: str) -> Question:
 def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
 
-    What only models have that are not deployed is left out with a `QueryWarning`, where the question names no model.
+    What only models have that are not deployed is left out with a `LeftOutWarning`, where the question names no model.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
         if left_out and not found:
             raise QueryError(f"nothing fits: {left_out}")
         if left_out:
-            warnings.warn(left_out, QueryWarning, stacklevel=3)
+            warnings.warn(left_out, LeftOutWarning, stacklevel=3)
     return found
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from compute.errors import OrofacialError
+from compute.errors import LeftOutWarning, OrofacialError
 from compute.text import session_text
 from compute.tracks import Tracks, check_tracks_format_version
-from pipeline.query.checks import QueryError, QueryWarning
+from pipeline.query.checks import QueryError
 from pipeline.query.chosen_models import model_text
 from pipeline.query.columns import MANIFEST, columns_schema, tidy_columns, tidy_columns_schema
 from schemas.stored.fetching import TracksReference
@@ -287,7 +287,7 @@ class TrackSelection:
         left_out = LeftOut(row, str(error))
         if left_out.row not in [other.row for other in self.left_out]:
             self.left_out.append(left_out)
-            warnings.warn(f"left out {left_out}", QueryWarning, stacklevel=3)
+            warnings.warn(f"left out {left_out}", LeftOutWarning, stacklevel=3)
 
 
 def selection_row_name(row: dict[str, Any]) -> str:
