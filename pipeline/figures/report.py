@@ -37,8 +37,8 @@ Row = dict[str, Any]
 TERMS = {
     "deployed model": "The model that runs by itself on every video of its camera. Others are left out.",
     "in training, held out, not known": "Whether the model was trained on labeled frames of the mouse. A model knows"
-    " its training mice, so that only the numbers of held-out mice say how good it is on a new mouse. Not known: not all of"
-    " its training mice are known.",
+    " its training mice, so that only the numbers of held-out mice say how good it is on a new mouse. Not known: not"
+    " all of its training mice are known.",
     "labeled frames": "Frames in which a person placed the nodes. Only those that the model was not trained on count:"
     " others would flatter it.",
     "interval": "In brackets and as bars the 95 % interval over mice (Student's t on logarithms); each value is the"

@@ -55,7 +55,13 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setting
     for model, nodes in ((MODEL, NODES), (OTHER_MODEL, ("jaw_tip", "tongue"))):
         Skeleton.insert1({"skeleton_id": model})
         Skeleton.Node.insert({"skeleton_id": model, "node": node, "node_index": i} for i, node in enumerate(nodes))
-        row = {"model_id": model, "camera": "lower", "skeleton_id": model, "estimator": "sleap", "model_name": f"m{model[0]}"}
+        row = {
+            "model_id": model,
+            "camera": "lower",
+            "skeleton_id": model,
+            "estimator": "sleap",
+            "model_name": f"m{model[0]}",
+        }
         Model.insert1({**row, "bundle": bundle})
         DeployedModel.insert1({"camera": "lower", "model_id": model})
     Model.Mouse.insert1({"model_id": MODEL, "mouse_id": NAUGHTY})
