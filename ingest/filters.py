@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.errors import FilterError
+from ingest.known_rows import take_in_row
 from schemas.track import FilterMethod, filter_row
 
 
@@ -31,28 +32,6 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
         raise FilterError(f"{filter_method!r} names no filter method; expected up to 64 letters, digits, underscores")
     row = filter_row(filter_method, filter_name, changed)
     key = {"filter_method": filter_method}
-    if not FilterMethod & key:
-        FilterMethod.insert1(row)
-        return True
-    there = (FilterMethod & key).fetch1()
-    if there != row:
-        raise FilterError(
-            f"filter method {filter_method} is there already: {filter_method_differences(there, row)}."
-            " Its tracks depend on it, so it stays as it is; choose another name"
-        )
-    return False
-
-
-def filter_method_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """What differs between two rows of `FilterMethod`, in words."""
-    if there["filter_name"] != wanted["filter_name"]:
-        return f"filter is {there['filter_name']}, not {wanted['filter_name']}"
-    parameters = [
-        f"{name} is {there['filter_parameters'].get(name)!r}, not {value!r}"
-        for name, value in wanted["filter_parameters"].items()
-        if there["filter_parameters"].get(name) != value
-    ]
-    if there["filter_version"] != wanted["filter_version"]:
-        parameters.append(f"its version of the filter is {there['filter_version']}, not {wanted['filter_version']}")
-    gone = there["filter_parameters"].keys() - wanted["filter_parameters"].keys()
-    return "; ".join([*parameters, *(f"it has the parameter {name}" for name in sorted(gone))])
+    advice = "its tracks depend on it, so it stays as it is; choose another name"
+    what = f"filter method {filter_method}"
+    return take_in_row(FilterMethod, key, row, what=what, error=FilterError, advice=advice).is_new

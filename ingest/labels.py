@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +14,25 @@ from numpy.typing import NDArray
 
 from compute.errors import LabelsError
 from compute.labels import (
-    LabeledFrameSource,
+    check_labeled_images,
     labeled_frame_sources,
-    labeled_image_hash,
     labeled_images,
+    labeled_in_order,
     labeled_positions,
     labeled_skeleton,
+    labels_scorers,
     read_labels,
     save_package,
 )
-from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
+from ingest.known_rows import compare_known_row
+from ingest.label_skeletons import find_label_skeleton, insert_label_skeleton
+from ingest.labeled_sources import add_to_labeled_sources, labeled_source_rows
+from ingest.session_folders import SESSION_PATTERN
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
+from schemas.training_mice import learn_training_mice
 
 if TYPE_CHECKING:
     import sleap_io
@@ -35,9 +40,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportedLabels:
-    """The result of importing a labels file."""
+    """The answer of an import: what the database holds of these labels now.
+
+    Only `scorers` and `left_out` are said of the file.
+    """
 
     labels_id: str
+    labels_name: str
+    camera: str
     is_new: bool
     n_labeled_frames: int
     nodes: tuple[str, ...]
@@ -46,12 +56,20 @@ class ImportedLabels:
     n_frames_without_mouse: int
     n_frames_without_session: int
     """Frames whose path names no session and camera: they are not compared with tracks of videos."""
+    added: dict[str, int] = field(default_factory=dict)
+    """Of labels that were known: number of frames whose ``mouse`` and ``session`` became known now."""
+    models: tuple[str, ...] = ()
+    """Models whose training mice became better known."""
+    scorers: dict[str, int] = field(default_factory=dict)
+    """Number of images of each person whom the file names."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """The same of people whose points were not asked for."""
 
 
 def import_labels(
-    path: Path, *, camera: str, mouse: str | None = None, pattern: str = SESSION_PATTERN
+    path: Path, *, camera: str, mouse: str | None = None, scorer: str | None = None, pattern: str = SESSION_PATTERN
 ) -> ImportedLabels:
-    """Import a labels file. Importing the same labels again changes nothing.
+    """Import a labels file. Importing the same labels again adds what was not known of them, and changes nothing else.
 
     Parameters
     ----------
@@ -60,14 +78,18 @@ def import_labels(
     camera : str
         The camera that filmed the frames.
     mouse : str, optional
-        The mouse in all frames. Without it, the folder of each frame's video says it, where it fits `pattern`.
+        The mouse in all frames. The folder of a frame's video says it too, where it fits `pattern`; then both must
+        agree.
+    scorer : str, optional
+        Only the points of this person, of the people that a CSV file names.
     pattern : str
         How session folders are named.
 
     Raises
     ------
     LabelsError
-        If the file cannot be used, or the camera is unknown. Nothing is imported then.
+        If the file cannot be used, the camera is unknown, or what is asked for contradicts what is known of the same
+        labels. Nothing is imported then.
     """
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
@@ -75,97 +97,68 @@ def import_labels(
             f"{path}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}."
             f" Name one of them, or add it with: orofacial camera add {camera}"
         )
-    labels = read_labels(path)
-    nodes, edges = labeled_skeleton(labels)
+    labels = read_labels(path, scorer=scorer)
+    labels = labeled_in_order(labels, *find_label_skeleton(*labeled_skeleton(labels)))
     images = labeled_images(labels)
+    check_labeled_images(labels, images, path)
     labels_id = hash_labels(labels, images)
-    sources = [
-        _source_row(source, image, camera, mouse, pattern)
-        for source, image in zip(labeled_frame_sources(labels), images, strict=True)
-    ]
-    mice = [row["mouse_id"] for row in sources]
-    is_new = not LabeledFrames & {"labels_id": labels_id}
-    if is_new:
+    sources = labeled_frame_sources(labels)
+    rows = labeled_source_rows(sources, images, path=path, camera=camera, mouse=mouse, pattern=pattern)
+    scorers, left_out = labels_scorers(labels)
+    known = (LabeledFrames & {"labels_id": labels_id}).proj("camera").to_dicts()
+    added: dict[str, int] = {}
+    models: list[str] = []
+    if known:
+        advice = f"nothing was changed. 'orofacial labels describe {labels_id}' shows what is known of it"
+        compare_known_row(known[0], {"camera": camera}).refuse(f"{path}: labels {labels_id}", LabelsError, advice)
+        with LabeledFrames.connection.transaction:
+            _insert_mice(rows)
+            added, models = add_to_labeled_sources(labels_id, rows, path)
+    else:
         height_px, width_px = images[0].shape
-        row = {
-            "labels_id": labels_id,
-            "labels_name": path.name,
-            "camera": camera,
-            "skeleton_id": label_skeleton_id(nodes, edges),
-            "n_labeled_frames": len(sources),
-            "image_width_px": width_px,
-            "image_height_px": height_px,
-        }
-        _insert(labels, row, sources)
+        size = {"image_width_px": width_px, "image_height_px": height_px}
+        models = _insert(labels, {"labels_id": labels_id, "labels_name": path.name, "camera": camera, **size}, rows)
+    described = describe_labels_row(labels_id)
     return ImportedLabels(
-        labels_id,
-        is_new,
-        len(sources),
-        nodes,
-        edges,
-        tuple(sorted({name for name in mice if name is not None})),
-        mice.count(None),
-        sum(row["source_date"] is None for row in sources),
+        **described, is_new=not known, added=added, models=tuple(models), scorers=scorers, left_out=left_out
     )
 
 
-def _insert(labels: sleap_io.Labels, row: dict[str, Any], sources: list[dict[str, Any]]) -> None:
-    mice = {source["mouse_id"] for source in sources} - {None}
+def describe_labels_row(labels_id: str) -> dict[str, Any]:
+    """What the database holds of a set of labels: fields of `ImportedLabels`."""
+    key = {"labels_id": labels_id}
+    row = (LabeledFrames & key).proj("labels_name", "camera", "skeleton_id", "n_labeled_frames").fetch1()
+    skeleton = Skeleton & {"skeleton_id": row.pop("skeleton_id")}
+    edges = (Skeleton.Edge & skeleton).to_dicts(order_by="edge_index")
+    mice, dates = (LabeledFrames.Source & key).to_arrays("mouse_id", "source_date")
+    return {
+        **row,
+        "nodes": tuple(map(str, skeleton.nodes())),
+        "edges": tuple((str(edge["source_node"]), str(edge["target_node"])) for edge in edges),
+        "mice": tuple(sorted({str(name) for name in mice if name is not None})),
+        "n_frames_without_mouse": sum(name is None for name in mice),
+        "n_frames_without_session": sum(date is None for date in dates),
+    }
+
+
+def _insert(labels: sleap_io.Labels, row: dict[str, Any], sources: list[dict[str, Any]]) -> list[str]:
+    """Insert new labels; return the models whose training mice they tell."""
     numbers = [{"labels_id": row["labels_id"], "labeled_frame_index": index} for index in range(len(sources))]
     with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
         package = Path(folder) / "labels.pkg.slp"
         save_package(labels, package)
         with LabeledFrames.connection.transaction, published_or_removed():
-            Mouse.insert([{"mouse_id": mouse} for mouse in mice], skip_duplicates=True)
-            insert_label_skeleton(*labeled_skeleton(labels))
+            _insert_mice(sources)
+            skeleton_id = insert_label_skeleton(*labeled_skeleton(labels))
+            row = {**row, "skeleton_id": skeleton_id, "n_labeled_frames": len(sources)}
             LabeledFrames.insert1({**row, "package": package})
             LabeledFrames.Source.insert([{**number, **source} for number, source in zip(numbers, sources, strict=True)])
+            return learn_training_mice()
 
 
-def _source_row(
-    source: LabeledFrameSource, image: NDArray[np.uint8], camera: str, mouse: str | None, pattern: str
-) -> dict[str, Any]:
-    """What is known of a labeled frame: its identity, its mouse, and the session whose video it was taken from.
-
-    The path names the session if it fits the pattern, its file has the camera's name, and no other mouse was told.
-    """
-    name = _session_of(source, pattern)
-    mouse_id = mouse or (None if name is None else name.mouse_id)
-    is_named = name is not None and name.mouse_id == mouse_id and _file_stem(source.path) == camera
-    return {
-        "original_file": source.path,
-        "frame_index": source.frame_index,
-        "mouse_id": mouse_id,
-        "image_hash": labeled_image_hash(image),
-        "source_date": name.session_date if name is not None and is_named else None,
-        "source_number": name.session_number if name is not None and is_named else None,
-    }
-
-
-def insert_label_skeleton(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> str:
-    """Insert a skeleton if it is new, and return its id."""
-    key = {"skeleton_id": label_skeleton_id(nodes, edges)}
-    if not Skeleton & key:
-        Skeleton.insert1(key)
-        Skeleton.Node.insert([{**key, "node": node, "node_index": index} for index, node in enumerate(nodes)])
-        Skeleton.Edge.insert(
-            [
-                {**key, "edge_index": index, "source_node": source, "target_node": target}
-                for index, (source, target) in enumerate(edges)
-            ]
-        )
-    return key["skeleton_id"]
-
-
-def label_skeleton_id(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> str:
-    """Hash of the names of nodes and edges, in their order.
-
-    Examples
-    --------
-    >>> label_skeleton_id(("nose", "jaw_tip"), (("nose", "jaw_tip"),))
-    'cc8fdf983f453d9e'
-    """
-    return hashlib.sha256(repr((nodes, edges)).encode()).hexdigest()[:16]
+def _insert_mice(sources: list[dict[str, Any]]) -> None:
+    mice = {source["mouse_id"] for source in sources} - {None}
+    Mouse.insert([{"mouse_id": mouse} for mouse in sorted(mice)], skip_duplicates=True)
 
 
 def hash_labels(labels: sleap_io.Labels, images: Sequence[NDArray[np.uint8]]) -> str:
@@ -176,20 +169,3 @@ def hash_labels(labels: sleap_io.Labels, images: Sequence[NDArray[np.uint8]]) ->
         digest.update(image.tobytes())
         digest.update(position.astype(np.float64).tobytes())
     return digest.hexdigest()[:16]
-
-
-def _session_of(source: LabeledFrameSource, pattern: str) -> SessionFolderName | None:
-    """The session that the folder of a frame's video names, if it does."""
-    try:
-        return parse_session_folder(PurePosixPath(_with_slashes(source.path)).parent.as_posix(), pattern)
-    except ImpossibleDateError:  # then it is no session of this database
-        return None
-
-
-def _file_stem(path: str) -> str:
-    return PurePosixPath(_with_slashes(path)).stem
-
-
-def _with_slashes(path: str) -> str:
-    """A path as it may have been written on a Windows machine."""
-    return path.replace("\\", "/")

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from compute import estimators
 from compute.errors import ModelError
-from ingest.labels import insert_label_skeleton
-from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, parse_session_folder
-from schemas.model import Model, TrainedOn, insert_model
+from ingest.known_rows import compare_known_row
+from ingest.label_skeletons import insert_label_skeleton
+from ingest.labeled_sources import session_of_path
+from ingest.session_folders import SESSION_PATTERN
+from schemas.evaluation import ModelEvaluation
+from schemas.labels import mice_of_images
+from schemas.model import Model, TrainedOn, hash_model, insert_model
 from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
+from schemas.training_mice import learn_training_mice
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """The answer of an import: what the database holds of this model now."""
+
+    model_id: str
+    is_new: bool
+    camera: str
+    model_name: str
+    mice: tuple[str, ...]
+    """Mice that it was trained on; all of them if `mice_known`."""
+    mice_known: bool
+    frames_known: bool
+    """Whether all labeled frames that it was trained on are known."""
+    added: tuple[str, ...] = ()
+    """Of a model that was known: what became known now, of ``mice`` and ``frames``."""
 
 
 def import_model(
@@ -25,7 +49,21 @@ def import_model(
     name: str = "",
     pattern: str = SESSION_PATTERN,
 ) -> str:
-    """Import a model that comes from elsewhere, and return its id; the same model again changes nothing.
+    """Import a model that comes from elsewhere, and return its id; see `take_in_model`."""
+    asked: dict[str, Any] = {"mice": mice, "minimum_score": minimum_score, "name": name, "pattern": pattern}
+    return take_in_model(source, camera=camera, **asked).model_id
+
+
+def take_in_model(
+    source: Path,
+    *,
+    camera: str,
+    mice: Collection[str] = (),
+    minimum_score: float | None = None,
+    name: str = "",
+    pattern: str = SESSION_PATTERN,
+) -> ImportedModel:
+    """Import a model that comes from elsewhere; the same model again adds what was not known of it, and nothing else.
 
     Which estimator's model it is, is seen from the file or folder.
 
@@ -37,8 +75,8 @@ def import_model(
     camera : str
         The camera that the model is for.
     mice : set of str
-        The mice in its training set. Without them, the model's own files may say them, or name the videos that its
-        labeled frames came from, whose folders name the mouse.
+        All mice in its training set. The model's own files may say them too, or name the videos that its labeled frames
+        came from, whose folders name the mouse; then both must agree.
     minimum_score : float, optional
         Score below which the model calls a node not found; without it, the estimator's default.
     name : str
@@ -50,7 +88,8 @@ def import_model(
     Raises
     ------
     ModelError
-        If it is no complete model, is of another camera, or the camera is unknown. Nothing is imported then.
+        If it is no complete model, is of another camera, the camera is unknown, or what is asked for contradicts the
+        model's files or what is known of it. Nothing is imported then.
     """
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
@@ -60,28 +99,86 @@ def import_model(
         bundle = Path(temporary) / "bundle"
         info = kind.import_bundle(source, bundle, minimum_score=minimum_score, name=name)
         _check_camera(kind, info, source, camera)
-        trained_on = _trained_on(info, mice, pattern)
+        trained_on = _trained_on(source, info, mice, pattern)
+        model_id = hash_model(bundle)
         with Model.connection.transaction, published_or_removed():
             Mouse.insert([{"mouse_id": mouse} for mouse in sorted(trained_on.mice)], skip_duplicates=True)
-            return insert_model(
-                bundle,
-                estimator=kind.name,
-                camera=camera,
-                skeleton_id=insert_label_skeleton(info.nodes, info.edges),
-                name=name or source.resolve().name,
-                trained_on=trained_on,
-            )
+            known = bool(Model & {"model_id": model_id})
+            if known:
+                added = _add_to_model(model_id, {"camera": camera, "model_name": name or None}, trained_on, source)
+            else:
+                skeleton_id = insert_label_skeleton(info.nodes, info.edges)
+                row = {"estimator": kind.name, "camera": camera, "skeleton_id": skeleton_id}
+                insert_model(bundle, name=name or source.resolve().name, trained_on=trained_on, **row)
+                added = ()
+    return _describe_imported(model_id, is_new=not known, added=added)
 
 
-def _trained_on(info: estimators.BundleInfo, mice: Collection[str], pattern: str) -> TrainedOn:
-    """What a model was trained on, as far as a person or its own files say."""
-    known = set(mice) or mice_of_model(info, pattern)
-    hashes = [frame.image_hash for frame in info.training_frames or ()]
+def _describe_imported(model_id: str, *, is_new: bool, added: tuple[str, ...]) -> ImportedModel:
+    names = ("camera", "model_name", "training_mice_known", "training_frames_known")
+    row = (Model & {"model_id": model_id}).proj(*names).fetch1()
+    mice = (Model.Mouse & {"model_id": model_id}).to_arrays("mouse_id", order_by="mouse_id")
+    return ImportedModel(
+        model_id,
+        is_new,
+        row["camera"],
+        row["model_name"],
+        tuple(map(str, mice)),
+        bool(row["training_mice_known"]),
+        bool(row["training_frames_known"]),
+        added,
+    )
+
+
+def _add_to_model(model_id: str, asked: dict[str, Any], trained_on: TrainedOn, source: Path) -> tuple[str, ...]:
+    """Add to a known model what was not known of it; return what that was, of ``mice`` and ``frames``."""
+    key = {"model_id": model_id}
+    row = (Model & key).proj(*asked, "training_mice_known", "training_frames_known").fetch1()
+    mice = sorted((Model.Mouse & key).to_arrays("mouse_id"))
+    frames = set((Model.Frame & key).to_arrays("image_hash"))
+    mice_there = mice if row["training_mice_known"] or not trained_on.mice.issuperset(mice) else None
+    there = {**row, "training mice": mice_there}
+    wanted = {**asked, "training mice": sorted(trained_on.mice) if trained_on.mice_known else None}
+    if row["training_frames_known"] and trained_on.frames_known and trained_on.frames != frames:
+        there["number of training frames"] = len(frames)
+        wanted["number of training frames"] = f"{len(trained_on.frames)} (other images)"
+    advice = "nothing was changed. Ask for what is known; 'orofacial model list' shows it"
+    compared = compare_known_row(there, wanted)
+    compared.refuse(f"{source}: model {model_id}", ModelError, advice)
+    added: list[str] = []
+    if trained_on.frames_known and not row["training_frames_known"]:
+        Model.Frame.insert([{**key, "image_hash": one} for one in sorted(trained_on.frames - frames)])
+        Model.update1({**key, "training_frames_known": True})
+        # They were measured on frames of which some may have been trained on: computed anew.
+        (ModelEvaluation & key).delete(prompt=False)
+        added.append("frames")
+    new_mice = sorted(trained_on.mice - set(mice))
+    Model.Mouse.insert([{**key, "mouse_id": mouse} for mouse in new_mice])
+    if "training mice" in compared.added:
+        Model.update1({**key, "training_mice_known": True})
+    if new_mice or "training mice" in compared.added or learn_training_mice(model_id):
+        added.append("mice")
+    return tuple(added)
+
+
+def _trained_on(source: Path, info: estimators.BundleInfo, mice: Collection[str], pattern: str) -> TrainedOn:
+    """What a model was trained on, as far as a person, its own files and the labels here say."""
+    frames = info.training_frames or ()
+    hashes = frozenset(frame.image_hash for frame in frames if frame.image_hash is not None)
+    named = {name.mouse_id for frame in frames if (name := session_of_path(frame.path, pattern)) is not None}
+    named = named.union(info.training_mice or (), *mice_of_images(hashes).values())
+    own = mice_of_model(info, pattern)
+    told = set(mice)
+    if told and not (named <= told and (own is None or told == own)):
+        raise ModelError(
+            f"{source}: its own files say that it was trained on {', '.join(sorted(named))}, --mouse says"
+            f" {', '.join(sorted(told))}; the files count. Leave --mouse out, or name all of the mice"
+        )
     return TrainedOn(
-        mice=frozenset(known or ()),
-        frames=frozenset(image_hash for image_hash in hashes if image_hash is not None),
-        mice_known=known is not None,
-        frames_known=info.training_frames is not None and None not in hashes,
+        mice=frozenset(told | named),
+        frames=hashes,
+        mice_known=bool(told) or own is not None,
+        frames_known=info.training_frames is not None and all(frame.image_hash is not None for frame in frames),
     )
 
 
@@ -98,17 +195,9 @@ def mice_of_model(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -
         return set(info.training_mice)
     if info.training_frames is None:
         return None
-    mice = {_mouse_of(frame.path, pattern) for frame in info.training_frames}
-    return None if None in mice else {mouse for mouse in mice if mouse is not None}
-
-
-def _mouse_of(path: str, pattern: str) -> str | None:
-    """The mouse that the folder of a video names, if it does; the path may be of a Windows machine."""
-    try:
-        name = parse_session_folder(PurePosixPath(path.replace("\\", "/")).parent.as_posix(), pattern)
-    except ImpossibleDateError:  # then it is no session of this database
-        return None
-    return None if name is None else name.mouse_id
+    names = [session_of_path(frame.path, pattern) for frame in info.training_frames]
+    mice = {name.mouse_id for name in names if name is not None}
+    return None if None in names else mice
 
 
 def _check_camera(kind: estimators.EstimatorKind, info: estimators.BundleInfo, source: Path, camera: str) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from compute.errors import OrofacialError, SessionError
 from compute.text import count_text
 from compute.video import VideoInfo, probe_video, video_content_hash
+from ingest.known_rows import compare_known_row
 from ingest.session_files import SessionFile, read_session_file, read_timestamps_file
 from ingest.session_folders import (
     SESSION_PATTERN,
@@ -235,15 +236,11 @@ def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
         Mouse.insert1({"mouse_id": mouse_id, **said}, skip_duplicates=True)
         return
     row = (Mouse & {"mouse_id": mouse_id}).fetch1()
-    known_before = known_metadata(Mouse.metadata, row)
-    for name, value in said.items():
-        if name not in known_before:
-            Mouse.update1({"mouse_id": mouse_id, name: value})
-        elif row[name] != value:
-            raise SessionError(
-                f"{folder / 'session.toml'}: mouse {mouse_id} has {name} {value!s}, the database says {row[name]!s};"
-                " correct the one that is wrong"
-            )
+    known_before = dict.fromkeys(said) | known_metadata(Mouse.metadata, row)
+    compared = compare_known_row(known_before, said)
+    compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "correct the one that is wrong")
+    if compared.added:
+        Mouse.update1({"mouse_id": mouse_id, **compared.added})
 
 
 def _video_row(video: NewVideo) -> dict[str, Any]:

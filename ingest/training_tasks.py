@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from compute import estimators
 from compute.errors import LabelsError, ModelError
+from ingest.known_rows import take_in_row
 from schemas.labels import LabeledFrames
 from schemas.model import (
     TrainingConfig,
@@ -67,13 +68,9 @@ def add_training_task(
     }
     split_for_training(labels_id, split_by, fraction_held_out, seed)
     asked = {"fraction_held_out": fraction_held_out, "split_by": split_by}
-    known = (TrainingTask & key).to_dicts()
-    if known and {name: known[0][name] for name in asked} != asked:
-        raise ModelError(
-            f"labels {labels_id} were trained on with seed {seed} and {known[0]['fraction_held_out']} held out by"
-            f" {known[0]['split_by']}; choose another seed for another fraction or split"
-        )
-    TrainingTask.insert1({**key, **asked}, skip_duplicates=True)
+    what = f"a training on labels {labels_id} with these settings and seed {seed}"
+    advice = "choose another seed for another fraction or split"
+    take_in_row(TrainingTask, key, asked, what=what, error=ModelError, advice=advice)
     return key
 
 

@@ -19,6 +19,7 @@ from schemas.pose import PoseEstimation
 from schemas.session import Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
+from schemas.training_mice import TrainingMice
 
 
 def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None = None) -> dict[str, Any]:
@@ -104,13 +105,13 @@ def _video(key: dict[str, Any]) -> dict[str, Any]:
 def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any]:
     """The model, what it was trained on and how, and how good it is."""
     model_key = {"model_id": key["model_id"]}
-    names = ("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at", "training_mice_known")
+    names = ("model_name", "estimator", "skeleton_id", "n_training_frames", "created_at")
     model = (Model & key).proj(*names).fetch1()
     model["created_at"] = _in_utc(model["created_at"])
     mice = [str(mouse) for mouse in (Model.Mouse & model_key).to_arrays("mouse_id", order_by="mouse_id")]
-    mice_known = model.pop("training_mice_known")
-    held_out = key["mouse_id"] not in mice if mice_known or key["mouse_id"] in mice else None  # None: not known
-    model |= {"training_mice": mice, "held_out": held_out, "error": _error(key["model_id"], nodes)}
+    training_mice = TrainingMice.fetch(key["model_id"])
+    model |= {"training_mice": mice, "training_mice_known": bool(training_mice.known)}
+    model |= {"held_out": training_mice.held_out(key), "error": _error(key["model_id"], nodes)}
     trainings = (Training & model_key).to_dicts(limit=1)
     if not trainings:
         return {"labels": None, "model": {**model, "training": None}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import datajoint as dj
 
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
@@ -77,6 +79,19 @@ class LabeledFrames(dj.Manual):
         """
 
 
+@schema
+class DeletedLabels(dj.Manual):
+    """Labels that somebody deleted. Their package stays in the store until it is collected, long after."""
+
+    definition = """
+    package_path : varchar(255)  # in the labels store
+    ---
+    deleted_labels_id : char(16)  # as it was in LabeledFrames
+    deleted_labels_name : varchar(255)
+    labels_deleted_at=CURRENT_TIMESTAMP : datetime
+    """
+
+
 def same_skeleton_nodes() -> dj.expression.QueryExpression:
     """Pairs of skeletons with the same node names, whatever their order and edges.
 
@@ -90,3 +105,13 @@ def same_skeleton_nodes() -> dj.expression.QueryExpression:
             Skeleton.Node.proj(**{f"{side}_skeleton": "skeleton_id"}), **{f"n_{side}": "count(*)"}
         )
     return pairs & "n_shared = n_model" & "n_shared = n_labels"
+
+
+def mice_of_images(image_hashes: Collection[str]) -> dict[str, set[str]]:
+    """The mice that labels name for these images; an image of which no mouse is known is left out."""
+    known = LabeledFrames.Source & "mouse_id is not null"
+    mice: dict[str, set[str]] = {}
+    for image_hash, mouse in zip(*known.to_arrays("image_hash", "mouse_id"), strict=True):
+        if image_hash in image_hashes:
+            mice.setdefault(str(image_hash), set()).add(str(mouse))
+    return mice

@@ -6,7 +6,7 @@ import hashlib
 import math
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import datajoint as dj
 
 from compute import estimators
 from compute.errors import LabelsError, ModelError
-from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
+from schemas.labels import LabeledFrames, Skeleton, mice_of_images  # noqa: F401
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
@@ -72,7 +72,10 @@ class Model(dj.Manual):
     """
 
     class Mouse(dj.Part):
-        """A mouse in the model's training set. Every other mouse is held out."""
+        """A mouse in the model's training set.
+
+        Every other mouse is held out if `training_mice_known`, else it is not known: see `schemas.training_mice`.
+        """
 
         definition = """
         -> master
@@ -128,6 +131,13 @@ class TrainedOn:
     mice_known: bool = False
     frames_known: bool = False
 
+    def with_mice_of_frames(self) -> TrainedOn:
+        """The same with the mice that labels name for the frames."""
+        named = mice_of_images(self.frames)
+        all_named = self.frames_known and bool(self.frames) and set(named) == self.frames
+        mice = self.mice.union(*named.values())
+        return replace(self, mice=mice, mice_known=self.mice_known or all_named)
+
 
 def insert_model(
     bundle: Path, *, estimator: str, camera: str, skeleton_id: str, name: str, trained_on: TrainedOn
@@ -151,6 +161,7 @@ def insert_model(
     if Model & {"model_id": model_id}:
         return model_id
     info = estimators.registered_estimator(estimator).read_bundle(bundle)
+    trained_on = trained_on.with_mice_of_frames()  # they may have become known while it was trained
     row = {
         "model_id": model_id,
         "camera": camera,

@@ -24,7 +24,7 @@ KEYS = {
     "model_id": "hash of the model that found the nodes",
     "model_name": "what people call that model",
     "filter_method": "the filter after it; raw: none",
-    "held_out": "true: the mouse was kept from the model's training",
+    "held_out": "true: the mouse was kept from the model's training; false: it was trained on; missing: not known",
 }
 """Columns with the same value in a whole file, and what they mean."""
 
@@ -53,7 +53,8 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
     table = track.tracks.to_arrow()
     metadata = {**(table.schema.metadata or {}), _ABOUT: track.about().encode()}
     for name, value in (row or {}).items():
-        table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
+        kind = pa.bool_() if name == "held_out" else None  # a value that is missing has no type of its own
+        table = table.append_column(name, pa.repeat(pa.scalar(value, kind), table.num_rows))
     fields = [field.with_metadata(_describe(field.name)) for field in table.schema]
     pq.write_table(table.cast(pa.schema(fields, metadata)), path, compression="zstd")
 

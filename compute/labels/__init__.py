@@ -1,10 +1,12 @@
 """Labeled frames: read from SLEAP, DeepLabCut and Lightning Pose files, kept as one self-contained package."""
 
+from compute.labels.image_checks import check_labeled_images
 from compute.labels.labeled_frames import (
     LabeledFrameSource,
     labeled_frame_sources,
     labeled_image_hash,
     labeled_images,
+    labeled_in_order,
     labeled_positions,
     labeled_skeleton,
     labeled_subset,
@@ -13,17 +15,20 @@ from compute.labels.labeled_frames import (
 )
 from compute.labels.matching import SAME_IMAGE_GRAY_LEVELS, match_with_video
 from compute.labels.package import load_package, save_package, write_package
-from compute.labels.read import read_labels
+from compute.labels.read import labels_scorers, read_labels
 
 __all__ = [
     "SAME_IMAGE_GRAY_LEVELS",
     "LabeledFrameSource",
+    "check_labeled_images",
     "labeled_frame_sources",
     "labeled_image_hash",
     "labeled_images",
+    "labeled_in_order",
     "labeled_positions",
     "labeled_skeleton",
     "labeled_subset",
+    "labels_scorers",
     "load_package",
     "match_with_video",
     "read_labels",

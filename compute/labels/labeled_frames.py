@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Hashable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -176,18 +178,80 @@ def labeled_subset(labels: sio.Labels, indices: list[int]) -> sio.Labels:
     return sio.Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
 
 
+def labeled_in_order(labels: sio.Labels, nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> sio.Labels:
+    """The same labels with the nodes and edges of their skeleton in this order.
+
+    Parameters
+    ----------
+    labels : sleap_io.Labels
+        As `read_labels` gives them.
+    nodes : sequence of str
+        Names of the nodes.
+    edges : sequence of (str, str)
+        Pairs of nodes.
+    """
+    own, own_edges = labeled_skeleton(labels)
+    if (own, own_edges) == (tuple(nodes), tuple(edges)):
+        return labels
+    symmetries = [tuple(names) for names in labels.skeleton.symmetry_names]
+    skeleton = sio.Skeleton(nodes=list(nodes), edges=list(edges), symmetries=symmetries, name=labels.skeleton.name)
+    order = [own.index(node) for node in nodes]
+    frames = [
+        sio.LabeledFrame(
+            video=frame.video,
+            frame_idx=frame.frame_idx,
+            instances=[sio.Instance.from_numpy(position[order], skeleton=skeleton)],
+        )
+        for frame, position in zip(labels, labeled_positions(labels), strict=True)
+    ]
+    return sio.Labels(frames, skeletons=[skeleton], provenance=dict(labels.provenance))
+
+
 def labeled_frame_source(labels: sio.Labels, frame: sio.LabeledFrame) -> LabeledFrameSource:
-    """Where one labeled frame came from."""
+    """Where one labeled frame came from: the end of the chain of files that its image went through.
+
+    A package that SLEAP merged of packages names those, and they the videos. Of a package of this project in that
+    chain, the list of sources counts.
+    """
     index = int(frame.frame_idx)
-    if SOURCES_KEY in labels.provenance:
-        path, frame_index = labels.provenance[SOURCES_KEY][index]
+    origin = frame.video.original_video or frame.video
+    listed = _listed_sources(labels, frame.video, origin)
+    if index < len(listed):
+        path, frame_index = listed[index]
         return LabeledFrameSource(str(path), int(frame_index))
-    filename = (frame.video.source_video or frame.video).filename
+    filename = origin.filename
     return (
         LabeledFrameSource(str(filename[index]), 0)
         if isinstance(filename, list)
         else LabeledFrameSource(str(filename), index)
     )
+
+
+def _listed_sources(labels: sio.Labels, video: sio.Video, origin: sio.Video) -> Sequence[Sequence[Any]]:
+    """The sources that a package of this project lists of its images; empty where the chain ends in no such package."""
+    listed: Sequence[Sequence[Any]] = labels.provenance.get(SOURCES_KEY, ())
+    if origin is video:
+        return listed
+    name = str(origin.filename)
+    if not name.endswith(".slp"):
+        return ()
+    if Path(name).is_file():
+        return _sources_in_file(name)
+    # SLEAP keeps the list of the first of the packages that it merges, of no other.
+    merged = labels.provenance.get("merge_history") or [{"target_filename": name}]
+    first = str(merged[0].get("target_filename")).replace("\\", "/")
+    return listed if PurePosixPath(first).name == PurePosixPath(name.replace("\\", "/")).name else ()
+
+
+@functools.lru_cache(maxsize=64)
+def _sources_in_file(path: str) -> Sequence[Sequence[Any]]:
+    """The list of sources of a package of this project; empty for another file."""
+    try:
+        labels: sio.Labels = sio.load_slp(path, open_videos=False)
+    except (OSError, KeyError, ValueError):  # no file of SLEAP, or damaged
+        return ()
+    listed: Sequence[Sequence[Any]] = labels.provenance.get(SOURCES_KEY, ())
+    return listed
 
 
 def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
@@ -196,9 +260,7 @@ def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
     name = video.filename
     try:
         if type(video.backend).__name__ == "MediaVideo":
-            wanted = set(indices)
-            read = {i: gray for i, gray in enumerate(read_video_luma(name, stop=max(indices) + 1)) if i in wanted}
-            return [read[index] for index in indices]
+            return _read_video_images(video, indices)
         if hasattr(video.backend, "plugin"):
             # Labels are known by the hash of their images, which must not depend on whether OpenCV is installed.
             video.backend.plugin = "imageio"
@@ -206,6 +268,28 @@ def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
     except (VideoError, OSError, KeyError, IndexError, ValueError) as error:
         raise LabelsError(f"a labeled image of {name} cannot be read: {error}") from error
     return [_gray(image, str(name)) for image in images]
+
+
+def _read_video_images(video: sio.Video, indices: list[int]) -> list[NDArray[np.uint8]]:
+    """Frames of a video file, which must be the video that was labeled, as far as the labels say."""
+    wanted, read, n_frames = set(indices), {}, 0
+    for index, gray in enumerate(read_video_luma(video.filename, stop=max(indices) + 1)):
+        n_frames = index + 1
+        if index in wanted:
+            read[index] = gray
+    for index in indices:
+        if index not in read:
+            raise LabelsError(
+                f"frame {index} of {video.filename} is labeled, but that video has {n_frames} frames; it is not the"
+                " video that was labeled, or was cut since. Put the right one back"
+            )
+    labeled_shape, shape = video.backend_metadata.get("shape"), read[indices[0]].shape
+    if labeled_shape is not None and tuple(labeled_shape[1:3]) != shape:
+        raise LabelsError(
+            f"{video.filename} is {shape[1]} x {shape[0]} px, but was {labeled_shape[2]} x {labeled_shape[1]} px when"
+            " it was labeled: the points do not fit its frames. Put the video back that was labeled"
+        )
+    return [read[index] for index in indices]
 
 
 def _gray(image: NDArray[Any], name: str) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from compute.labels.labeled_frames import (
     labeled_images,
     labeled_positions,
 )
-from compute.labels.read import read_labels
+from compute.labels.read import read_stored_labels
 
 
 def save_package(labels: sio.Labels, path: str | Path) -> None:
@@ -89,14 +89,14 @@ def write_package(
 
 
 def load_package(path: str | Path) -> sio.Labels:
-    """Read a package, as `read_labels`, and check that it holds its images.
+    """Read a package, every frame as it stands there, and check that it holds its images.
 
     Raises
     ------
     LabelsError
-        As `read_labels`; also if images are not inside the file.
+        If the file is missing, unreadable, or without labels; also if images are not inside the file.
     """
-    labels = read_labels(path)
+    labels = read_stored_labels(path)
     if not all(getattr(frame.video.backend, "has_embedded_images", False) for frame in labels):
         raise LabelsError(f"{path} does not hold its images; expected a .pkg.slp written by save_package")
     return labels

@@ -19,7 +19,7 @@ COMMANDS = {
     "upgrade": ("database_commands", "Upgrade a database that an older version made."),
     "db": ("database_commands", "The lab's database server: init."),
     "camera": ("setup_commands", "Cameras of the rigs: add, list."),
-    "labels": ("labels_commands", "Labeled frames: import, list."),
+    "labels": ("labels_commands", "Labeled frames: import, list, describe, delete."),
     "pairs": ("labels_commands", "Node pairs whose distance is measured: add, list."),
     "model": ("model_commands", "Models: train, import, list, deploy, undeploy."),
     "ingest": ("sessions_commands", "Take in every session below a folder that is new."),
@@ -38,7 +38,7 @@ COMMANDS = {
     "convert": ("export_commands", "One file of tracks into another format."),
     "why": ("why_commands", "The chain that made a number: video, labels, model, filter."),
     "report": ("report_commands", "Pictures and the table of distances, as one HTML file."),
-    "delete": ("delete_commands", "Delete a session or a model, and all that was made from it."),
+    "delete": ("delete_commands", "Delete a session, a model or a failed training, and all that was made from it."),
     "collect": ("delete_commands", "Remove files that no row points at."),
     "demo": ("demo_commands", "A simulated lab of six mice, from video to report."),
 }

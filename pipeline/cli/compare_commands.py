@@ -112,7 +112,7 @@ movement comes. Each value is the (geometric) mean over mice, in brackets its
 def _print_label_errors(comparison: ModelComparison, group: str) -> None:
     """Print the distance from placed points in frames of one group of mice, or that there are no such frames."""
     from compute.comparison.intervals import interval_text
-    from pipeline.query.mouse_groups import GROUP_TEXTS
+    from schemas.training_mice import GROUP_TEXTS
 
     found = {one.filter_method: one.labels[group] for one in comparison.filters if group in one.labels}
     if not found:
@@ -146,33 +146,42 @@ def _print_pairs(comparison: ModelComparison) -> None:
     columns = {"variance_px2": ("var. px²", 3), "corrected_variance_px2": ("corr. px²", 3), "mean_px": ("mean px", 2)}
     if any(one.length_px is not None for one in rigid):
         columns["length_px"] = ("true px", 2)
-    _print_by_pair(rigid, columns, "rigid pairs, mice in training and held out")
+    _print_by_pair(rigid, columns, "rigid pairs, by group of mice")
     console.print(
         "corr.: variance of the real distance, noise and smoothing taken out by the posterior variance (Kalman).\n",
         style="dim",
     )
     movement = {"power_kept": ("movement", 2), "bout_amplitude_kept": ("bouts", 2), "noise_kept": ("noise", 2)}
     movement |= {"lag_s": ("lag s", 3), "variance_px2": ("var. px²", 1)}
-    _print_by_pair(moving, movement, "moving pairs, mice in training and held out")
+    _print_by_pair(moving, movement, "moving pairs, by group of mice")
+
+
+_GROUPS_SHORT = {"in training": "train", "held out": "held", "not known": "n. kn."}
+"""Groups of mice in the heads of a table; n. kn.: not known whether they were trained on."""
 
 
 def _print_by_pair(pairs: list[Any], columns: dict[str, tuple[str, int]], title: str) -> None:
-    """Print a line for each pair and filter, with both groups of mice side by side."""
+    """Print a line for each pair and filter, with the groups of mice side by side."""
     if not pairs:
         console.print(f"no {title.split(',')[0]}; add some with 'orofacial pairs add'\n", markup=False)
         return
     by_line: dict[tuple[str, str], dict[str, Any]] = {}
     for one in pairs:
         by_line.setdefault((one.pair, one.filter_method), {})[one.group] = one
+    shown = [group for group in _GROUPS_SHORT if any(group in groups for groups in by_line.values())]
     rows = []
     for (pair, method), groups in by_line.items():
         numbers = [
             _number(getattr(groups.get(group), column, None), digits)
             for column, (_, digits) in columns.items()
-            for group in ("in training", "held out")
+            for group in shown
         ]
         rows.append([_pair_name(pair, groups) if method == "raw" else "", method, *numbers])
-    heads = [text for label, _ in columns.values() for text in (f"{label}\ntrain", "\nheld")]
+    heads = [
+        f"{label if group == shown[0] else ''}\n{_GROUPS_SHORT[group]}"
+        for label, _ in columns.values()
+        for group in shown
+    ]
     print_table(["pair", "filter", *heads], rows, title=title)
 
 

@@ -11,19 +11,19 @@ from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, errors, print_json, print_table
 
-_dry_run = click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group()
 def delete() -> None:
-    """Delete a session or a model, and all that was made from it. Videos and labels are never touched."""
+    """Delete a session, a model or a failed training, and all that was made from it; videos and labels stay."""
 
 
 @delete.command("session")
 @click.argument("session")
-@_dry_run
-@_yes
+@dry_run_option
+@yes_option
 @json_option
 @click.pass_context
 @command_says_errors
@@ -33,13 +33,13 @@ def delete_session(context: click.Context, session: str, dry_run: bool, yes: boo
     from pipeline.query.sessions import session_key
     from pipeline.stores.deletion import plan_session_deletion
 
-    _carry_out(plan_session_deletion(session_key(session, settings)), dry_run, yes, as_json)
+    carry_out_deletion(plan_session_deletion(session_key(session, settings)), dry_run, yes, as_json)
 
 
 @delete.command("model")
 @click.argument("model_id")
-@_dry_run
-@_yes
+@dry_run_option
+@yes_option
 @json_option
 @click.pass_context
 @command_says_errors
@@ -48,10 +48,30 @@ def delete_model(context: click.Context, model_id: str, dry_run: bool, yes: bool
     connect_command(context)
     from pipeline.stores.deletion import plan_model_deletion
 
-    _carry_out(plan_model_deletion(model_id), dry_run, yes, as_json)
+    carry_out_deletion(plan_model_deletion(model_id), dry_run, yes, as_json)
 
 
-def _carry_out(plan: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
+@delete.command("training")
+@click.argument("labels_id")
+@click.argument("training_config")
+@click.argument("seed", type=int)
+@dry_run_option
+@yes_option
+@json_option
+@click.pass_context
+@command_says_errors
+def delete_training(
+    context: click.Context, labels_id: str, training_config: str, seed: int, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Delete the request of a training that failed, by LABELS_ID, TRAINING_CONFIG and SEED as `status` names it."""
+    connect_command(context)
+    from pipeline.stores.deletion import plan_training_deletion
+
+    carry_out_deletion(plan_training_deletion(labels_id, training_config, seed), dry_run, yes, as_json)
+
+
+def carry_out_deletion(plan: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Say what goes with a plan, ask, and delete it."""
     from pipeline.stores.deletion import run_deletion as delete_planned
 
     if as_json and not (dry_run or yes):
@@ -91,7 +111,7 @@ def _summary(name: str, n_rows: dict[str, int], files: list[Any], *, dry_run: bo
 
 
 @click.command()
-@_dry_run
+@dry_run_option
 @click.option(
     "--grace-hours", default=1.0, show_default=True, help="Leave files alone that are younger: a worker may need them."
 )
@@ -102,7 +122,7 @@ def _summary(name: str, n_rows: dict[str, int], files: list[Any], *, dry_run: bo
 def collect(context: click.Context, dry_run: bool, grace_hours: float, even_most: bool, as_json: bool) -> None:
     """Remove files of the stores that no row points at. Workers may go on meanwhile.
 
-    The labels store is left alone: what people labelled is never removed.
+    Of what people labelled, only packages of labels are removed that were deleted 30 days ago or more.
     """
     connect_command(context)
     from pipeline.stores.collection import collect as collect_files

@@ -13,6 +13,7 @@ import rich_click as click
 from compute.formats import FORMATS
 from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.query_commands import asked_held_out, held_out_options
 from pipeline.terminal import console, errors, print_json, print_next_step
 
 if TYPE_CHECKING:
@@ -40,9 +41,8 @@ FORMAT is one of: {"; ".join(f"{name} ({one.text})" for name, one in FORMATS.ite
 @click.option("--session", help="Only this session, such as mouse01/2026-03-02_1.")
 @click.option("--camera", help="Only this camera.")
 @click.option("--model", help="This model (name or id), or: all.  [default: the deployed one of each camera]")
-@click.option(
-    "--held-out/--in-training", "held_out", default=None, help="Only mice that the model was not trained on, or was."
-)
+@held_out_options[0]
+@held_out_options[1]
 @click.option("--where", help="Any other restriction in SQL, such as \"sex='female'\".")
 @click.option("--overwrite", is_flag=True, help="Write files anew that are there already.")
 @click.option("--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which.")
@@ -60,6 +60,7 @@ def export(
     camera: str | None,
     model: str | None,
     held_out: bool | None,
+    held_out_not_known: bool,
     where: str | None,
     overwrite: bool,
     skip_broken: bool,
@@ -84,7 +85,7 @@ def export(
             node=nodes or None,
             filter=filter_method,
             model=model,
-            held_out=held_out,
+            held_out=asked_held_out(held_out, held_out_not_known),
             restriction=_all(restriction),
             skip_broken=skip_broken,
         )

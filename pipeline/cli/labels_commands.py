@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import rich_click as click
 
 from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.delete_commands import carry_out_deletion, dry_run_option, yes_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
+
+if TYPE_CHECKING:
+    from ingest.labels import ImportedLabels
 
 
 @click.group()
@@ -21,33 +25,57 @@ def labels() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--camera", required=True, help="The camera that filmed the frames.")
 @click.option("--mouse", help="The mouse in all frames, where the folders of the videos do not say it.")
+@click.option("--scorer", help="Only the points of this person, of the people that a CSV file names.")
 @json_option
 @click.pass_context
 @command_says_errors
-def import_file(context: click.Context, file: Path, camera: str, mouse: str | None, as_json: bool) -> None:
-    """Import a labels FILE: .slp or .pkg.slp of SLEAP, or the CSV of DeepLabCut or Lightning Pose."""
+def import_file(
+    context: click.Context, file: Path, camera: str, mouse: str | None, scorer: str | None, as_json: bool
+) -> None:
+    """Import a labels FILE: .slp or .pkg.slp of SLEAP, or the CSV of DeepLabCut or Lightning Pose.
+
+    The same labels again, with --mouse or from a file that names the sessions, add what was not known.
+    """
     settings = connect_command(context)
     from ingest.labels import import_labels
 
-    imported = import_labels(file, camera=camera, mouse=mouse, pattern=settings.session_pattern)
+    imported = import_labels(file, camera=camera, mouse=mouse, scorer=scorer, pattern=settings.session_pattern)
     if as_json:
         print_json(imported)
         return
-    what = f"{count_text(imported.n_labeled_frames, 'labeled frame')}, nodes {', '.join(imported.nodes)}"
-    console.print(f"labels {imported.labels_id} {'imported' if imported.is_new else 'known already'}: {what}")
+    what = f"{count_text(imported.n_labeled_frames, 'labeled frame')} of camera {imported.camera}, nodes"
+    done = "imported" if imported.is_new else "known already"
+    console.print(f"labels {imported.labels_id} {done}: {what} {', '.join(imported.nodes)}", markup=False)
+    _say_added(imported)
     if imported.mice:
         console.print(f"mice: {', '.join(imported.mice)}", markup=False)
     if imported.n_frames_without_mouse:
         console.print(
-            f"{count_text(imported.n_frames_without_mouse, 'frame')} without the name of a mouse (see --mouse): a model"
-            " trained with such frames counts every mouse that is not named as held out"
+            f"{count_text(imported.n_frames_without_mouse, 'frame')} without the name of a mouse: of a model that is"
+            " trained with such frames it is not known which other mice are held out. To tell it, import the file again"
+            " with --mouse"
         )
     if imported.n_frames_without_session:
         console.print(
             f"{count_text(imported.n_frames_without_session, 'frame')} whose path names no session and camera:"
             " they measure the error of models, but not of filtered tracks"
         )
-    print_next_step(f"orofacial model train {imported.labels_id} --camera {camera}")
+    print_next_step(f"orofacial model train {imported.labels_id} --camera {imported.camera}")
+
+
+def _say_added(imported: ImportedLabels) -> None:
+    """Say who labeled the file, and what was added to labels that were known."""
+    if len(imported.scorers) > 1:
+        people = ", ".join(f"{name} {count_text(n, 'frame')}" for name, n in imported.scorers.items())
+        console.print(f"labeled by {len(imported.scorers)} people, put together: {people}", markup=False)
+    if imported.left_out:
+        people = ", ".join(f"{name} {count_text(n, 'frame')}" for name, n in imported.left_out.items())
+        console.print(f"left out, since another --scorer was asked for: {people}", markup=False)
+    added = [f"the {what} of {count_text(n, 'frame')}" for what, n in imported.added.items() if n]
+    if added:
+        console.print(f"added: {', '.join(added)}")
+    if imported.models:
+        console.print(f"training mice are better known now of model {', '.join(imported.models)}")
 
 
 @labels.command("list")
@@ -57,21 +85,90 @@ def import_file(context: click.Context, file: Path, camera: str, mouse: str | No
 def list_labels(context: click.Context, as_json: bool) -> None:
     """List the sets of labeled frames, and how many of their frames are known to be of ingested videos."""
     connect_command(context)
-    from pipeline.query.models import describe_labels
+    from pipeline.query.label_sets import describe_label_sets
 
-    rows = describe_labels()
+    rows = describe_label_sets()
     if as_json:
         print_json(rows)
         return
-    columns = ["labels_id", "labels_name", "camera", "n_labeled_frames", "n_named_frames", "n_matched_frames"]
-    heads = ["labels", "name", "camera", "frames", "name a video", "are its frames"]
-    print_table([*heads, "imported"], [[row[column] for column in [*columns, "imported_at"]] for row in rows])
+    if not rows:
+        console.print("no labels yet")
+        print_next_step("orofacial labels import FILE --camera CAMERA")
+        return
+    columns = ["labels_id", "labels_name", "camera", "n_labeled_frames"]
+    last = ["n_named_frames", "n_matched_frames", "imported_at"]
+    print_table(
+        ["labels", "name", "camera", "frames", "mice", "name a video", "are its frames", "imported"],
+        [[*(row[name] for name in columns), labels_mice_text(row), *(row[name] for name in last)] for row in rows],
+    )
     differing = [row for row in rows if row["n_matched_frames"] < row["n_named_frames"]]
     if differing:
         console.print(
             "frames that name a video but are none of its frames: the image differs, so the labels were made on another"
             " video of this name, or on another version of it. They are not compared with tracks"
         )
+
+
+def labels_mice_text(row: dict[str, Any]) -> str:
+    """The mice of labels, for people.
+
+    Examples
+    --------
+    >>> labels_mice_text({"mice": ["mouse01"], "n_frames_without_mouse": 3})
+    'mouse01, not known (3)'
+    """
+    unknown = [f"not known ({row['n_frames_without_mouse']})"] if row["n_frames_without_mouse"] else []
+    return ", ".join([*row["mice"], *unknown])
+
+
+@labels.command("describe")
+@click.argument("labels")
+@json_option
+@click.pass_context
+@command_says_errors
+def describe_labels(context: click.Context, labels: str, as_json: bool) -> None:
+    """Describe one set of labels, by its id or name: frames, mice, nodes, and what was made of it."""
+    connect_command(context)
+    from pipeline.query.label_sets import describe_label_set
+
+    one = describe_label_set(labels)
+    if as_json:
+        print_json(one)
+        return
+    size = f"{one['image_width_px']} x {one['image_height_px']} px"
+    lines = {
+        "labels": f"{one['labels_id']} {one['labels_name']}, imported {one['imported_at']}",
+        "frames": f"{one['n_labeled_frames']} of camera {one['camera']}, {size}",
+        "mice": ", ".join(f"{name} ({n})" for name, n in one["n_frames_of_mice"].items()) or "-",
+        "sessions": ", ".join(f"{name} ({n})" for name, n in one["n_frames_of_sessions"].items()) or "-",
+        "videos": f"{one['n_named_frames']} frames name one, {one['n_matched_frames']} are frames of it",
+        "nodes": ", ".join(one["nodes"]),
+        "trained": ", ".join(one["trained_models"]) or "no model",
+        "asked for": ", ".join(one["waiting_trainings"]) or "no other training",
+        "evaluated": ", ".join(one["evaluated_models"]) or "no model",
+        "package": one["package"],
+    }
+    for name, text in lines.items():
+        console.print(f"{name:<10} {text}", markup=False)
+
+
+@labels.command("delete")
+@click.argument("labels")
+@dry_run_option
+@yes_option
+@json_option
+@click.pass_context
+@command_says_errors
+def delete_labels(context: click.Context, labels: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Delete a set of labels, by its id or name, with what was computed of it. Models that were trained on it stay.
+
+    The package with images and points stays in the store for 30 days; until then it can be imported again.
+    """
+    connect_command(context)
+    from pipeline.query.label_sets import find_label_set
+    from pipeline.stores.deletion import plan_labels_deletion
+
+    carry_out_deletion(plan_labels_deletion(find_label_set(labels)), dry_run, yes, as_json)
 
 
 @click.group()

@@ -113,11 +113,10 @@ def import_source(
     """
     settings = connect_command(context)
     from ingest.deployment import deploy_if_first
-    from ingest.models import import_model
+    from ingest.models import take_in_model
     from ingest.poses import register_pose_files
-    from schemas.model import Model
 
-    model_id = import_model(
+    imported = take_in_model(
         source,
         camera=camera,
         mice=set(mice),
@@ -125,16 +124,25 @@ def import_source(
         name=name,
         pattern=settings.session_pattern,
     )
+    model_id = imported.model_id
     deployed = deploy_if_first(model_id, deploy)
     n_files = register_pose_files()
     if as_json:
-        print_json({"model_id": model_id, "deployed": deployed, "n_new_pose_files": n_files})
+        print_json({**vars(imported), "deployed": deployed, "n_new_pose_files": n_files})
         return
-    console.print(f"model {model_id} imported for camera {camera}", markup=False)
+    done = "imported" if imported.is_new else "known already,"
+    console.print(f"model {model_id} {done} for camera {imported.camera}: {imported.model_name}", markup=False)
+    if imported.added:
+        console.print(f"added: its training {' and '.join(imported.added)}")
     if n_files:
         console.print(f"{count_text(n_files, 'file')} of poses found beside videos that are known")
-    if not (Model & {"model_id": model_id}).fetch1("training_mice_known"):
-        console.print("no --mouse was given: its training mice are not known, and every mouse counts as held out")
+    if imported.mice:
+        console.print(f"trained on: {', '.join(imported.mice)}", markup=False)
+    if not imported.mice_known:
+        console.print(
+            "not all of its training mice are known, so of the others it is not known whether they are held out. To tell"
+            " it, import the model again with --mouse once for each"
+        )
     _say_deployed(model_id, deployed)
 
 

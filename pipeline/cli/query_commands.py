@@ -18,6 +18,25 @@ from pipeline.terminal import console, errors, print_answer, print_json, print_n
 _ROWS_SHOWN = 40
 
 
+held_out_options = (
+    click.option(
+        "--held-out/--in-training",
+        "held_out",
+        default=None,
+        help="Only mice that the model is known not to have been trained on, or known to have been.",
+    ),
+    click.option("--held-out-not-known", is_flag=True, help="Only mice of which neither is known."),
+)
+"""Options of which `asked_held_out` makes the keyword ``held_out`` of `pipeline.query.tracks`."""
+
+
+def asked_held_out(held_out: bool | None, not_known: bool) -> Any:
+    """What `held_out_options` ask for: True, False, ``"not known"``, or None for all."""
+    if held_out is not None and not_known:
+        raise click.UsageError("--held-out-not-known is neither --held-out nor --in-training; give one of them")
+    return "not known" if not_known else held_out
+
+
 def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which tracks; they arrive as the keywords of `pipeline.query.tracks`."""
     options = [
@@ -31,9 +50,7 @@ def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--date", multiple=True, help="Only sessions of this day; twice: first and last day."),
         click.option("--from", "from_s", type=float, help="Only frames from this time on (s)."),
         click.option("--to", "to_s", type=float, help="Only frames before this time (s)."),
-        click.option(
-            "--held-out/--in-training", default=None, help="Only mice that the model was not trained on, or was."
-        ),
+        *held_out_options,
         click.option("--quality", multiple=True, help="Only tracks as good as this, such as 'jaw_tip.found > 0.95'."),
         click.option("--where", help="Any other restriction in SQL, such as \"rig='left'\"."),
         click.option("--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which."),
@@ -48,7 +65,8 @@ def _question(options: dict[str, Any]) -> dict[str, Any]:
     from pipeline.query import QueryError
 
     question = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
-    question |= {name: options[name] for name in ("held_out", "skip_broken")}
+    question["skip_broken"] = options["skip_broken"]
+    question["held_out"] = asked_held_out(options["held_out"], options["held_out_not_known"])
     question["restriction"] = options["where"]
     if len(options["date"]) > 2:
         raise QueryError(f"--date was given {len(options['date'])} times; expected one day, or the first and the last")
@@ -134,8 +152,16 @@ def _list(selection: Any, broken: list[str]) -> None:
 
     rows = []
     for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
-        names = [row[name] for name in ("camera", "model_id", "filter_method", "held_out")]
-        rows.append([session_text(row), *names, reference.n_frames, details["fps"]])
+        names = [row[name] for name in ("camera", "model_id", "filter_method")]
+        rows.append(
+            [
+                session_text(row),
+                *names,
+                "not known" if row["held_out"] is None else row["held_out"],
+                reference.n_frames,
+                details["fps"],
+            ]
+        )
     print_table(["session", "camera", "model", "filter", "held\nout", "frames", "fps"], rows)
     for model in sorted({(row["camera"], model_text(row)) for row in selection.rows}):
         console.print(f"model of camera {': '.join(model)}", markup=False, style="dim")

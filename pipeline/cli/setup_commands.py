@@ -73,10 +73,11 @@ def camera() -> None:
 def add_camera(context: click.Context, name: str, description: str) -> None:
     """Add a camera; its videos are named after it, such as NAME.mp4."""
     connect_command(context)
-    from schemas.session import Camera
+    from ingest.cameras import add_camera
 
-    Camera.insert1({"camera": name, "camera_description": description}, skip_duplicates=True)
-    console.print(f"camera {name} is known", markup=False)
+    taken = add_camera(name, description)
+    described = taken.row["camera_description"] or "no description"
+    console.print(f"camera {name} {taken.text()}: {described}", markup=False)
 
 
 @camera.command("list")

@@ -95,7 +95,8 @@ def _labels(chain: dict[str, Any]) -> list[str]:
 
 def _model(chain: dict[str, Any]) -> list[str]:
     model = chain["model"]
-    mice = ", ".join(model["training_mice"]) or "unknown mice"
+    named = list(model["training_mice"])
+    mice = ", ".join(named if model["training_mice_known"] else [*named, "mice that are not known"])
     n_frames = model["n_training_frames"] and count_text(model["n_training_frames"], "frame")
     lines = [
         f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",

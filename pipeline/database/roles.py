@@ -20,11 +20,14 @@ from typing import Any, Literal
 
 import psycopg2.extensions
 
-from schemas.metric import FilterComparison, NodePair
+from schemas.evaluation import LabeledVideo, ModelEvaluation
+from schemas.labels import LabeledFrames
+from schemas.metric import FilterComparison, LabelError, NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.pose import PoseFile
 from schemas.session import Camera
 from schemas.subject import Mouse
+from schemas.track import FilterMethod
 from schemas.worker import Crash, DatabaseVersion, Worker
 
 Role = Literal["reader", "ingester", "worker", "admin"]
@@ -33,11 +36,19 @@ ROLES: tuple[Role, ...] = ("reader", "ingester", "worker", "admin")
 # REFERENCES lets a role see a table's primary key in information_schema, where DataJoint looks for it: PostgreSQL, and
 # newer MariaDB, hide keys from who may only select. It allows nothing else to a role that cannot create tables.
 _EVERYONE = frozenset({"SELECT", "REFERENCES"})
-_INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair)
+# Importing again adds what was not known.
+_INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair, Camera, LabeledFrames.Source, Model)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
-_INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (Camera, TrainingConfig, TrainingTask, DeployedModel)
-# Comparisons depend on the pair's kind, length and band: changing a pair deletes them.
-_INGESTER_DELETES: tuple[Any, ...] = (DeployedModel, FilterComparison)
+_INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (FilterMethod, TrainingConfig, TrainingTask, DeployedModel)
+# Comparisons depend on the pair's kind, length and band: changing a pair deletes them. What was computed of labels and
+# models goes when more becomes known of them, and is computed anew.
+_INGESTER_DELETES: tuple[Any, ...] = (
+    DeployedModel,
+    FilterComparison,
+    LabelError,
+    *(LabeledVideo, LabeledVideo.Frame),
+    *(ModelEvaluation, ModelEvaluation.Frame, ModelEvaluation.Node),
+)
 # A training makes a model; a worker registers files of poses that have come.
 _WORKER_INSERTS: tuple[Any, ...] = (Model, Model.Mouse, Model.Frame, PoseFile)
 _WORKERS_OWN: tuple[Any, ...] = (Worker, Crash)

@@ -18,13 +18,14 @@ from pipeline.figures.report_truth import ReportTruth
 from pipeline.figures.traces import SHOWN_METHODS
 from pipeline.query.distances_by_filter import distance_comparison
 from pipeline.query.models import describe_models
-from pipeline.query.mouse_groups import HELD_OUT, IN_TRAINING
 from schemas.track import FilterMethod
+from schemas.training_mice import TRAINING_GROUPS, training_group
 
 Summary = dict[str, Any]
 
-GROUPS = (IN_TRAINING, HELD_OUT)
-"""In the demo every model knows its training mice."""
+GROUPS = TRAINING_GROUPS[:2]
+"""Of the simulation it is known of every mouse."""
+
 GROUPS_SHORT = "mice in training (train) and held out (held)"
 
 
@@ -93,7 +94,7 @@ def _node_errors(lab: SimulatedLab, camera: str, method: str) -> Summary:
     errors: dict[str, list[NDArray[np.float64]]] = {group: [] for group in GROUPS}
     for row, tracks in query.tracks(camera=camera, filter=method):
         error = np.linalg.norm(tracks.position - lab.true_position_px(row["mouse_id"], camera), axis=-1)
-        errors[GROUPS[row["held_out"]]].append(error)
+        errors[training_group(row["held_out"])].append(error)
     return {
         group: {node: _describe(np.concatenate(found)[:, index]) for index, node in enumerate(NODES)}
         for group, found in errors.items()

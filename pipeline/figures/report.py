@@ -26,11 +26,11 @@ from pipeline.query.distances_by_filter import distance_comparison
 from pipeline.query.filter_comparison import ComparisonError, FilterSummary, ModelComparison, compare_filters
 from pipeline.query.label_summary import LabelSummary
 from pipeline.query.models import describe_models, model_errors_by_group
-from pipeline.query.mouse_groups import GROUPS
 from schemas.model import Model
 from schemas.session import Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilterMethod
+from schemas.training_mice import TRAINING_GROUPS
 
 Row = dict[str, Any]
 
@@ -131,7 +131,7 @@ def _headline(models: list[Row], left_out: list[str]) -> str:
 def _models(models: list[Row]) -> str:
     described = {one["model_id"]: one for one in describe_models()}
     errors = {one["model_id"]: model_errors_by_group(one["model_id"]) for one in models}
-    groups = [group for group in GROUPS if any(group in found for found in errors.values())]
+    groups = [group for group in TRAINING_GROUPS if any(group in found for found in errors.values())]
     body = [
         [
             *(one["camera"], model_text(one) + ("" if one["is_deployed"] else ", not deployed")),
@@ -189,7 +189,7 @@ def _mice(comparison: ModelComparison) -> str:
 
 
 def _filter_table(comparison: ModelComparison) -> str:
-    groups = [group for group in GROUPS if any(group in one.labels for one in comparison.filters)]
+    groups = [group for group in TRAINING_GROUPS if any(group in one.labels for one in comparison.filters)]
     heads = ["filter", "rigid variance, of raw", "movement kept", "bouts kept", "noise kept", "lag (ms)"]
     heads += [f"error on labeled frames, mice {group} (px)" for group in groups]
     heads += ["variance, held-out over training mice"]

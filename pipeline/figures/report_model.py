@@ -16,12 +16,12 @@ from pipeline.figures.html import html_figure, html_note, html_table
 from pipeline.figures.report_truth import ReportTruth
 from pipeline.query.chosen_models import model_line
 from pipeline.query.distances_by_filter import DistanceRow, distance_comparison, distance_rows
-from pipeline.query.mouse_groups import GROUP_TEXTS, GROUPS, fetch_mouse_groups
 from schemas.labels import Skeleton
 from schemas.metric import NodePair
 from schemas.model import Model
 from schemas.session import Video
 from schemas.track import FilteredTrack, TrackQuality, fetch_tracks
+from schemas.training_mice import GROUP_TEXTS, TRAINING_GROUPS, TrainingMice
 
 Row = dict[str, Any]
 
@@ -51,9 +51,9 @@ def report_model(model: Row, rows: Sequence[Row], truth: ReportTruth | None, col
         }
         caption = "Variance of each distance within a video: a panel a node pair, a line a filter, a dot a video."
         parts.append(html_figure(plots.plot_distance_variance(measured, known or None, colors=colors), caption))
-    groups = fetch_mouse_groups()
-    for group in GROUPS:
-        examples = [row for row in rows if groups.group(row["model_id"], row["mouse_id"]) == group]
+    groups = TrainingMice.fetch()
+    for group in TRAINING_GROUPS:
+        examples = [row for row in rows if groups.group(row) == group]
         if examples:
             parts += _example(examples[0], group, truth, colors)
     parts += [_quality(model), _distances(distance_comparison(model=model["model_id"]), truth)]
@@ -131,7 +131,7 @@ def _distances(rows: Sequence[DistanceRow], truth: ReportTruth | None) -> str:
     """A line a pair and filter, with the groups of mice side by side."""
     if not rows:
         return html_note("No node pairs are measured yet: see 'orofacial pairs add'.")
-    groups = [group for group in GROUPS if any(row.group == group for row in rows)]
+    groups = [group for group in TRAINING_GROUPS if any(row.group == group for row in rows)]
     heads = ["pair", "kind", "filter"]
     for group in groups:
         heads += [f"{group}: mice", "variance (px²)", *(["true"] if truth else [])]

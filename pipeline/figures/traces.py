@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compute.measures.distances import distance_px
 from compute.tracks import Tracks
 from pipeline.figures.colors import REJECTED_COLOR, method_colors
-from pipeline.query.mouse_groups import GROUPS
+from schemas.training_mice import TRAINING_GROUPS
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; for filters see `pipeline.figures.colors`.
 NODE_COLORS = ("#56B4E9", "#E69F00", "#F0E442", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#FFFFFF")
@@ -198,7 +198,7 @@ def plot_distance_variance(
     pairs = sorted({row["pair"] for row in rows})
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
     colors = colors or method_colors(methods)
-    groups = [group for group in GROUPS if any(row["group"] == group for row in rows)]
+    groups = [group for group in TRAINING_GROUPS if any(row["group"] == group for row in rows)]
     n_columns = min(len(pairs), 3)
     n_lines = -(-len(pairs) // n_columns)
     figure = Figure(figsize=(11, 0.9 + n_lines * (1.1 + 0.27 * len(methods))), dpi=110, layout="constrained")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.query.chosen_models import Choice, chosen_models
-from pipeline.query.mouse_groups import GROUPS, fetch_mouse_groups
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.model import Model
+from schemas.training_mice import TRAINING_GROUPS, TrainingMice
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def distance_comparison(*, model: Choice = None) -> list[DistanceRow]:
     for row in distance_rows(model=model):
         of_pair = (row["pair"], row["pair_kind"], row["filter_method"], row["group"])
         groups.setdefault((row["camera"], row["model_id"], row["model_name"], *of_pair), []).append(row)
-    order = sorted(groups, key=lambda key: (*key[:4], key[5] != "raw", key[5], GROUPS.index(key[6])))
+    order = sorted(groups, key=lambda key: (*key[:4], key[5] != "raw", key[5], TRAINING_GROUPS.index(key[6])))
     return [
         DistanceRow(
             *key,
@@ -84,12 +84,12 @@ def distance_rows(*, model: Choice = None) -> list[dict[str, Any]]:
     model : str or sequence of str, optional
         As of `pipeline.query.Question`: without it, the deployed model of each camera.
     """
-    groups = fetch_mouse_groups()
+    groups = TrainingMice.fetch()
     measured = DistanceMetrics * NodePair.proj("pair_kind") * Model.proj("model_name")
     rows: list[dict[str, Any]] = (measured & chosen_models(model)).to_dicts()
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = groups.group(row["model_id"], row["mouse_id"])
+        row["group"] = groups.group(row)
     return rows
 
 

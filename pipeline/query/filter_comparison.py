@@ -19,10 +19,10 @@ from compute.comparison.intervals import (
 from compute.errors import LeftOutWarning, OrofacialError
 from pipeline.query.chosen_models import Choice, chosen_models, describe_chosen_models, left_out_models
 from pipeline.query.label_summary import LabelSummary, label_summary
-from pipeline.query.mouse_groups import GROUPS, HELD_OUT, IN_TRAINING, fetch_mouse_groups
 from schemas.evaluation import ModelEvaluation
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair
 from schemas.model import Model
+from schemas.training_mice import TRAINING_GROUPS, TrainingMice
 
 Row = dict[str, Any]
 
@@ -48,7 +48,7 @@ class FilterSummary:
     held_out_over_training : Interval
         Variance of rigid distances of held-out mice over that of mice in training.
     labels : dict of str to LabelSummary
-        By group of mice, in the order of `pipeline.query.mouse_groups.GROUPS`. A group is missing where no labeled
+        By group of mice, in the order of `schemas.training_mice.TRAINING_GROUPS`. A group is missing where no labeled
         frame that the model has not seen is of an ingested video of its mice.
     """
 
@@ -158,11 +158,11 @@ def comparison_rows(restrictions: Iterable[Any]) -> list[Row]:
     """Rows of `FilterComparison` with their `DistanceMetrics`, ``pair``, ``group`` and ``variance_over_raw``."""
     compared = FilterComparison * DistanceMetrics * NodePair.proj("pair_kind")
     rows: list[Row] = (compared & AndList(restrictions)).to_dicts()
-    groups = fetch_mouse_groups()
+    groups = TrainingMice.fetch()
     raw = {_of_video(row): row["variance_px2"] for row in rows if row["filter_method"] == "raw"}
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = groups.group(row["model_id"], row["mouse_id"])
+        row["group"] = groups.group(row)
         before, after = raw.get(_of_video(row)), row["variance_px2"]
         row["variance_over_raw"] = after / before if before and after is not None else None
     return rows
@@ -180,8 +180,8 @@ def _of_video(row: Row) -> tuple[Any, ...]:
 def _label_rows(restrictions: Iterable[Any]) -> list[Row]:
     measured = LabelError * ModelEvaluation.proj("known_unseen") & "n_frames > 0"
     rows: list[Row] = (measured & AndList(restrictions)).to_dicts()
-    groups = fetch_mouse_groups()
-    return [{**row, "group": groups.group(row["model_id"], row["mouse_id"])} for row in rows]
+    groups = TrainingMice.fetch()
+    return [{**row, "group": groups.group(row)} for row in rows]
 
 
 def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
@@ -189,7 +189,7 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
     pairs = sorted({(row["pair_kind"], row["pair"]) for row in rows}, reverse=True)
     return ModelComparison(
         **model,
-        n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in GROUPS},
+        n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in TRAINING_GROUPS},
         filters=[
             _filter(
                 method,
@@ -202,7 +202,7 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
             _pair(kind, pair, method, group, found)
             for kind, pair in pairs
             for method in methods
-            for group in GROUPS
+            for group in TRAINING_GROUPS
             if (found := [r for r in rows if (r["pair"], r["filter_method"], r["group"]) == (pair, method, group)])
         ],
     )
@@ -211,7 +211,7 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
 def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
     training, held_out = (
-        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in (IN_TRAINING, HELD_OUT)
+        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in TRAINING_GROUPS[:2]
     )
     return FilterSummary(
         filter_method=method,
@@ -223,7 +223,9 @@ def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
         fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
         held_out_over_training=interval_of_ratio(held_out, training),
         labels={
-            group: _labels(found) for group in GROUPS if (found := [row for row in errors if row["group"] == group])
+            group: _labels(found)
+            for group in TRAINING_GROUPS
+            if (found := [row for row in errors if row["group"] == group])
         },
     )
 

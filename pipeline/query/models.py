@@ -9,10 +9,10 @@ import numpy as np
 
 from compute.errors import ModelError
 from pipeline.query.label_summary import LabelSummary, label_summary, placed_quantile_px
-from pipeline.query.mouse_groups import GROUPS, fetch_mouse_groups
-from schemas.evaluation import LabeledVideo, ModelEvaluation, first_model_evaluation
+from schemas.evaluation import ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.model import DeployedModel, Model
+from schemas.training_mice import NOT_KNOWN, TRAINING_GROUPS, TrainingMice
 
 Row = dict[str, Any]
 
@@ -71,18 +71,20 @@ def model_errors_by_group(model_id: str) -> dict[str, LabelSummary]:
     Returns
     -------
     dict of str to LabelSummary
-        By group, in the order of `pipeline.query.mouse_groups.GROUPS`; without groups that have no frame.
+        By group, in the order of `schemas.training_mice.TRAINING_GROUPS`; without groups that have no frame.
     """
-    errors, groups = _frame_errors(model_id), fetch_mouse_groups()
+    errors, groups = _frame_errors(model_id), TrainingMice.fetch()
     by_group: dict[str, list[Frame]] = {}
     for frame in _one_for_each_image(set(errors)):
-        by_group.setdefault(groups.group(model_id, frame[-1]), []).append(frame)
+        mouse = frame[-1]
+        group = NOT_KNOWN if mouse is None else groups.group({"model_id": model_id, "mouse_id": mouse})
+        by_group.setdefault(group, []).append(frame)
     return {
         group: label_summary(
             [(frame[-1], np.array([list(errors[frame][0].values())])) for frame in by_group[group]],
             known_unseen=all(errors[frame][1] for frame in by_group[group]),
         )
-        for group in GROUPS
+        for group in TRAINING_GROUPS
         if group in by_group
     }
 
@@ -98,21 +100,6 @@ def _describe_evaluation(evaluation: Row | None) -> Row:
         "known_unseen": bool(evaluation["known_unseen"]),
         "n_evaluated_frames": evaluation["n_evaluated_frames"],
     }
-
-
-def describe_labels() -> list[Row]:
-    """Every set of labeled frames, and how many of them belong to ingested videos.
-
-    ``n_named_frames`` is how many name an ingested video by their path, ``n_matched_frames`` of how many the image is
-    that video's frame. Videos that workers have not compared yet do not count.
-    """
-    names = ("labels_name", "camera", "n_labeled_frames", "imported_at")
-    rows: list[Row] = LabeledFrames.proj(*names).to_dicts(order_by="imported_at, labels_id")
-    for row in rows:
-        videos = LabeledVideo & {"labels_id": row["labels_id"]}
-        for name in ("n_named_frames", "n_matched_frames"):
-            row[name] = int(sum(videos.to_arrays(name)))
-    return rows
 
 
 def compare_models(model_ids: Collection[str] = (), *, camera: str | None = None) -> list[Row]:

@@ -16,6 +16,7 @@ from schemas.pose import PoseEstimation
 from schemas.session import METADATA, Camera, Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, TrackQuality
+from schemas.training_mice import NOT_KNOWN, HeldOut, restrict_to_training_group
 
 QUALITIES = {
     one.name.removeprefix("fraction_").removeprefix("n_"): one.name for one in fields(NodeQuality) if one.name != "node"
@@ -43,8 +44,9 @@ class Question:
         Rows of `FilterMethod`, such as ``raw``, ``gaussian``, ``median``, ``kalman``.
     date : date, text such as ``2026-03-02``, or a pair of these, optional
         Day of the session, or the first and last day.
-    held_out : bool, optional
-        True: only mice kept from the model's training. False: only mice in its training set.
+    held_out : bool or "not known", optional
+        True: only mice kept from the model's training. False: only mice in its training set. ``"not known"``: only mice
+        of which that is not known, since not all training mice of the model are; they are in neither of the others.
     quality : str or sequence of str, optional
         Conditions on the raw tracks, such as ``"jaw_tip.found > 0.95"``. Names are those of `QUALITIES`.
     metadata : mapping of str to (str or sequence of str)
@@ -60,15 +62,15 @@ class Question:
     model: Choice = None
     filter: str | Sequence[str] = "raw"
     date: str | Date | Sequence[str | Date] | None = None
-    held_out: bool | None = None
+    held_out: HeldOut | None = None
     quality: str | Sequence[str] | None = None
     metadata: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
     restriction: Any = None
 
     def __post_init__(self) -> None:
         """Check the types of the question."""
-        if not (self.held_out is None or isinstance(self.held_out, bool)):
-            raise QueryError(f"held_out={self.held_out!r}; expected True or False, or None for both")
+        if not (self.held_out in (None, NOT_KNOWN) or isinstance(self.held_out, bool)):
+            raise QueryError(f"held_out={self.held_out!r}; expected True or False, {NOT_KNOWN!r}, or None for all")
         for column in METADATA:
             for value in checked_texts(column.name, self.metadata.get(column.name)) if column.values else ():
                 if value not in column.values:  # PostgreSQL refuses to compare it
@@ -99,12 +101,8 @@ class Question:
         for condition in checked_texts("quality", self.quality):
             query = query & _quality(condition)
         if self.held_out is not None:
-            query = query - Model.Mouse.proj() if self.held_out else query & Model.Mouse.proj()
+            query = restrict_to_training_group(query, self.held_out)
         return query if self.restriction is None else checked_restriction(query, self.restriction)
-
-    def is_held_out(self, row: Mapping[str, Any], in_training: set[tuple[str, str]]) -> bool:
-        """Whether a row's mouse was kept from its model's training, given model and mouse of every training set."""
-        return (row["model_id"], row["mouse_id"]) not in in_training if self.held_out is None else self.held_out
 
     def check_known(self) -> None:
         """Find out why nothing fits.

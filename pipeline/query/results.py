@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from compute.measures.bouts import find_bouts
 from pipeline.query.checks import QueryError
 from pipeline.query.columns import BOUTS, DETAILS, KEY, columns_schema
-from pipeline.query.search import make_question, search_tracks, searched_in_training, tracks
+from pipeline.query.search import make_question, search_held_out, search_tracks, tracks
 from schemas.metadata import metadata_arrow_type
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import TrackQuality
@@ -117,12 +117,11 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
 
     asked = make_question(question)
     found = search_tracks(asked, asked.expression().proj("model_name", *DETAILS) * table)
-    trained = searched_in_training(asked)
+    held_out = search_held_out(asked)
     key = [name for name in KEY if name != "held_out"]
     lines = []
     for line in found:
-        held_out = asked.is_held_out(line, trained)
-        lines.append({**{name: line[name] for name in key}, "held_out": held_out})
+        lines.append({**{name: line[name] for name in key}, "held_out": held_out(line)})
         lines[-1] |= {name: line[name] for name in (*DETAILS, *columns)}
     order = [*key, *(name for name in ("node", "node_a", "node_b") if name in columns)]
     lines.sort(key=lambda line: tuple(line[name] for name in order))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ from pipeline.query.chosen_models import ALL_MODELS, left_out_models
 from pipeline.query.columns import DETAILS, KEY
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
-from schemas.model import Model
 from schemas.stored.fetching import TracksReference
+from schemas.training_mice import NOT_KNOWN, TrainingMice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +74,7 @@ def tracks(
     nodes, span = None if node is None else checked_texts("node", node), checked_time_span(time_span_s)
     names = ("model_name", *DETAILS, *_FPS, "filtered_tracks", "raw_tracks")
     found = sorted(search_tracks(asked, asked.expression().proj(*names)), key=_order)
-    trained = searched_in_training(asked)
+    held_out = search_held_out(asked)
     rows, details, references = [], [], []
     backends: dict[str | None, Any] = {}
     for line in found:
@@ -82,7 +82,7 @@ def tracks(
         store = stored.get("store")
         backends[store] = backends.get(store) or _backend(store)
         row = {name: line[name] for name in KEY if name != "held_out"}
-        rows.append({**row, "held_out": asked.is_held_out(row, trained)})
+        rows.append({**row, "held_out": held_out(row)})
         fps = line["fps_numerator"] / line["fps_denominator"]
         details.append({**{name: line[name] for name in DETAILS}, "fps": fps})
         references.append(TracksReference(stored, backends[store]))
@@ -149,11 +149,12 @@ def _order(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in names)
 
 
-def searched_in_training(asked: Question) -> set[tuple[str, str]]:
-    """Model and mouse of every training set; not needed where the question already says who is held out."""
-    if asked.held_out is not None:
-        return set()
-    return set(zip(*Model.Mouse.to_arrays("model_id", "mouse_id"), strict=True))
+def search_held_out(asked: Question) -> Callable[[Mapping[str, Any]], bool | None]:
+    """Whether a row's mouse was held out; asked of the database unless the question already says it."""
+    if asked.held_out is None:
+        return TrainingMice.fetch().held_out
+    value = None if asked.held_out == NOT_KNOWN else asked.held_out is True
+    return lambda row: value
 
 
 def _stored(line: dict[str, Any]) -> dict[str, Any]:

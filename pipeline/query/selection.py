@@ -42,7 +42,8 @@ class TrackSelection:
     ----------
     rows : list of dict
         For each track its keys (``mouse_id``, ``session_date``, ``session_number``, ``camera``, ``model_id``,
-        ``filter_method``), ``model_name``, and ``held_out``: whether the mouse was kept from the model's training.
+        ``filter_method``), ``model_name``, and ``held_out``: whether the mouse was kept from the model's
+        training; None: not known.
     nodes : tuple of str, optional
         The nodes asked for; None means all of each skeleton.
     references : list of TracksReference
@@ -175,7 +176,12 @@ class TrackSelection:
         """
         for row, tracks in self:
             dataset = tracks.to_xarray(individual=row["mouse_id"])
-            yield row, dataset.assign_attrs({name: str(value) for name, value in row.items()})
+            yield (
+                row,
+                dataset.assign_attrs(
+                    {name: "not known" if value is None else str(value) for name, value in row.items()}
+                ),
+            )
 
     def to_arrow(self) -> Iterator[pa.Table]:
         """One table a track, one line a frame and node.

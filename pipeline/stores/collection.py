@@ -34,10 +34,14 @@ from datajoint.storage import StorageBackend
 
 import schemas
 from compute.errors import OrofacialError
+from schemas.labels import DeletedLabels
 from schemas.stored.publishing import check_may_publish
 
 STORES = ("tracks", "models")
-"""The stores that are collected. The labels store is not: what people labelled is never removed."""
+"""The stores that are collected whole. Of the labels store only packages are that somebody deleted long ago."""
+
+LABELS_GRACE_S = 30 * 86400.0
+"""Packages of labels that were deleted are left alone for this long after that (s)."""
 
 GRACE_S = 3600.0
 """A file is left alone for this long after it was written (s)."""
@@ -88,7 +92,13 @@ class Collected:
     removed: list[StoredFile] = field(default_factory=list)
 
 
-def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool = False) -> Collected:
+def collect(
+    *,
+    dry_run: bool = False,
+    grace_s: float = GRACE_S,
+    even_most: bool = False,
+    labels_grace_s: float = LABELS_GRACE_S,
+) -> Collected:
     """Remove files of the stores that no row points at.
 
     Parameters
@@ -99,6 +109,8 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
         Keep files that are younger (s).
     even_most : bool
         Go on even if more than half of all files are garbage.
+    labels_grace_s : float
+        Keep packages of labels that were deleted less than this ago (s).
 
     Raises
     ------
@@ -122,6 +134,7 @@ def collect(*, dry_run: bool = False, grace_s: float = GRACE_S, even_most: bool 
             " removed. If another database uses the same stores its files would be lost. If none does, say so with"
             " --even-most"
         )
+    garbage += _deleted_packages(referenced, labels_grace_s)
     removed = [] if dry_run else remove_collected(garbage)
     return Collected(len(files), garbage, young, removed)
 
@@ -195,6 +208,17 @@ def files_of(references: Iterable[tuple[str, str]]) -> list[StoredFile]:
             found = backend.fs.find(backend._full_path(one), detail=True)
             files += [_stored_file(store, backend, info) for info in found.values()]
     return files
+
+
+def _deleted_packages(referenced: set[tuple[str, str]], labels_grace_s: float) -> list[StoredFile]:
+    """The packages of labels that somebody deleted, long enough ago."""
+    (now,) = dj.conn().query("SELECT LOCALTIMESTAMP").fetchone()
+    paths = [
+        ("labels", row["package_path"])
+        for row in DeletedLabels.to_dicts()
+        if (now - row["labels_deleted_at"]).total_seconds() >= labels_grace_s
+    ]
+    return [file for file in files_of(paths) if not is_collection_referenced(file.store, file.path, referenced)]
 
 
 def _stored_files(store: str) -> list[StoredFile]:

@@ -1,4 +1,4 @@
-"""Delete a session or a model with everything that was computed from it; list it first.
+"""Delete a session, a model, labels or a failed training with everything that was computed from it; list it first.
 
 Rows are deleted first, in one transaction, then their files: an interruption leaves files without a row, which
 `pipeline.stores.collection` finds. Videos, session folders and label files are never touched.
@@ -17,6 +17,7 @@ from compute.text import count_text, session_text
 from pipeline.stores.collection import StoredFile, files_of, references_of, remove_collected
 from pipeline.work.worker_locks import is_worker_lock_held, worker_lock_owner
 from schemas import labels
+from schemas.labels import DeletedLabels, LabeledFrames
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
 from schemas.tables import computed_tables
@@ -102,19 +103,69 @@ def plan_model_deletion(model_id: str) -> DeletionPlan:
     return _plan(f"model {model_id}", roots, key, kept)
 
 
+def plan_labels_deletion(labels_id: str) -> DeletionPlan:
+    """What goes with a set of labels: evaluations on it, and trainings with it. Models that came out of them stay.
+
+    The package with what a person labelled stays in the store, until it is collected long after.
+
+    Parameters
+    ----------
+    labels_id : str
+        A row of `LabeledFrames`.
+
+    Raises
+    ------
+    DeletionError
+        If there are no such labels.
+    """
+    key = {"labels_id": labels_id}
+    if not LabeledFrames & key:
+        raise DeletionError(f"there are no labels {labels_id!r}; 'orofacial labels list' lists those there are")
+    models = sorted({row["model_id"] for row in (Training & key).proj("model_id").to_dicts()})
+    kept = "the file that was imported stays as it is, and the package in the labels store for 30 days"
+    if models:
+        kept += (
+            f". Trained on them: model {', '.join(models)}; it stays, with its mice and frames, but how it was trained"
+            " is no longer known"
+        )
+    return _plan(f"labels {labels_id}", (LabeledFrames & key,), key, kept)
+
+
+def plan_training_deletion(labels_id: str, training_config: str, seed: int) -> DeletionPlan:
+    """What goes with the request of a training that gave no model, such as one that failed.
+
+    Raises
+    ------
+    DeletionError
+        If there is no such request, or a model came out of it.
+    """
+    key = {"labels_id": labels_id, "training_config": training_config, "seed": seed}
+    name = f"training {labels_id} {training_config} {seed}"
+    if not TrainingTask & key:
+        waiting = [" ".join(map(str, one.values())) for one in (TrainingTask.proj() - Training.proj()).to_dicts()]
+        raise DeletionError(f"there is no {name}; without a model are {', '.join(waiting) or 'none'}")
+    if Training & key:
+        model_id = (Training & key).fetch1("model_id")
+        raise DeletionError(f"{name} gave model {model_id}; 'orofacial delete model {model_id}' deletes both")
+    return _plan(name, (TrainingTask & key,), key, "the labels stay")
+
+
 def _plan(name: str, roots: tuple[Any, ...], key: dict[str, Any], kept: str) -> DeletionPlan:
+    of_labels = any(isinstance(root, LabeledFrames) for root in roots)
+    labels_schema = roots[0].connection.adapter.quote_identifier(labels.schema.database)
     n_rows: dict[str, int] = {}
     found: set[tuple[str, str]] = set()
     for table in _cascade(roots):
-        if table.full_table_name.startswith(table.connection.adapter.quote_identifier(labels.schema.database)):
+        if not of_labels and table.full_table_name.startswith(labels_schema):
             raise DeletionError(f"{name} has labels of people in {_label(table)}; these are never deleted")
         found |= set(references_of(table))
         # A table that depends on two roots is counted once: both cascades reach the same rows.
         n_rows[_label(table)] = max(len(table), n_rows.get(_label(table), 0))
-    if any(store == "labels" for store, _ in found):
+    packages = {(store, path) for store, path in found if store == "labels"}
+    if packages and not of_labels:
         raise DeletionError(f"{name} has labels of people in the labels store; these are never deleted")
     n_rows = {table: n for table, n in n_rows.items() if n}
-    return DeletionPlan(name, n_rows, files_of(sorted(found)), _n_running(key), kept, roots, key)
+    return DeletionPlan(name, n_rows, files_of(sorted(found - packages)), _n_running(key), kept, roots, key)
 
 
 def _cascade(roots: tuple[Any, ...]) -> list[Any]:
@@ -161,6 +212,8 @@ def run_deletion(plan: DeletionPlan) -> tuple[dict[str, int], list[StoredFile]]:
             # Once more, inside the transaction: rows may have come since the plan was made.
             now = _plan(plan.name, plan.roots, plan.key, plan.kept)
             for root in plan.roots:
+                if isinstance(root, LabeledFrames):
+                    _remember_packages(root)
                 root.delete(transaction=False, prompt=False)
     except dj.errors.DataJointError as error:
         raise DeletionError(
@@ -169,3 +222,12 @@ def run_deletion(plan: DeletionPlan) -> tuple[dict[str, int], list[StoredFile]]:
     for jobs in _jobs(plan.key, reserved=False):
         jobs.delete_quick()
     return now.n_rows, remove_collected(now.files)
+
+
+def _remember_packages(labels_to_delete: Any) -> None:
+    """Keep where the packages of labels are that are about to be deleted, and when that was."""
+    for row in labels_to_delete.proj("labels_name").to_dicts():
+        key = {"labels_id": row["labels_id"]}
+        for _, path in references_of(LabeledFrames & key):
+            said = {"deleted_labels_id": row["labels_id"], "deleted_labels_name": row["labels_name"]}
+            DeletedLabels.insert1({"package_path": path, **said}, skip_duplicates=True)

@@ -90,12 +90,12 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
     images = labeled_images(load_package(package))
     sources = [
         ("D:\\data\\2026-03-02\\mouse01\\3\\side.mp4", 0),
-        ("/raw/2026-03-02/mouse01/3/lower.mp4", 1),  # of another camera
+        ("/raw/2026-03-02/mouse02/3/lower.mp4", 1),  # of another camera
         ("/raw/2026-03-02/mouse02/3/side.avi", 2),
     ]
     write_package(tmp_path / "again.pkg.slp", images[1:], np.full((3, 3, 2), 9.0), NODES, EDGES, sources)
     pattern = "{date}/{mouse}/{number}"
-    again = import_labels(tmp_path / "again.pkg.slp", camera="side", mouse="mouse01", pattern=pattern)
+    again = import_labels(tmp_path / "again.pkg.slp", camera="side", pattern=pattern)
     rows = LabeledFrames.Source.to_dicts(order_by="labels_id, labeled_frame_index")
     by_labels = {id_: [row for row in rows if row["labels_id"] == id_] for id_ in (first.labels_id, again.labels_id)}
     hashes = [[row["image_hash"] for row in found] for found in by_labels.values()]
@@ -105,8 +105,8 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
         for found in by_labels.values()
     ]
     assert named[0] == [("2026-03-02", 1), ("2026-03-03", 1), ("2026-03-02", 1), None]
-    assert named[1] == [("2026-03-02", 3), None, None]  # the last one's path says another mouse than was told
-    assert (first.n_frames_without_session, again.n_frames_without_session) == (1, 2)
+    assert named[1] == [("2026-03-02", 3), None, ("2026-03-02", 3)]
+    assert (first.n_frames_without_session, again.n_frames_without_session) == (1, 1)
     assert set(LabeledFrames.to_arrays("image_width_px")) == {60}
 
 

@@ -358,7 +358,7 @@ def two_days(trained: Trained, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_labels_are_compared_with_the_video_of_their_own_day(two_days: dict[str, Any]) -> None:
-    from pipeline.query.models import describe_labels
+    from pipeline.query.label_sets import describe_label_sets
     from pipeline.work.populate import populate
     from schemas.evaluation import LabeledVideo, ModelEvaluation
     from schemas.labels import LabeledFrames
@@ -373,7 +373,7 @@ def test_labels_are_compared_with_the_video_of_their_own_day(two_days: dict[str,
     matched = [(row["session_date"].day, row["labeled_frame_index"], bool(row["is_matched"])) for row in rows]
     assert matched == [(2, 0, True), (3, 1, True), (3, 2, False)]
     assert [row["gray_difference"] == 0 for row in rows] == [True, True, False]
-    (said,) = [one for one in describe_labels() if one["labels_id"] == two_days["labels_id"]]
+    (said,) = [one for one in describe_label_sets() if one["labels_id"] == two_days["labels_id"]]
     assert (said["n_labeled_frames"], said["n_named_frames"], said["n_matched_frames"]) == (3, 3, 2)
 
     bundle = two_days["folder"] / "bundle"

@@ -1,0 +1,171 @@
+"""Where labeled frames came from, as rows: what a file says, beside what the database holds of the same frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.errors import LabelsError
+from compute.labels import LabeledFrameSource, labeled_image_hash
+from compute.text import count_text
+from ingest.known_rows import KnownRowComparison, compare_known_row
+from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
+from schemas.evaluation import LabeledVideo
+from schemas.labels import LabeledFrames, mice_of_images
+from schemas.metric import LabelError
+from schemas.training_mice import learn_training_mice
+
+Row = dict[str, Any]
+
+_PLACE = ("original_file", "frame_index", "source_date", "source_number")
+"""Columns that say of which session a frame is."""
+
+
+def labeled_source_rows(
+    sources: Sequence[LabeledFrameSource],
+    images: Sequence[NDArray[np.uint8]],
+    *,
+    path: Path,
+    camera: str,
+    mouse: str | None,
+    pattern: str = SESSION_PATTERN,
+) -> list[Row]:
+    """What is known of each labeled frame: its identity, its mouse, and the session whose video it was taken from.
+
+    The frame's path names the mouse if it fits the pattern, and the session if its file has the camera's name too.
+
+    Parameters
+    ----------
+    sources : sequence of LabeledFrameSource
+        Where each frame came from.
+    images : sequence of array, shape (height, width), uint8
+        The image of each frame.
+    path : Path
+        The file of the labels, for messages.
+    camera : str
+        The camera that filmed the frames.
+    mouse : str, optional
+        The mouse in all frames.
+    pattern : str
+        How session folders are named.
+
+    Returns
+    -------
+    list of dict
+        Rows of `LabeledFrames.Source` without their key.
+
+    Raises
+    ------
+    LabelsError
+        If a frame's folder, or other labels of the same image, name another mouse.
+    """
+    rows = [
+        _source_row(source, image, path, camera, mouse, pattern) for source, image in zip(sources, images, strict=True)
+    ]
+    known = mice_of_images({row["image_hash"] for row in rows})
+    for row in rows:
+        others = known.get(row["image_hash"], set()) - {row["mouse_id"]}
+        if row["mouse_id"] is not None and others:
+            raise LabelsError(
+                f"{path}: frame {row['frame_index']} of {row['original_file']} would be of mouse {row['mouse_id']}, but"
+                f" the same image is known as of {', '.join(sorted(others))}; nothing was imported. Name that mouse, or"
+                " leave --mouse out"
+            )
+    return rows
+
+
+def add_to_labeled_sources(labels_id: str, asked: Sequence[Row], path: Path) -> tuple[dict[str, int], list[str]]:
+    """Add to the frames of known labels what was not known of them, and let what hangs on it follow.
+
+    Parameters
+    ----------
+    labels_id : str
+        A row of `LabeledFrames`.
+    asked : sequence of dict
+        Rows as of `labeled_source_rows`, in the order of the labels.
+    path : Path
+        The file of the labels, for messages.
+
+    Returns
+    -------
+    dict of str to int, list of str
+        Number of frames whose ``mouse`` and ``session`` is known now and was not before; models whose training mice are
+        better known now.
+
+    Raises
+    ------
+    LabelsError
+        If something else is known of a frame. Nothing is changed then.
+    """
+    key = {"labels_id": labels_id}
+    there = (LabeledFrames.Source & key).to_dicts(order_by="labeled_frame_index")
+    compared = [_compare(known, row) for known, row in zip(there, asked, strict=True)]
+    contradicted = [one.contradictions for one in compared if one.contradictions]
+    what = f"{path}: {count_text(len(contradicted), 'frame')} of labels {labels_id}"
+    first = KnownRowComparison({}, contradicted[0] if contradicted else {})
+    advice = f"nothing was changed. Ask for what is known; 'orofacial labels describe {labels_id}' shows it"
+    first.refuse(what, LabelsError, advice)
+    for known, one in zip(there, compared, strict=True):
+        if one.added:
+            LabeledFrames.Source.update1({**key, "labeled_frame_index": known["labeled_frame_index"], **one.added})
+    placed = [{**known, **one.added} for known, one in zip(there, compared, strict=True) if "source_date" in one.added]
+    _forget_matches(labels_id, placed)
+    counts = {"mouse": sum("mouse_id" in one.added for one in compared), "session": len(placed)}
+    return counts, learn_training_mice() if counts["mouse"] else []
+
+
+def _compare(known: Row, asked: Row) -> KnownRowComparison:
+    """What a file says of a frame, beside what is known: the session of a frame is known whole, or not at all."""
+    if known["source_date"] is None and asked["source_date"] is not None:
+        compared = compare_known_row(known, {"mouse_id": asked["mouse_id"]})
+        return KnownRowComparison({**compared.added, **{n: asked[n] for n in _PLACE}}, compared.contradictions)
+    names = ("mouse_id",) if asked["source_date"] is None else ("mouse_id", *_PLACE[1:])
+    return compare_known_row(known, {name: asked[name] for name in names})
+
+
+def _forget_matches(labels_id: str, placed: Sequence[Row]) -> None:
+    """Forget which frames are a video's, and the errors there, of videos that have more of these frames now."""
+    sessions = [
+        {"mouse_id": row["mouse_id"], "session_date": row["source_date"], "session_number": row["source_number"]}
+        for row in placed
+    ]
+    if sessions:
+        for table in (LabelError, LabeledVideo):
+            (table & {"labels_id": labels_id} & sessions).delete(prompt=False)
+
+
+def _source_row(
+    source: LabeledFrameSource, image: NDArray[np.uint8], path: Path, camera: str, mouse: str | None, pattern: str
+) -> Row:
+    name = session_of_path(source.path, pattern)
+    if name is not None and mouse is not None and name.mouse_id != mouse:
+        raise LabelsError(
+            f"{path}: the folder of {source.path} says mouse {name.mouse_id}, --mouse says {mouse}; the folder counts."
+            " Leave --mouse out, or correct the folder's name"
+        )
+    is_named = name is not None and PurePosixPath(_with_slashes(source.path)).stem == camera
+    return {
+        "original_file": source.path,
+        "frame_index": source.frame_index,
+        "mouse_id": mouse if name is None else name.mouse_id,
+        "image_hash": labeled_image_hash(image),
+        "source_date": name.session_date if name is not None and is_named else None,
+        "source_number": name.session_number if name is not None and is_named else None,
+    }
+
+
+def session_of_path(path: str, pattern: str) -> SessionFolderName | None:
+    """The session that the folder of a labeled video or image names, if it does; it may be of a Windows machine."""
+    try:
+        return parse_session_folder(PurePosixPath(_with_slashes(path)).parent.as_posix(), pattern)
+    except ImpossibleDateError:  # then it is no session of this database
+        return None
+
+
+def _with_slashes(path: str) -> str:
+    """A path as it may have been written on a Windows machine."""
+    return path.replace("\\", "/")
