@@ -61,6 +61,7 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setting
             "skeleton_id": model,
             "estimator": "sleap",
             "model_name": f"m{model[0]}",
+            "training_mice_known": True,
         }
         Model.insert1({**row, "bundle": bundle})
         DeployedModel.insert1({"camera": "lower", "model_id": model})
