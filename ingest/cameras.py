@@ -30,5 +30,5 @@ def add_camera(camera: str, description: str = "") -> TakenInRow:
         {"camera_description": description or None},
         what=f"camera {camera}",
         error=SessionError,
-        advice="nothing was changed. 'orofacial camera list' shows what is known",
+        advice="Nothing was changed. 'orofacial camera list' shows what is known",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.errors import FilterError
-from ingest.known_rows import take_in_row
+from ingest.known_rows import compare_known_row, take_in_row
 from schemas.track import FilterMethod, filter_row
 
 
@@ -32,6 +32,9 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
         raise FilterError(f"{filter_method!r} names no filter method; expected up to 64 letters, digits, underscores")
     row = filter_row(filter_method, filter_name, changed)
     key = {"filter_method": filter_method}
-    advice = "its tracks depend on it, so it stays as it is; choose another name"
+    advice = "Its tracks depend on it, so it stays as it is; choose another name"
     what = f"filter method {filter_method}"
+    for there in (FilterMethod & key).to_dicts():  # of another filter, its parameters say nothing
+        compared = compare_known_row({"filter": there["filter_name"]}, {"filter": filter_name})
+        compared.refuse(what, FilterError, advice)
     return take_in_row(FilterMethod, key, row, what=what, error=FilterError, advice=advice).is_new

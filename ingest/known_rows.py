@@ -54,7 +54,7 @@ class KnownRowComparison:
             The error, with each column, what it says, and what was asked for.
         """
         if self.contradictions:
-            raise error(f"{what} is there already: {describe_contradictions(self.contradictions)}; {advice}")
+            raise error(f"{what} is there already: {describe_contradictions(self.contradictions)}. {advice}")
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def add_to_labeled_sources(labels_id: str, asked: Sequence[Row], path: Path) -> 
     contradicted = [one.contradictions for one in compared if one.contradictions]
     what = f"{path}: {count_text(len(contradicted), 'frame')} of labels {labels_id}"
     first = KnownRowComparison({}, contradicted[0] if contradicted else {})
-    advice = f"nothing was changed. Ask for what is known; 'orofacial labels describe {labels_id}' shows it"
+    advice = f"Nothing was changed. Ask for what is known; 'orofacial labels describe {labels_id}' shows it"
     first.refuse(what, LabelsError, advice)
     for known, one in zip(there, compared, strict=True):
         if one.added:

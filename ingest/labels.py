@@ -109,7 +109,7 @@ def import_labels(
     added: dict[str, int] = {}
     models: list[str] = []
     if known:
-        advice = f"nothing was changed. 'orofacial labels describe {labels_id}' shows what is known of it"
+        advice = f"Nothing was changed. 'orofacial labels describe {labels_id}' shows what is known of it"
         compare_known_row(known[0], {"camera": camera}).refuse(f"{path}: labels {labels_id}", LabelsError, advice)
         with LabeledFrames.connection.transaction:
             _insert_mice(rows)

@@ -142,7 +142,7 @@ def _add_to_model(model_id: str, asked: dict[str, Any], trained_on: TrainedOn, s
     if row["training_frames_known"] and trained_on.frames_known and trained_on.frames != frames:
         there["number of training frames"] = len(frames)
         wanted["number of training frames"] = f"{len(trained_on.frames)} (other images)"
-    advice = "nothing was changed. Ask for what is known; 'orofacial model list' shows it"
+    advice = "Nothing was changed. Ask for what is known; 'orofacial model list' shows it"
     compared = compare_known_row(there, wanted)
     compared.refuse(f"{source}: model {model_id}", ModelError, advice)
     added: list[str] = []

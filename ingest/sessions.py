@@ -238,7 +238,7 @@ def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
     row = (Mouse & {"mouse_id": mouse_id}).fetch1()
     known_before = dict.fromkeys(said) | known_metadata(Mouse.metadata, row)
     compared = compare_known_row(known_before, said)
-    compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "correct the one that is wrong")
+    compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "Correct the one that is wrong")
     if compared.added:
         Mouse.update1({"mouse_id": mouse_id, **compared.added})
 

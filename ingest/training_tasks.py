@@ -17,6 +17,7 @@ from schemas.model import (
     TrainingTask,
     split_for_training,
 )
+from schemas.stored.fetching import fetch_local_copy
 
 
 def add_training_task(
@@ -61,17 +62,28 @@ def add_training_task(
     labels_id = find_labels_to_train(labels, camera)
     if not 0 < fraction_held_out < 1:
         raise ModelError(f"the fraction to hold out is {fraction_held_out}, expected a number between 0 and 1")
-    key = {
-        "labels_id": labels_id,
-        "training_config": insert_training_settings(config or {}, config_name, estimator),
-        "seed": seed,
-    }
-    split_for_training(labels_id, split_by, fraction_held_out, seed)
-    asked = {"fraction_held_out": fraction_held_out, "split_by": split_by}
-    what = f"a training on labels {labels_id} with these settings and seed {seed}"
-    advice = "choose another seed for another fraction or split"
-    take_in_row(TrainingTask, key, asked, what=what, error=ModelError, advice=advice)
+    with TrainingTask.connection.transaction:  # nothing is left of settings that are refused
+        key = {
+            "labels_id": labels_id,
+            "training_config": insert_training_settings(config or {}, config_name, estimator),
+            "seed": seed,
+        }
+        chosen = split_for_training(labels_id, split_by, fraction_held_out, seed)
+        _check_training(key, chosen.training)
+        asked = {"fraction_held_out": fraction_held_out, "split_by": split_by}
+        what = f"a training on labels {labels_id} with these settings and seed {seed}"
+        advice = "Choose another seed for another fraction or split"
+        take_in_row(TrainingTask, key, asked, what=what, error=ModelError, advice=advice)
     return key
+
+
+def _check_training(key: dict[str, Any], frames: list[int]) -> None:
+    """Refuse a training that could only fail, while a person is there to read why."""
+    name, parameters = (TrainingConfig & key).fetch1("estimator", "training_parameters")
+    kind = estimators.registered_estimator(name)
+    if kind.missing() is None:
+        with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
+            kind.check_training(package, frames, parameters, seed=key["seed"])
 
 
 def find_labels_to_train(labels: str, camera: str) -> str:

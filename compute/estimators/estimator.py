@@ -221,6 +221,29 @@ class EstimatorKind(ABC):
         """
         raise ModelError(f"estimator {self.name} cannot train; import a model with 'orofacial model import'")
 
+    def check_training(
+        self, labels_path: Path, frames: Sequence[int], parameters: Mapping[str, Any], *, seed: int
+    ) -> None:
+        """Refuse a training that could only fail, when it is asked for and not hours later. By default none is.
+
+        Parameters
+        ----------
+        labels_path : Path
+            A package (``.pkg.slp``).
+        frames : sequence of int
+            Indices of its labeled frames that are to be trained on.
+        parameters : mapping
+            As `training_parameters` gives them.
+        seed : int
+            Of everything random.
+
+        Raises
+        ------
+        LabelsError, ModelError
+            If the labels or the parameters cannot be used.
+        """
+        return None
+
     def train(
         self,
         labels_path: Path,

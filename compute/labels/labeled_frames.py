@@ -273,10 +273,12 @@ def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
 def _read_video_images(video: sio.Video, indices: list[int]) -> list[NDArray[np.uint8]]:
     """Frames of a video file, which must be the video that was labeled, as far as the labels say."""
     wanted, read, n_frames = set(indices), {}, 0
-    for index, gray in enumerate(read_video_luma(video.filename, stop=max(indices) + 1)):
+    for index, gray in enumerate(read_video_luma(video.filename)):
         n_frames = index + 1
         if index in wanted:
             read[index] = gray
+        if index == max(indices):
+            break
     for index in indices:
         if index not in read:
             raise LabelsError(

@@ -9,7 +9,7 @@ import rich_click as click
 
 from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
-from pipeline.terminal import console, print_json, print_next_step, print_table
+from pipeline.terminal import console, errors, print_json, print_next_step, print_table
 
 
 @click.group()
@@ -51,7 +51,7 @@ def train(
 ) -> None:
     """Train a model on LABELS (id or name of imported labels), and measure its error on frames held out."""
     connect_command(context)
-    from ingest.deployment import deploy_if_first
+    from ingest.deployment import deploy_if_first, reason_against_deployment
     from ingest.training_tasks import add_training_task, read_training_settings
     from pipeline.cli.progress_bars import ProgressBars
     from pipeline.query.models import node_errors
@@ -72,7 +72,8 @@ def train(
     deployed = deploy_if_first(model_id, deploy)
     nodes = node_errors(model_id)
     if as_json:
-        print_json({"model_id": model_id, "deployed": deployed, "nodes": nodes})
+        against = reason_against_deployment(model_id)
+        print_json({"model_id": model_id, "deployed": deployed, "reason_against_deployment": against, "nodes": nodes})
         return
     console.print(f"model {model_id} for camera {camera}")
     print_table(
@@ -83,7 +84,7 @@ def train(
         ],
         title=f"error on labeled frames held out from training, split by {split_by}",
     )
-    _say_deployed(model_id, deployed)
+    _say_deployed(model_id, deployed, wish=deploy)
 
 
 @model.command("import")
@@ -140,13 +141,19 @@ def import_source(
         console.print(f"trained on: {', '.join(imported.mice)}", markup=False)
     if not imported.mice_known:
         console.print(
-            "not all of its training mice are known, so of the others it is not known whether they are held out. To tell"
-            " it, import the model again with --mouse once for each"
+            "not all of its training mice are known, so of the others it is not known whether they are held out. To"
+            " tell it, import the model again with --mouse once for each"
         )
-    _say_deployed(model_id, deployed)
+    _say_deployed(model_id, deployed, wish=deploy)
 
 
-def _say_deployed(model_id: str, deployed: bool) -> None:
+def _say_deployed(model_id: str, deployed: bool, *, wish: bool | None) -> None:
+    from ingest.deployment import reason_against_deployment
+
+    against = reason_against_deployment(model_id)
+    if against is not None:
+        not_by_itself = "" if deployed or wish is not None else "; so it is not deployed by itself"
+        errors.print(f"{against}{not_by_itself}. Label more frames, or train it longer", markup=False)
     if deployed:
         console.print("it is deployed: it runs by itself on every video of its camera")
         print_next_step("orofacial ingest RAW_FOLDER, then orofacial populate")

@@ -79,8 +79,11 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
         print_json(summary)
     else:
         done = ", ".join(f"{n} {table}" for table, n in summary.computed.items() if n)
-        if done or not summary.left:
-            console.print(f"computed: {done}" if done else "nothing to compute: everything is up to date")
+        everything = not (summary.left or summary.undone)
+        nothing = "nothing to compute: everything is up to date" if everything else "nothing was computed"
+        console.print(f"computed: {done}" if done else nothing)
+        for reason in summary.undone:
+            console.print(f"not computed: {reason}", markup=False)
         if summary.left:
             errors.print(describe_not_installed(summary.left), markup=False)
         for failure in summary.failed:
@@ -117,11 +120,11 @@ def status(context: click.Context, watch: bool, as_json: bool) -> None:
 
 def _show(state: Status) -> None:
     from compute.text import count_text
-    from pipeline.work.jobs import job_text
 
     if not state.n_sessions:
         console.print("no session yet")
         print_next_step("orofacial ingest RAW_FOLDER")
+        _show_others(state)
         return
     heads = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", stage) for stage in state.stages]  # narrow enough for a terminal
     rows = [[session, *map(str, stages.values())] for session, stages in state.sessions.items()]
@@ -129,6 +132,13 @@ def _show(state: Status) -> None:
     print_table(["session", *heads], [*rows, total])
     if len(rows) < state.n_sessions:
         console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")
+    _show_others(state)
+
+
+def _show_others(state: Status) -> None:
+    """What is not of one session: other tables, workers, failures, and what is not computed."""
+    from pipeline.work.jobs import job_text
+
     for name, count in state.others.items():
         if count.to_do or count.running or count.failed:
             console.print(f"besides: {name} {count}, {count.to_do} to do")
@@ -142,6 +152,8 @@ def _show(state: Status) -> None:
             f"tracks of model {', '.join(unevaluated)} are filtered without what those labels say of its scores",
             markup=False,
         )
+    for reason in state.undone:
+        console.print(f"not computed: {reason}", markup=False)
     if state.failures:
         print_next_step("mend the cause, then: orofacial retry")
     counts = [*state.stages.values(), *state.others.values()]

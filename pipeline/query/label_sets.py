@@ -34,8 +34,8 @@ def find_label_set(labels: str) -> str:
 def describe_label_sets() -> list[Row]:
     """Every set of labeled frames: its mice, and how many of its frames belong to ingested videos.
 
-    ``mice`` are those of known name, ``n_frames_without_mouse`` the frames of which none is known. ``n_named_frames`` is
-    how many name an ingested video by their path, ``n_matched_frames`` of how many the image is that video's frame.
+    ``mice`` are those of known name, ``n_frames_without_mouse`` the frames of which none is known. ``n_named_frames``
+    is how many name an ingested video by their path, ``n_matched_frames`` of how many the image is that video's frame.
     Videos that workers have not compared yet do not count.
     """
     names = ("labels_name", "camera", "n_labeled_frames", "imported_at")

@@ -10,6 +10,7 @@ import datajoint as dj
 
 from pipeline.work.installed import left_not_installed
 from pipeline.work.jobs import TABLES, retry_failed_jobs
+from pipeline.work.undone import undone_reasons
 from pipeline.work.worker import JobWorker, WorkerListener, WorkerSummary
 
 __all__ = ["TABLES", "WorkerListener", "WorkerSummary", "populate", "retry_failed_jobs"]
@@ -48,4 +49,5 @@ def populate(
     if summary.stopped_by is not None:
         sys.exit(128 + summary.stopped_by)
     summary.left = left_not_installed(tables, restriction or {})
+    summary.undone = undone_reasons(tables) if tables is TABLES else []
     return summary

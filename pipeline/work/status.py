@@ -15,6 +15,7 @@ import datajoint as dj
 
 from compute.text import session_text
 from pipeline.work.jobs import TABLES, job_text, jobs_table
+from pipeline.work.undone import undone_reasons
 from pipeline.work.worker_locks import Owner, is_worker_lock_held, worker_lock_owner
 from schemas.session import Session, Video
 from schemas.worker import Worker
@@ -104,6 +105,8 @@ class Status:
     failures: list[FailureStatus]
     n_sessions: int
     n_videos: int
+    undone: list[str]
+    """Why something is not computed, a sentence each."""
 
 
 def status() -> Status:
@@ -143,6 +146,7 @@ def status() -> Status:
         ],
         n_sessions=n_sessions,
         n_videos=_n_rows(Video()),
+        undone=undone_reasons(TABLES),
     )
 
 

@@ -72,6 +72,7 @@ class WorkerSummary:
     """Table, key and message of each job that failed."""
     left: dict[str, int] = field(default_factory=dict)
     """Number of jobs by table that were left to other workers, since their estimator is not installed here."""
+    undone: list[str] = field(default_factory=list)  # why something else is not computed, a sentence each
     stopped_by: int | None = None
     """The signal that stopped it, if one did."""
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from schemas.labels import DeletedLabels
 
 if TYPE_CHECKING:
-    from schemas.migrations.database import Database
+    from schemas.migrations.database import MigratedDatabase
 
 DESCRIPTION = "labels can be deleted, and when their packages may be collected is kept"
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: MigratedDatabase) -> None:
     """Create the table of deleted labels."""
     database.create_table(DeletedLabels)

@@ -128,7 +128,7 @@ def test_a_split_by_mouse_takes_two_mice_and_all_their_names(package: Path, tmp_
     assert chosen.trained_on.mice == ({"mouse01"} if 0 in chosen.training else {"mouse02"})
     task = add_training_task(two, camera="side", split_by="mouse")
     assert (TrainingTask & task).fetch1("split_by") == "mouse"
-    with pytest.raises(ModelError, match="held out by mouse; choose another seed"):
+    with pytest.raises(ModelError, match=r"split_by is mouse, not frame\. Choose another seed"):
         add_training_task(two, camera="side")
 
 
@@ -197,7 +197,7 @@ def test_a_training_is_asked_for_once_and_its_settings_are_a_row(package: Path) 
     assert TrainingConfig.fetch1("training_parameters")["epochs"] == 3
     for arguments, said in [
         ({"config": {"epoch": 3}}, "unexpected keyword argument 'epoch'; known settings are filters"),
-        ({"config": {"epochs": 3}, "fraction_held_out": 0.5}, "choose another seed for another fraction"),
+        ({"config": {"epochs": 3}, "fraction_held_out": 0.5}, "Choose another seed for another fraction"),
         ({"fraction_held_out": 1.0}, "the fraction to hold out is 1.0"),
     ]:
         with pytest.raises(ModelError, match=said):

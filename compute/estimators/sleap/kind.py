@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,9 +65,17 @@ class SleapKind(EstimatorKind):
 
         try:
             return dataclasses.asdict(SleapTrainingSettings(**settings))
-        except TypeError as error:
+        except TypeError as error:  # a setting that does not exist
             known = ", ".join(field.name for field in dataclasses.fields(SleapTrainingSettings))
             raise ModelError(f"{error}; known settings are {known}") from error
+
+    def check_training(
+        self, labels_path: Path, frames: Sequence[int], parameters: Mapping[str, Any], *, seed: int
+    ) -> None:
+        """See `compute.estimators.sleap.training.check_training_labels`."""
+        from compute.estimators.sleap.training import check_training_labels
+
+        check_training_labels(labels_path, list(frames), dict(parameters), seed=seed)
 
     def train(
         self,

@@ -14,11 +14,12 @@ import numpy as np
 
 from compute.errors import LabelsError, ModelError
 from compute.estimators.estimator import Progress
+from compute.estimators.sleap import training_settings as settings
 from compute.estimators.sleap.bundle import bundle_with_training, describe_bundle, write_bundle
 from compute.estimators.sleap.model_folder import MINIMUM_SCORE
 from compute.estimators.sleap.runtime import choose_runtime_device, sleap_nn_runtime, use_runtime_memory_format
 from compute.estimators.training_results import TrainingEpoch, TrainingResult
-from compute.labels import labeled_positions, load_package, split_labeled_frames
+from compute.labels import labeled_positions, labeled_subset, load_package, split_labeled_frames
 
 if TYPE_CHECKING:
     import sleap_io as sio
@@ -69,24 +70,32 @@ class SleapTrainingSettings:
         Score below which the trained model calls a node not found.
     """
 
-    filters: int = 16
-    filters_rate: float = 1.5
-    max_stride: int = 32
-    output_stride: int = 2
-    scale: float = 1.0
-    sigma: float = 2.5
-    learning_rate: float = 1e-3
-    batch_size: int = 4
-    epochs: int = 200
-    patience_epochs: int = 40
-    validation_fraction: float = 0.1
-    rotation_deg: float = 15.0
-    scale_range: float = 0.1
-    translation: float = 0.0
-    brightness_range: float = 0.2
-    contrast_range: float = 0.2
-    noise_sd: float = 0.0
-    minimum_score: float = MINIMUM_SCORE
+    filters: int = settings.training_setting(16, settings.COUNT)
+    filters_rate: float = settings.training_setting(1.5, settings.GROWTH)
+    max_stride: int = settings.training_setting(32, settings.STRIDE)
+    output_stride: int = settings.training_setting(2, settings.STRIDE)
+    scale: float = settings.training_setting(1.0, settings.SCALE)
+    sigma: float = settings.training_setting(2.5, settings.POSITIVE)
+    learning_rate: float = settings.training_setting(1e-3, settings.FRACTION)
+    batch_size: int = settings.training_setting(4, settings.COUNT)
+    epochs: int = settings.training_setting(200, settings.COUNT)
+    patience_epochs: int = settings.training_setting(40, settings.COUNT_OR_NONE)
+    validation_fraction: float = settings.training_setting(0.1, settings.FRACTION)
+    rotation_deg: float = settings.training_setting(15.0, settings.ANGLE_DEG)
+    scale_range: float = settings.training_setting(0.1, settings.FRACTION_OR_NONE)
+    translation: float = settings.training_setting(0.0, settings.FRACTION_OR_NONE)
+    brightness_range: float = settings.training_setting(0.2, settings.FRACTION_OR_NONE)
+    contrast_range: float = settings.training_setting(0.2, settings.FRACTION_OR_NONE)
+    noise_sd: float = settings.training_setting(0.0, settings.FRACTION_OR_NONE)
+    minimum_score: float = settings.training_setting(MINIMUM_SCORE, settings.NOT_NEGATIVE)
+
+    def __post_init__(self) -> None:
+        """Check the settings, each by itself and the strides together."""
+        settings.check_training_settings(self)
+        if self.output_stride > self.max_stride:
+            raise ModelError(
+                f"output_stride is {self.output_stride}, expected at most max_stride, which is {self.max_stride}"
+            )
 
 
 def train_with_sleap(
@@ -172,6 +181,30 @@ def _as_config(config: SleapTrainingSettings | dict[str, Any]) -> SleapTrainingS
         known = ", ".join(SleapTrainingSettings.__dataclass_fields__)
         raise ModelError(f"the training configuration has no {', '.join(unknown)}; its fields are {known}")
     return SleapTrainingSettings(**config)
+
+
+def check_training_labels(labels_path: str | Path, frames: list[int], config: dict[str, Any], *, seed: int) -> None:
+    """Refuse a training that could only fail: too few frames, or a node that none of them has.
+
+    Parameters
+    ----------
+    labels_path : str or Path
+        A package of labels (``.pkg.slp``).
+    frames : list of int
+        Indices of the labeled frames to train on.
+    config : dict
+        Fields of `SleapTrainingSettings`.
+    seed : int
+        Seed of the choice of validation frames.
+
+    Raises
+    ------
+    LabelsError
+        If the labels cannot be trained on.
+    """
+    labels = labeled_subset(load_package(labels_path), frames)
+    training, _ = split_labeled_frames(labels, SleapTrainingSettings(**config).validation_fraction, seed)
+    _check_enough(labels_path, training)
 
 
 def _check_enough(labels_path: str | Path, training: sio.Labels) -> None:

@@ -1,0 +1,193 @@
+"""Importing again: what was not known is added and followed, what contradicts is refused, answers are read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compute.errors import LabelsError, SessionError
+from compute.labels import labeled_image_hash, write_package
+from pipeline.settings import Settings
+
+NODES = ("snout", "jaw_tip", "ear")
+
+
+@pytest.fixture(autouse=True)
+def empty_tables(database: Settings) -> Iterator[None]:
+    from schemas.labels import LabeledFrames, Skeleton
+    from schemas.metric import NodePair
+    from schemas.model import Model
+    from schemas.subject import Mouse
+
+    yield
+    for table in (Model, LabeledFrames, NodePair, Skeleton, Mouse):
+        table().delete(prompt=False)
+
+
+def make_package(path: Path, folders: list[str], nodes: tuple[str, ...] = NODES, seed: int = 0) -> Path:
+    """Random images with points that are the same whatever the order of the nodes."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (len(folders), 40, 60), np.uint8)
+    position = rng.uniform(5, 35, (len(folders), 3, 2)).round(2)
+    order = [NODES.index(node) for node in nodes]
+    sources = [(f"{folder}/side.mp4", index) for index, folder in enumerate(folders)]
+    write_package(path, images, position[:, order], nodes, [(NODES[0], NODES[1])], sources)
+    return path
+
+
+def insert_model(labels_id: str, **known: Any) -> str:
+    """A model that was trained on all frames of these labels."""
+    from schemas.labels import LabeledFrames
+    from schemas.model import Model
+
+    labels = (LabeledFrames & {"labels_id": labels_id}).fetch1()
+    key = {"model_id": "0123456789abcdef"}
+    row = {"camera": "side", "skeleton_id": labels["skeleton_id"], "estimator": "sleap", "model_name": "a"}
+    bundle = Path(known.pop("folder"))
+    (bundle / "weights").write_text("w")
+    Model.insert1({**key, **row, "bundle": bundle, **known})
+    hashes = (LabeledFrames.Source & {"labels_id": labels_id}).to_arrays("image_hash")
+    Model.Frame.insert([{**key, "image_hash": image_hash} for image_hash in hashes])
+    return key["model_id"]
+
+
+def test_a_mouse_that_is_told_later_is_known_of_the_models_trained_on_the_frames(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.model import Model
+    from schemas.training_mice import TrainingMice, restrict_to_training_group
+
+    path = make_package(tmp_path / "a.pkg.slp", ["x", "y"])
+    labels_id = import_labels(path, camera="side").labels_id
+    (tmp_path / "bundle").mkdir()
+    model_id = insert_model(labels_id, folder=tmp_path / "bundle", training_frames_known=True)
+    row = {"model_id": model_id, "mouse_id": "mouse09"}
+    assert TrainingMice.fetch().held_out(row) is None
+    from schemas.subject import Mouse
+
+    Mouse.insert1({"mouse_id": "mouse09"})
+    pairs = Model.proj() * Mouse.proj()
+    assert [len(restrict_to_training_group(pairs, group)) for group in (True, False, "not known")] == [0, 0, 1]
+    told = import_labels(path, camera="side", mouse="mouse01")
+    assert (told.added, told.models) == ({"mouse": 2, "session": 0}, (model_id,))
+    trained = TrainingMice.fetch()
+    assert trained.held_out(row) is True and trained.group({**row, "mouse_id": "mouse01"}) == "in training"
+    pairs = Model.proj() * Mouse.proj()
+    assert [len(restrict_to_training_group(pairs, group)) for group in (True, False, "not known")] == [1, 1, 0]
+    with pytest.raises(LabelsError, match="known as of mouse01"):
+        import_labels(path, camera="side", mouse="mouse02")
+    assert set(Model.Mouse.to_arrays("mouse_id")) == {"mouse01"}
+
+
+def test_a_file_that_names_the_sessions_adds_them(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.labels import LabeledFrames
+
+    first = import_labels(make_package(tmp_path / "a.pkg.slp", ["x", "y"]), camera="side")
+    folders = ["raw/mouse01/2026-03-02_1", "raw/mouse02/2026-03-03_2"]
+    again = import_labels(make_package(tmp_path / "b.pkg.slp", folders), camera="side")
+    assert (again.labels_id, again.added) == (first.labels_id, {"mouse": 2, "session": 2})
+    rows = LabeledFrames.Source.to_dicts(order_by="labeled_frame_index")
+    assert [(row["mouse_id"], row["source_date"], row["source_number"]) for row in rows] == [
+        ("mouse01", date(2026, 3, 2), 1),
+        ("mouse02", date(2026, 3, 3), 2),
+    ]
+    other = ["raw/mouse01/2026-03-02_1", "raw/mouse02/2026-03-04_1"]
+    with pytest.raises(LabelsError, match="source_date is 2026-03-03, not 2026-03-04"):
+        import_labels(make_package(tmp_path / "c.pkg.slp", other), camera="side")
+    assert import_labels(tmp_path / "a.pkg.slp", camera="side").added == {"mouse": 0, "session": 0}
+
+
+def test_the_folder_of_a_frame_wins_over_the_mouse_that_was_told(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.labels import LabeledFrames
+
+    path = make_package(tmp_path / "a.pkg.slp", ["raw/mouse01/2026-03-02_1", "elsewhere"])
+    with pytest.raises(LabelsError, match="says mouse mouse01, --mouse says mouse02; the folder counts"):
+        import_labels(path, camera="side", mouse="mouse02")
+    assert len(LabeledFrames()) == 0
+    assert import_labels(path, camera="side", mouse="mouse01").n_frames_without_mouse == 0
+
+
+def test_the_same_nodes_in_another_order_are_one_skeleton_with_its_pairs(tmp_path: Path) -> None:
+    from ingest.label_skeletons import insert_label_skeleton
+    from ingest.labels import import_labels
+    from ingest.pairs import add_node_pair
+    from schemas.labels import LabeledFrames, Skeleton
+    from schemas.metric import NodePair
+
+    first = import_labels(make_package(tmp_path / "a.pkg.slp", ["x", "y"]), camera="side")
+    add_node_pair("snout", "ear", kind="rigid", length_mm=8.5)
+    turned = make_package(tmp_path / "b.pkg.slp", ["x", "y"], nodes=("ear", "jaw_tip", "snout"))
+    again = import_labels(turned, camera="side")
+    assert (again.labels_id, again.is_new, again.nodes) == (first.labels_id, False, NODES)
+    others = import_labels(
+        make_package(tmp_path / "c.pkg.slp", ["x", "y"], nodes=("ear", "snout", "jaw_tip"), seed=1), camera="side"
+    )
+    assert others.is_new and others.nodes == NODES
+    assert len(Skeleton()) == 1 and len(set(LabeledFrames.to_arrays("skeleton_id"))) == 1
+    more = insert_label_skeleton(("tongue", "ear", "snout"), ())
+    assert (NodePair & {"skeleton_id": more}).fetch1("pair_kind", "length_mm") == ("rigid", 8.5)
+
+
+def test_a_camera_again_adds_its_description_and_never_changes_it(database: Settings) -> None:
+    from ingest.cameras import add_camera
+    from schemas.session import Camera
+
+    try:
+        assert add_camera("top").text() == "added"
+        assert add_camera("top").text() == "known already"
+        assert add_camera("top", "from above").text() == "known already; added camera_description from above"
+        with pytest.raises(SessionError, match="camera_description is from above, not from below"):
+            add_camera("top", "from below")
+        assert add_camera("top").row["camera_description"] == "from above"
+        with pytest.raises(SessionError, match="names no camera"):
+            add_camera("a/b")
+    finally:
+        (Camera & {"camera": "top"}).delete(prompt=False)
+
+
+def test_labels_are_described_deleted_and_brought_back(tmp_path: Path, database: Settings) -> None:
+    from ingest.labels import import_labels
+    from pipeline.query.label_sets import describe_label_set, describe_label_sets
+    from pipeline.stores.collection import collect
+    from pipeline.stores.deletion import plan_labels_deletion, run_deletion
+    from schemas.labels import DeletedLabels, LabeledFrames
+
+    path = make_package(tmp_path / "a.pkg.slp", ["raw/mouse01/2026-03-02_1", "elsewhere"])
+    first = import_labels(path, camera="side")
+    (listed,) = describe_label_sets()
+    assert (listed["mice"], listed["n_frames_without_mouse"]) == (["mouse01"], 1)
+    described = describe_label_set("a.pkg.slp")
+    assert described["n_frames_of_mice"] == {"mouse01": 1, "not known": 1}
+    assert described["n_frames_of_sessions"] == {"mouse01/2026-03-02_1": 1, "not known": 1}
+    plan = plan_labels_deletion(first.labels_id)
+    assert plan.n_rows == {"LabeledFrames": 1, "LabeledFrames.Source": 2} and not plan.files
+    run_deletion(plan)
+    assert len(LabeledFrames()) == 0
+    package = database.labels_store / DeletedLabels.fetch1("package_path")
+    assert package.exists()
+    assert not collect(even_most=True).removed and package.exists()
+    back = import_labels(package, camera="side")
+    assert (back.labels_id, back.is_new, back.mice) == (first.labels_id, True, ("mouse01",))
+    gone = collect(even_most=True, labels_grace_s=0).removed
+    assert [file.store for file in gone] == ["labels"] and not package.exists()
+    assert describe_label_set(first.labels_id)["n_labeled_frames"] == 2
+    DeletedLabels().delete_quick()
+
+
+def test_two_labels_of_one_image_name_one_mouse(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from schemas.labels import mice_of_images
+
+    first = make_package(tmp_path / "a.pkg.slp", ["raw/mouse01/2026-03-02_1"])
+    import_labels(first, camera="side")
+    image = np.random.default_rng(0).integers(0, 256, (1, 40, 60), np.uint8)[0]
+    assert mice_of_images({labeled_image_hash(image)}) == {labeled_image_hash(image): {"mouse01"}}
+    write_package(tmp_path / "b.pkg.slp", [image], np.full((1, 3, 2), 9.0), NODES, [], [("other.mp4", 3)])
+    with pytest.raises(LabelsError, match="the same image is known as of mouse01"):
+        import_labels(tmp_path / "b.pkg.slp", camera="side", mouse="mouse02")
