@@ -100,7 +100,7 @@ def _explanation() -> str:
     from compute.comparison.intervals import MINIMUM_MICE
 
     return f"""\
-rigid var.: variance of rigid distances, filtered / raw; smaller means less noise.
+rigid var.: variance of rigid distances, filtered / raw; smaller: less noise.
 movement, bouts: of moving pairs, power in the movement's band and amplitude of
 bouts; noise: power in the upper third of frequencies. All are filtered / raw
 without spikes. The best filter keeps 1, 1 and 0. lag: how much later the
@@ -117,7 +117,7 @@ def _print_label_errors(comparison: ModelComparison, group: str) -> None:
     found = {one.filter_method: one.labels[group] for one in comparison.filters if group in one.labels}
     if not found:
         if comparison.n_mice[group]:
-            said = f"error of mice {GROUP_TEXTS[group]}: no labeled frame is of their ingested videos.\n"
+            said = f"error of mice {GROUP_TEXTS[group]}:\nno labeled frame is of their ingested videos.\n"
             console.print(said, markup=False)
         return
     one = next(iter(found.values()))

@@ -82,7 +82,8 @@ def train(
             [node[name] for name in ("node", "n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")]
             for node in nodes
         ],
-        title=f"error on labeled frames held out from training, split by {split_by}",
+        title="error on labeled frames held out from training, "
+        + ("of mice that it was trained on" if split_by == "frame" else "of mice held out from training"),
     )
     _say_deployed(model_id, deployed, wish=deploy)
 
@@ -202,10 +203,6 @@ def _print_errors(models: list[dict[str, Any]]) -> None:
     console.print(said, style="dim", markup=False)
 
 
-_SEEN = {None: "-", True: "held out", False: "maybe seen"}
-"""Whether the model has seen the labeled frames that its error was measured on; of some models that is not known."""
-
-
 def _mice(model: dict[str, Any]) -> str:
     return ", ".join(model["mice"] + ([] if model["mice_known"] else ["not known"]))
 
@@ -236,13 +233,13 @@ def _print_comparison(comparison: dict[str, Any]) -> None:
             + f" of {count_text(comparison['n_mice'], 'mouse', 'mice')}"
         )
         print_table(
-            ["model", "name", "deployed", "error p50 px", "p90 px", "missed", "frames"],
+            ["model", "name", "deployed", "median\npx", "p90\npx", "missed", "frames of mice"],
             [
                 [
                     *(_cell(row[name]) for name in ("model_id", "model_name", "deployed", "error_p50_px")),
                     row["error_p90_px"],
                     _percent(row["fraction_missed"]),
-                    _SEEN[row["known_unseen"]],
+                    _frames_of_groups(row),
                 ]
                 for row in comparison["models"]
             ],
@@ -260,6 +257,12 @@ def _print_comparison(comparison: dict[str, Any]) -> None:
     if comparison["not_evaluated"]:
         console.print(f"not evaluated: {', '.join(comparison['not_evaluated'])}", markup=False)
         print_next_step("orofacial populate")
+
+
+def _frames_of_groups(row: dict[str, Any]) -> str:
+    """How many frames are of mice that the model was trained on, and of others; whether it may have seen them."""
+    frames = ", ".join(f"{number} {group}" for group, number in row["n_frames_of_groups"].items())
+    return frames + ("" if row["known_unseen"] else ", maybe seen")
 
 
 def _cell(value: object) -> object:

@@ -117,9 +117,10 @@ _HELD_OUT = {True: "held out", False: "in training", None: "held out or in train
 def _error(error: dict[str, Any] | None) -> list[str]:
     if error is None:
         return ["error: not measured yet"]
-    which = "held out" if error["known_unseen"] else "of which it is not known whether the model has seen them"
+    which = "that it was not trained on" if error["known_unseen"] else "that it may have been trained on"
+    mice = ", ".join(f"{number} of mice {group}" for group, number in error["n_frames_of_groups"].items())
     lines = [
-        f"error on {count_text(error['n_evaluated_frames'], 'labeled frame')} {which}:"
+        f"error on {count_text(error['n_evaluated_frames'], 'labeled frame')} {which}{f' ({mice})' if mice else ''}:"
         f" median {_number(error['error_p50_px'])} px, p90 {_number(error['error_p90_px'])} px"
     ]
     for node, one in error["nodes"].items():

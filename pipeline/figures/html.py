@@ -13,7 +13,7 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
-td, th { padding: .2rem .5rem; text-align: right; overflow-wrap: anywhere; }
+td, th { padding: .2rem .5rem; text-align: right; overflow-wrap: break-word; max-width: 16rem; }
 th { border-bottom: 2px solid #222; vertical-align: bottom; } td { border-bottom: 1px solid #eee; }
 td.text, th.text { text-align: left; }
 figure { margin: 1rem 0; display: inline-block; max-width: 100%; } img { max-width: 100%; height: auto; }

@@ -200,12 +200,12 @@ def _filter_cells(one: FilterSummary, groups: list[str]) -> list[str]:
     return [
         one.filter_method,
         *(_interval(value) for value in (one.rigid_variance, one.power_kept, one.bout_amplitude_kept, one.noise_kept)),
-        "-" if one.lag_s.value is None else f"{one.lag_s.value * 1000 + 0.0:.1f}",
+        "-" if one.lag_s.value is None else f"{round(one.lag_s.value * 1000, 1) + 0.0:.1f}",
         *(_interval(one.labels[group].mean_px) if group in one.labels else "-" for group in groups),
         _interval(one.held_out_over_training),
     ]
 
 
 def _interval(interval: Interval) -> str:
-    bounds = "" if interval.low is None else f" [{number_text(interval.low)}, {number_text(interval.high)}]"
+    bounds = "" if interval.low is None else f" [{number_text(interval.low)},\u00a0{number_text(interval.high)}]"
     return number_text(interval.value) + bounds

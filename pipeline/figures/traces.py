@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from compute.measures.distances import distance_px
@@ -28,7 +30,8 @@ def wrong_trace_points(tracks: Mapping[str, Tracks]) -> tuple[NDArray[np.bool_],
 
     A gate alone also rejects a good point now and then, such as the peak of a fast movement, and a path alone cuts
     such a peak. So a point is marked where a filter rejected it and it lies `WRONG_PLACEMENT_PX` off that filter's path
-    and the median filter's. Where no filter rejects points, the median's path decides alone.
+    and the median filter's. Where no filter rejects points, the median's path decides alone. The first and last two
+    frames are not marked: there a path knows one side only.
 
     Parameters
     ----------
@@ -51,6 +54,7 @@ def wrong_trace_points(tracks: Mapping[str, Tracks]) -> tuple[NDArray[np.bool_],
         with np.errstate(invalid="ignore"):
             near = np.linalg.norm(raw.position - path.position, axis=-1) <= WRONG_PLACEMENT_PX
         marked &= ~near
+    marked[:2] = marked[-2:] = False
     off = f"> {WRONG_PLACEMENT_PX:g} px off {' and '.join(name for name, _ in paths) or 'itself'}"
     return marked, off if gated is None else f"rejected by {gated[0]}, {off}"
 
@@ -201,7 +205,9 @@ def plot_distance_variance(
     groups = [group for group in TRAINING_GROUPS if any(row["group"] == group for row in rows)]
     n_columns = min(len(pairs), 3)
     n_lines = -(-len(pairs) // n_columns)
-    figure = Figure(figsize=(11, 0.9 + n_lines * (1.1 + 0.27 * len(methods))), dpi=110, layout="constrained")
+    names = [wrapped_name(method, 24) for method in methods]
+    method_height = 0.14 + 0.13 * max(name.count("\n") + 1 for name in names)
+    figure = Figure(figsize=(11, 0.9 + n_lines * (1.1 + method_height * len(methods))), dpi=110, layout="constrained")
     axes = figure.subplots(n_lines, n_columns, squeeze=False, sharey=True)
     for ax in axes.ravel()[len(pairs) :]:
         ax.set_axis_off()
@@ -213,11 +219,13 @@ def plot_distance_variance(
         if truth is not None and truth.get(pair):
             ax.axvline(truth[pair], color="black", linewidth=0.8, linestyle="--")
         ax.set_xscale("log")
-        ax.set_yticks(range(len(methods)), [shortened(method, 24) for method in methods], fontsize=8)
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_yticks(range(len(methods)), names, fontsize=8)
         ax.set_ylim(len(methods) - 0.5, -0.5)
         ax.grid(axis="y", color="#EEEEEE")
         ax.set_title(
-            "\n".join(shortened(name, 34) for name in pair.replace("_", " ").split(" - ")), fontsize=8, loc="left"
+            "\n".join(wrapped_name(name, 34) for name in pair.replace("_", " ").split(" - ")), fontsize=8, loc="left"
         )
         ax.set_xlabel("variance of distance (px²)", fontsize=8)
         ax.tick_params(labelsize=8)
@@ -236,21 +244,24 @@ GROUP_STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def shortened(text: str, longest: int) -> str:
-    """A name that fits beside an axis: what is too long loses its middle.
+def wrapped_name(name: str, longest: int) -> str:
+    """A name that fits beside an axis: in lines of that many characters, broken behind underscores and spaces.
 
     Examples
     --------
-    >>> shortened("median", 10), shortened("chosen_by_somebody", 10)
-    ('median', 'chose…body')
+    >>> wrapped_name("median", 10), wrapped_name("chosen_by_somebody", 10)
+    ('median', 'chosen_by_\\nsomebody')
     """
-    if len(text) <= longest:
-        return text
-    return text[: longest // 2] + "…" + text[len(text) - (longest - longest // 2 - 1) :]
+    lines = [""]
+    for word in re.findall(r"[^_ ]*[_ ]|[^_ ]+", name):
+        if lines[-1] and len(lines[-1]) + len(word) > longest:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def _legend_below(figure: Figure) -> None:
     """The legend of the first axes, below all of them, so that it covers nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    names = [shortened(label, 60) for label in labels]
+    names = [wrapped_name(label, 60) for label in labels]
     figure.legend(handles, names, loc="outside lower left", ncols=6, fontsize=8, frameon=False)

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from compute.comparison.intervals import Interval
 from compute.text import count_text
 from pipeline.figures.colors import method_colors
-from pipeline.figures.traces import GROUP_STYLES, shortened
+from pipeline.figures.traces import GROUP_STYLES, wrapped_name
 from pipeline.query.filter_comparison import FilterSummary, ModelComparison
 
+_NAME_LENGTH = 20
 _MARKERS = {"raw": "X", "kalman": "*"}
 
 
@@ -33,7 +34,7 @@ def plot_trade_off(comparisons: list[ModelComparison], *, colors: Mapping[str, s
         Colour of each filter method, see `pipeline.figures.colors.method_colors`.
     """
     colors = colors or method_colors(one.filter_method for comparison in comparisons for one in comparison.filters)
-    heights = [2.2 + 0.28 * len(comparison.filters) for comparison in comparisons]
+    heights = [2.2 + sum(0.14 + 0.14 * _n_lines(one) for one in comparison.filters) for comparison in comparisons]
     figure = Figure(figsize=(12, sum(heights)), dpi=110, layout="constrained")
     axes = figure.subplots(len(comparisons), 3, squeeze=False, width_ratios=(1.5, 1, 1), height_ratios=heights)
     for (trade, labels, groups), comparison in zip(axes, comparisons, strict=True):
@@ -41,6 +42,10 @@ def plot_trade_off(comparisons: list[ModelComparison], *, colors: Mapping[str, s
         _draw_labels(labels, comparison, colors)
         _draw_groups(groups, comparison, colors)
     return figure
+
+
+def _n_lines(one: FilterSummary) -> int:
+    return wrapped_name(one.filter_method, _NAME_LENGTH).count("\n") + 1
 
 
 def _draw_trade_off(ax: Any, comparison: ModelComparison, colors: Mapping[str, str]) -> None:
@@ -57,7 +62,7 @@ def _draw_trade_off(ax: Any, comparison: ModelComparison, colors: Mapping[str, s
             markersize=13 if one.filter_method == "kalman" else 8,
             color=colors[one.filter_method],
             elinewidth=1,
-            label=shortened(one.filter_method, 24),
+            label=wrapped_name(one.filter_method, _NAME_LENGTH),
         )
     if ax.has_data():
         ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
@@ -67,7 +72,9 @@ def _draw_trade_off(ax: Any, comparison: ModelComparison, colors: Mapping[str, s
     ax.set_xlabel("noise left: variance of rigid distances, of raw")
     ax.set_ylabel("movement kept: power in its band")
     n_mice = count_text(sum(comparison.n_mice.values()), "mouse", "mice")
-    title = f"camera {comparison.camera}, model {shortened(comparison.model_name, 40)}\n{n_mice}; upper left is better"
+    title = (
+        f"camera {comparison.camera}, model {wrapped_name(comparison.model_name, 40)}\n{n_mice}; upper left is better"
+    )
     ax.set_title(title, loc="left", fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -123,7 +130,7 @@ def _draw_intervals(
 
 
 def _name_methods(ax: Any, filters: list[FilterSummary]) -> None:
-    ax.set_yticks(range(len(filters)), [shortened(one.filter_method, 20) for one in filters], fontsize=8)
+    ax.set_yticks(range(len(filters)), [wrapped_name(one.filter_method, _NAME_LENGTH) for one in filters], fontsize=8)
     ax.set_ylim(len(filters) - 0.5, -0.5)
     ax.spines[["top", "right"]].set_visible(False)
 

@@ -73,19 +73,27 @@ def model_errors_by_group(model_id: str) -> dict[str, LabelSummary]:
     dict of str to LabelSummary
         By group, in the order of `schemas.training_mice.TRAINING_GROUPS`; without groups that have no frame.
     """
-    errors, groups = _frame_errors(model_id), TrainingMice.fetch()
-    by_group: dict[str, list[Frame]] = {}
-    for frame in _one_for_each_image(set(errors)):
-        mouse = frame[-1]
-        group = NOT_KNOWN if mouse is None else groups.group({"model_id": model_id, "mouse_id": mouse})
-        by_group.setdefault(group, []).append(frame)
+    errors = _frame_errors(model_id)
+    by_group = _by_group(model_id, _one_for_each_image(set(errors)), TrainingMice.fetch(model_id))
     return {
         group: label_summary(
             [(frame[-1], np.array([list(errors[frame][0].values())])) for frame in by_group[group]],
             known_unseen=all(errors[frame][1] for frame in by_group[group]),
         )
+        for group in by_group
+    }
+
+
+def _by_group(model_id: str, frames: list[Frame], training: TrainingMice) -> dict[str, list[Frame]]:
+    """Labeled frames by the group of their mouse, in the order of `TRAINING_GROUPS`, without groups that have none."""
+    groups = [
+        NOT_KNOWN if mouse is None else training.group({"model_id": model_id, "mouse_id": mouse})
+        for *_, mouse in frames
+    ]
+    return {
+        group: [frame for frame, of in zip(frames, groups, strict=True) if of == group]
         for group in TRAINING_GROUPS
-        if group in by_group
+        if group in groups
     }
 
 
@@ -118,8 +126,9 @@ def compare_models(model_ids: Collection[str] = (), *, camera: str | None = None
     -------
     list of dict
         One for each camera and set of nodes: ``camera``, ``nodes``, ``n_frames``, ``n_mice`` (of known name), and
-        ``models``. Each of these has ``model_id``, ``model_name``, ``deployed``, ``known_unseen`` (false: it is not
-        known whether the model has seen these frames), ``n_points``, ``error_p50_px`` and ``error_p90_px`` over all
+        ``models``. Each of these has ``model_id``, ``model_name``, ``deployed``, ``n_frames_of_groups`` (of mice in
+        its training, held out, not known), ``known_unseen`` (false: it is not known whether the model has seen these
+        frames), ``n_points``, ``error_p50_px`` and ``error_p90_px`` over all
         placed points, a missed one being infinitely far (None: infinite, or no point), ``fraction_missed``, and
         ``node_p50_px``, the median of each node. ``not_evaluated`` lists models without an evaluation to compare.
 
@@ -157,7 +166,7 @@ def _compare(camera: str, nodes: tuple[str, ...], models: list[Row]) -> Row:
     compared = [model for model in models if errors[model["model_id"]] or model["model_id"] in seen_all]
     shared = set.intersection(*(set(errors[model["model_id"]]) for model in compared)) if compared else set()
     frames = _one_for_each_image(shared)
-    deployed = set(DeployedModel.to_arrays("model_id"))
+    deployed, training = set(DeployedModel.to_arrays("model_id")), TrainingMice.fetch()
     return {
         "camera": camera,
         "nodes": [str(node) for node in nodes],
@@ -168,6 +177,9 @@ def _compare(camera: str, nodes: tuple[str, ...], models: list[Row]) -> Row:
                 "model_id": model["model_id"],
                 "model_name": model["model_name"],
                 "deployed": model["model_id"] in deployed,
+                "n_frames_of_groups": {
+                    group: len(of) for group, of in _by_group(model["model_id"], frames, training).items()
+                },
                 "known_unseen": all(errors[model["model_id"]][frame][1] for frame in frames),
                 **_summary([errors[model["model_id"]][frame][0] for frame in frames], nodes),
             }
