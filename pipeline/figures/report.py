@@ -17,7 +17,7 @@ from compute.files import whole_file
 from compute.text import count_text
 from pipeline import query
 from pipeline.figures.colors import method_colors
-from pipeline.figures.html import html_figure, html_note, html_page, html_table, html_terms
+from pipeline.figures.html_parts import html_figure, html_note, html_page, html_table, html_terms
 from pipeline.figures.report_model import number_text, report_model
 from pipeline.figures.report_truth import ReportTruth
 from pipeline.figures.trade_off import plot_trade_off

@@ -12,7 +12,7 @@ import numpy as np
 from compute.tracks import Tracks
 from compute.video import read_video_frame
 from pipeline.figures import traces as plots
-from pipeline.figures.html import html_figure, html_note, html_table
+from pipeline.figures.html_parts import html_figure, html_note, html_table
 from pipeline.figures.report_truth import ReportTruth
 from pipeline.query.chosen_models import model_line
 from pipeline.query.distances_by_filter import DistanceRow, distance_comparison, distance_rows

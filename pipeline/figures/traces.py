@@ -245,12 +245,12 @@ GROUP_STYLES: dict[str, dict[str, Any]] = {
 
 
 def wrapped_name(name: str, longest: int) -> str:
-    """A name that fits beside an axis: in lines of that many characters, broken behind underscores and spaces.
+    r"""A name that fits beside an axis: in lines of that many characters, broken behind underscores and spaces.
 
     Examples
     --------
     >>> wrapped_name("median", 10), wrapped_name("chosen_by_somebody", 10)
-    ('median', 'chosen_by_\\nsomebody')
+    ('median', 'chosen_by_\nsomebody')
     """
     lines = [""]
     for word in re.findall(r"[^_ ]*[_ ]|[^_ ]+", name):
