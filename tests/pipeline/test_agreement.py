@@ -6,7 +6,6 @@ Each change is made in one lab, one after the other. What is true then is read f
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -22,6 +21,8 @@ import pytest
 
 from compute.errors import LeftOutWarning
 from compute.measures.distances import distance_px
+from compute.tracks import Tracks
+from orofacial import read
 
 Orofacial = Callable[..., subprocess.CompletedProcess[str]]
 PAIR = ("left_snout_tip", "right_snout_tip")
@@ -170,9 +171,9 @@ def check_commands(videos: Videos, orofacial: Orofacial, folder: Path) -> None:
     assert len(files) == len(videos), exported.stderr
     for (mouse, camera, model_id), track in videos.items():
         (file,) = [one for one in files if f"{mouse}_" in one and f"_{camera}_" in one and model_id[:8] in one]
-        with open(file, encoding="utf-8") as lines:
-            x_px = [float(line["jaw_tip_x"]) for line in csv.DictReader(lines) if line["jaw_tip_x"]]
-        assert np.mean(x_px) == pytest.approx(track.jaw_x_px, rel=1e-4)
+        tracks = read(file)
+        assert isinstance(tracks, Tracks)
+        assert np.nanmean(tracks.position[:, 0, 0]) == pytest.approx(track.jaw_x_px, rel=1e-4)
     mouse = min(mouse for mouse, *_ in videos)
     chains = json.loads(orofacial("why", f"{mouse}/2026-03-02_1", "--filter", METHOD, "--json").stdout)["chains"]
     assert {(chain["camera"], chain["model"]["model_id"]) for chain in chains} == {
