@@ -7,7 +7,7 @@ from typing import Any
 
 from compute.errors import FilterError
 from ingest.known_rows import compare_known_row, take_in_row
-from schemas.track import FilterMethod, filter_row
+from schemas.track import FilterMethod
 
 
 def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str, Any]) -> bool:
@@ -28,9 +28,9 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
         If there is no such filter or parameter, a parameter is outside its range, the name cannot be one, or it is
         taken by a row with other contents.
     """
-    if not (filter_method.isascii() and filter_method.replace("_", "").isalnum() and len(filter_method) <= 64):
-        raise FilterError(f"{filter_method!r} names no filter method; expected up to 64 letters, digits, underscores")
-    row = filter_row(filter_method, filter_name, changed)
+    row = FilterMethod().checked(
+        {"filter_method": filter_method, "filter_name": filter_name, "filter_parameters": changed}
+    )
     key = {"filter_method": filter_method}
     advice = "Its tracks depend on it, so it stays as it is; choose another name"
     what = f"filter method {filter_method}"

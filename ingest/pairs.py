@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from compute.errors import LabelsError
+from compute.measures.node_pairs import check_node_pair
 from schemas.labels import Skeleton
-from schemas.metric import FilterComparison, NodePair
+from schemas.metric import NodePair
+
+
+@dataclass(frozen=True)
+class AddedPair:
+    """What the database says of a pair after it was added.
+
+    Attributes
+    ----------
+    pairs : list of dict
+        Its rows, one for each skeleton that has both nodes.
+    n_new, n_changed : int
+        How many of them are new, and how many were something else before.
+    before : list of str
+        What those were, such as ``pair_kind was moving``.
+    """
+
+    pairs: list[dict[str, Any]]
+    n_new: int
+    n_changed: int
+    before: list[str]
 
 
 def add_node_pair(
@@ -17,16 +39,16 @@ def add_node_pair(
     kind: Literal["rigid", "moving"],
     length_mm: float | None = None,
     band_hz: tuple[float, float] | None = None,
-) -> int:
-    """Measure the distance between two nodes in every skeleton that has both; return how many have.
+) -> AddedPair:
+    """Measure the distance between two nodes in every skeleton that has both.
 
-    An existing pair gets the new kind, length and band; its comparisons of filters, which depend on them,
-    are computed anew by the next populate.
+    An existing pair gets the new kind, length and band. What was computed for the old ones is kept and no longer shown;
+    the next populate computes comparisons of filters for the new ones.
 
     Parameters
     ----------
     node_a, node_b : str
-        The pair.
+        The pair, in either order.
     kind : {"rigid", "moving"}
         Whether the distance is constant in the mouse.
     length_mm : float, optional
@@ -37,12 +59,28 @@ def add_node_pair(
     Raises
     ------
     LabelsError
-        If no skeleton has both nodes, both are the same node, or the band is not 0 < low < high.
+        If no skeleton has both nodes, or they cannot be such a pair: see `compute.measures.node_pairs.check_node_pair`.
     """
-    if node_a == node_b:
-        raise LabelsError(f"a pair needs two nodes, got {node_a} twice")
-    if band_hz is not None and not 0 < band_hz[0] < band_hz[1] < math.inf:
-        raise LabelsError(f"the band is {band_hz[0]:g} to {band_hz[1]:g} Hz, expected a rising one above 0")
+    low_hz, high_hz = band_hz or (None, None)
+    definition = {"pair_kind": kind, "length_mm": length_mm, "band_low_hz": low_hz, "band_high_hz": high_hz}
+    check_node_pair({"node_a": node_a, "node_b": node_b, **definition})
+    keys, n_new, n_changed, before = [], 0, 0, set[str]()
+    for skeleton in _skeletons_with(node_a, node_b):
+        key = _key(skeleton, node_a, node_b)
+        keys.append(key)
+        if not NodePair & key:
+            NodePair.insert1({**key, **definition})
+            n_new += 1
+        elif changed := _changed((NodePair & key).fetch1(), definition):
+            NodePair().update1({**key, **definition})
+            n_changed += 1
+            before |= set(changed)
+    pairs = (NodePair & keys).to_dicts(order_by="skeleton_id, node_a, node_b")
+    return AddedPair(pairs, n_new, n_changed, sorted(before))
+
+
+def _skeletons_with(node_a: str, node_b: str) -> list[str]:
+    """Skeletons that have both nodes."""
     nodes: dict[str, set[str]] = {}
     for row in Skeleton.Node.to_dicts():
         nodes.setdefault(row["skeleton_id"], set()).add(row["node"])
@@ -50,16 +88,16 @@ def add_node_pair(
     if not skeletons:
         known = ", ".join(sorted(set().union(*nodes.values()))) or "none yet: import labels or a model first"
         raise LabelsError(f"no skeleton has both {node_a} and {node_b}; nodes are {known}")
-    for skeleton in skeletons:
-        # One row for each pair, in either order of its nodes.
-        reverse = {"skeleton_id": skeleton, "node_a": node_b, "node_b": node_a}
-        key = reverse if NodePair & reverse else {"skeleton_id": skeleton, "node_a": node_a, "node_b": node_b}
-        low_hz, high_hz = band_hz or (None, None)
-        row = {**key, "pair_kind": kind, "length_mm": length_mm, "band_low_hz": low_hz, "band_high_hz": high_hz}
-        if NodePair & key:
-            if (NodePair & key).fetch1() != row:
-                (FilterComparison & key).delete(prompt=False)
-                NodePair.update1(row)
-        else:
-            NodePair.insert1(row)
-    return len(skeletons)
+    return skeletons
+
+
+def _key(skeleton: str, node_a: str, node_b: str) -> dict[str, str]:
+    """Key of the one row of a pair, which may be there in the other order of its nodes."""
+    reverse = {"skeleton_id": skeleton, "node_a": node_b, "node_b": node_a}
+    return reverse if NodePair & reverse else {"skeleton_id": skeleton, "node_a": node_a, "node_b": node_b}
+
+
+def _changed(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What a pair was where it is to be something else."""
+    said = {name: "not given" if value is None else value for name, value in there.items()}
+    return [f"{name} was {said[name]}" for name, value in wanted.items() if there[name] != value]

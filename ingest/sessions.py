@@ -72,6 +72,7 @@ def ingest_sessions(
     stable_after_s: float = 10.0,
     dry_run: bool = False,
     marker: str = "",
+    accept_damaged_videos: bool = False,
     skip: Callable[[Path], bool] = lambda folder: False,
     on_folder: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[SessionOutcome]:
@@ -90,6 +91,8 @@ def ingest_sessions(
     marker : str
         Name of a file that the rig writes last; a folder without it is left for the next pass, and one with it is taken
         at once. Empty: there is none.
+    accept_damaged_videos : bool
+        Take a video of which the decoder had to make up some frames in part; the row of `Video` counts them.
     skip : callable
         Returns whether to skip a folder.
     on_folder : callable
@@ -113,12 +116,14 @@ def ingest_sessions(
             continue
         on_folder(found)
         try:
-            yield _ingest_folder(found, pattern, stable_after_s, dry_run, marker)
+            yield _ingest_folder(found, pattern, stable_after_s, dry_run, marker, accept_damaged_videos)
         except (OrofacialError, OSError) as error:
             yield SessionOutcome(found, "refused", str(error))
 
 
-def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: bool, marker: str) -> SessionOutcome:
+def _ingest_folder(
+    folder: Path, pattern: str, stable_after_s: float, dry_run: bool, marker: str, accept_damaged_videos: bool
+) -> SessionOutcome:
     name = parse_session_folder(folder.as_posix(), pattern)
     if name is None:
         raise SessionError(
@@ -132,8 +137,8 @@ def _ingest_folder(folder: Path, pattern: str, stable_after_s: float, dry_run: b
     age_s = seconds_since_folder_change(folder)
     if age_s < stable_after_s and not marker:
         return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
-    session = read_new_session(folder, name)
-    frames = ", ".join(f"{video.camera} {count_text(video.info.n_frames, 'frame')}" for video in session.videos)
+    session = read_new_session(folder, name, accept_damaged_videos=accept_damaged_videos)
+    frames = ", ".join(_frames_text(video) for video in session.videos)
     if dry_run:
         return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
     try:
@@ -174,7 +179,7 @@ def _is_known(name: SessionFolderName, folder: Path) -> bool:
     return True
 
 
-def read_new_session(folder: Path, name: SessionFolderName) -> NewSession:
+def read_new_session(folder: Path, name: SessionFolderName, *, accept_damaged_videos: bool = False) -> NewSession:
     """Read and check everything of a session's folder; every video is decoded to its end.
 
     Raises
@@ -193,13 +198,13 @@ def read_new_session(folder: Path, name: SessionFolderName) -> NewSession:
                 f"{folder}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}."
                 f" Rename the file, or add the camera with: orofacial camera add {camera}"
             )
-    videos = tuple(_read_video(camera, path, file) for camera, path in paths.items())
+    videos = tuple(_read_video(camera, path, file, accept_damaged_videos) for camera, path in paths.items())
     _refuse_copies(name, videos)
     return NewSession(name, folder, file, videos)
 
 
-def _read_video(camera: str, path: Path, file: SessionFile) -> NewVideo:
-    info = probe_video(path)
+def _read_video(camera: str, path: Path, file: SessionFile, accept_damaged_frames: bool) -> NewVideo:
+    info = probe_video(path, accept_damaged_frames=accept_damaged_frames)
     timestamps_path = path.with_name(f"{camera}.timestamps.csv")
     timestamps = read_timestamps_file(timestamps_path, info.n_frames) if timestamps_path.exists() else None
     return NewVideo(camera, path, info, video_content_hash(path), timestamps, file.videos.get(camera, {}))
@@ -218,6 +223,12 @@ def _refuse_copies(name: SessionFolderName, videos: tuple[NewVideo, ...]) -> Non
                 f" Remove the copy, or give {name} its own recording"
             )
         seen[video.content_hash] = str(video.path)
+
+
+def _frames_text(video: NewVideo) -> str:
+    """How many frames a video has, for people."""
+    frames = f"{video.camera} {count_text(video.info.n_frames, 'frame')}"
+    return f"{frames}, {len(video.info.damaged_frames)} damaged" if video.info.damaged_frames else frames
 
 
 def insert_new_session(session: NewSession) -> None:
@@ -251,6 +262,7 @@ def _video_row(video: NewVideo) -> dict[str, Any]:
         "file_size_bytes": video.path.stat().st_size,
         "content_hash": video.content_hash,
         "n_frames": video.info.n_frames,
+        "n_damaged_frames": len(video.info.damaged_frames),
         "fps_numerator": fps.numerator,
         "fps_denominator": fps.denominator,
         "width_px": video.info.width_px,

@@ -28,6 +28,7 @@ def watch_raw_folder(
     pattern: str = SESSION_PATTERN,
     stable_after_s: float = 10.0,
     marker: str = "",
+    accept_damaged_videos: bool = False,
     scan_every_s: float = SCAN_EVERY_S,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[SessionOutcome]:
@@ -47,6 +48,8 @@ def watch_raw_folder(
     marker : str
         Name of a file that the rig writes last, such as ``done``: then a session is complete when it is there, and not
         before. Empty: there is none.
+    accept_damaged_videos : bool
+        As in `ingest.sessions.ingest_sessions`.
     scan_every_s : float
         Time between two scans without a change (s).
     stopped : callable
@@ -74,7 +77,12 @@ def watch_raw_folder(
             changed.clear()
             waiting = False
             for outcome in ingest_sessions(
-                raw_folder, pattern=pattern, stable_after_s=stable_after_s, marker=marker, skip=is_refused_as_before
+                raw_folder,
+                pattern=pattern,
+                stable_after_s=stable_after_s,
+                marker=marker,
+                accept_damaged_videos=accept_damaged_videos,
+                skip=is_refused_as_before,
             ):
                 waiting |= outcome.status == "waiting"
                 # The age in the message changes from pass to pass, which is no change of state.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -29,6 +30,7 @@ def doctor_checks(settings: Settings) -> list[DoctorCheck]:
     checks: list[tuple[str, Callable[[Settings], DoctorCheck]]] = [
         ("database", _check_database),
         ("tables", _check_tables),
+        ("filters", _check_filters),
         ("stores", _check_stores),
         ("video", _check_video),
         ("estimator", _check_estimators),
@@ -70,6 +72,32 @@ def _check_tables(settings: Settings) -> DoctorCheck:
         advice = "restore the database from a backup; a table or job table that is missing is made by the next command"
         return DoctorCheck("tables", False, "; ".join(found), advice)
     return DoctorCheck("tables", True, "as defined")
+
+
+def _check_filters(settings: Settings) -> DoctorCheck:
+    """Check the parameters of every filter method: they were not always checked when they were inserted."""
+    from pipeline.database.connection import open_connection
+
+    connection = open_connection(settings)
+    from schemas.migrations.version import read_columns
+    from schemas.track import filter_row_fault, is_current_filter
+
+    schema, table = f"{settings.schema_prefix}track", "#filter_method"
+    names = ("filter_method", "filter_name", "filter_parameters", "filter_version")
+    if not set(names) <= read_columns(connection, [schema]).get((schema, table), set()):
+        return DoctorCheck("filters", True, "none yet")
+    query = f"SELECT {', '.join(names)} FROM {connection.adapter.make_full_table_name(schema, table)} ORDER BY 1"
+    rows = [dict(zip(names, row, strict=True)) for row in connection.query(query).fetchall()]
+    if connection.adapter.backend == "mysql":  # PostgreSQL's driver gives JSON as Python has it
+        rows = [{**row, "filter_parameters": json.loads(row["filter_parameters"])} for row in rows]
+    faults = {row["filter_method"]: fault for row in rows if (fault := filter_row_fault(row)) is not None}
+    if faults:
+        found = "; ".join(f"filter method {method}: {fault}" for method, fault in faults.items())
+        advice = "such a method makes no tracks; orofacial filter add makes one with parameters that can be"
+        return DoctorCheck("filters", False, found, advice)
+    older = [row["filter_method"] for row in rows if not is_current_filter(row)]
+    said = f"; kept, but of an older version: {', '.join(older)}" if older else ""
+    return DoctorCheck("filters", True, f"{len(rows)} filter methods with parameters that can be{said}")
 
 
 def doctor_store_addresses() -> dict[str, str]:

@@ -265,17 +265,16 @@ class Lab:
         """
         return self._query().qualities(**question)
 
-    def bouts(self, node: str, *, minimum_speed_px_per_s: float, **options: Any) -> pa.Table:
-        """Bouts of movement of one node, a line a bout; see `pipeline.query.bouts`.
+    def bouts(self, node: str | None = None, **options: Any) -> pa.Table:
+        """Bouts of movement, a line a bout: those in the database, or found now with other limits.
 
         Parameters
         ----------
-        node : str
+        node : str, optional
             The node that moves.
-        minimum_speed_px_per_s : float
-            (px/s) a bout is faster than this.
         **options
-            ``minimum_duration_s``, ``maximum_gap_s``, and a question as of `tracks`.
+            ``method`` of those in the database, or ``minimum_speed_px_per_s`` and other limits to find others now; and
+            a question as of `tracks`: see `pipeline.query.bouts`.
 
         Returns
         -------
@@ -290,7 +289,7 @@ class Lab:
         ...     bouts.column_names[-4:]
         ['start_s', 'end_s', 'path_px', 'peak_speed_px_per_s']
         """
-        return self._query().bouts(node, minimum_speed_px_per_s=minimum_speed_px_per_s, **options)
+        return self._query().bouts(node, **options)
 
     def status(self) -> Status:
         """How far every session is, who works on what, and what failed.

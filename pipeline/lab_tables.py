@@ -44,7 +44,9 @@ class LabTables:
 
 def _bound(table: Any, connection: Any) -> Any:
     """A subclass of a table that stays where the table is bound now, with its parts."""
-    binding = {name: getattr(table, name) for name in ("database", "_heading", "_support")}
+    binding = {
+        name: getattr(table, name) for name in ("database", "_heading", "_support", "_jobs") if hasattr(table, name)
+    }
     names = {name: getattr(table, name) for name in ("__module__", "__qualname__", "__doc__")}
     bound = type(table)(table.__name__, (table,), {**names, **binding, "_connection": connection})
     for name, part in vars(table).items():

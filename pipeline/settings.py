@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         Folder of one session below the raw folder, with the fields mouse, date and number.
     stable_after_s : float
         A session folder is taken once nothing in it has changed for so long (s).
+    accept_damaged_videos : bool
+        Whether to take in a video of which the decoder had to make up some frames in part; without it, such a video is
+        refused and the frames are named.
     tracks_store, models_store, labels_store : Path
         Absolute folders of the three file stores; relative ones are below the data folder. A store of
         the same name in DataJoint's own configuration wins.
@@ -119,6 +122,7 @@ class Settings(BaseSettings):
     schema_prefix: str = Field("orofacial_", pattern=r"^[a-z][a-z0-9_]{0,31}$")
     session_pattern: Annotated[str, AfterValidator(_has_session_fields)] = "{mouse}/{date}_{number}"
     stable_after_s: float = Field(10.0, ge=0, allow_inf_nan=False)
+    accept_damaged_videos: bool = False
     tracks_store: StoreFolder = Path("store/tracks")
     models_store: StoreFolder = Path("store/models")
     labels_store: StoreFolder = Path("store/labels")

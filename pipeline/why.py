@@ -95,7 +95,10 @@ def _fraction_found(tracks: Tracks, node: str) -> float | None:
 def _video(key: dict[str, Any]) -> dict[str, Any]:
     row = (Video & key).fetch1()
     return {
-        **{name: row[name] for name in ("video_file", "content_hash", "file_size_bytes", "n_frames")},
+        **{
+            name: row[name]
+            for name in ("video_file", "content_hash", "file_size_bytes", "n_frames", "n_damaged_frames")
+        },
         "fps": f"{row['fps_numerator']}/{row['fps_denominator']}",
         **{name: row[name] for name in ("width_px", "height_px", *(column.name for column in Video.metadata))},
         "times": "frame index / fps" if row["timestamps"] is None else "timestamps of the camera",
@@ -187,6 +190,7 @@ def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict
         "filter_name": row["filter_name"],
         "filter_version": row["filter_version"],
         "parameters": used.get("parameters", row["filter_parameters"]),
+        "note": used.get("note"),
         "fitted": {node: fitted[node] for node in nodes if node in fitted} or None,
         "provenance": (FilteredTrack & key).fetch1("filter_provenance"),
     }

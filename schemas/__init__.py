@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from datajoint import Computed
 from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
 from schemas import evaluation, labels, metric, model, pose, session, subject, track, worker
+from schemas.binding import bind_tables, unbind_tables
 from schemas.making.locks import holding_lock
 from schemas.migrations.database import jobs_name, parts
 from schemas.migrations.steps import newest_step
@@ -72,24 +72,39 @@ def activate(prefix: str, connection: Any) -> None:
     # Processes that start together would create the same tables.
     with holding_lock(connection, f"{prefix} tables") if creates else nullcontext():
         columns = read_columns(connection, table_schema_names(prefix))
-        if check_version(connection, prefix, columns) and creates:
-            _activate(worker.schema, f"{prefix}worker", connection, creates)
-            write_version(newest_step())
-        for name, schema in table_schemas(prefix).items():
-            _activate(schema, name, connection, creates)
-        if creates and not _all_declared(columns):
+        is_new = check_version(connection, prefix, columns)
+        if not is_active(prefix, connection):
+            bind_tables(table_schemas(prefix), connection)
+        if not _all_declared(columns):
+            _declare_tables(prefix, connection, creates, is_new)
             columns = read_columns(connection, table_schema_names(prefix))
-            with _without_type_warnings():
-                _declare_jobs(columns)
+            bind_tables(table_schemas(prefix), connection)
+        if creates:
+            _declare_jobs(columns)
+            _insert_first_rows()
     _check_columns(columns)
 
 
+def _declare_tables(prefix: str, connection: Any, creates: bool, is_new: bool) -> None:
+    """Let DataJoint create the tables that are missing, or say which are where none may be created.
+
+    A new database's version is the first that is written.
+    """
+    schemas = table_schemas(prefix)
+    try:
+        if is_new and creates:
+            _activate(worker.schema, f"{prefix}worker", connection, creates)
+            write_version(newest_step())
+        for name, schema in schemas.items():
+            _activate(schema, name, connection, creates)
+    finally:
+        unbind_tables(schemas)
+
+
 def _activate(schema: Any, name: str, connection: Any, creates: bool) -> None:
-    if schema.database == name and schema.connection is connection:
-        return
     schema.database = None
     try:
-        with nullcontext() if creates else _without_first_rows(schema):
+        with _without_first_rows(schema):
             schema.activate(name, connection=connection, create_schema=creates, create_tables=creates)
     except (AccessError, DataJointError) as error:
         raise _incomplete(name, " ".join(str(part) for part in error.args)) from error
@@ -101,7 +116,7 @@ def _activate(schema: Any, name: str, connection: Any, creates: bool) -> None:
 
 @contextmanager
 def _without_first_rows(schema: Any) -> Iterator[None]:
-    """Keep DataJoint from inserting the initial rows of lookup tables: only the administrator may insert them."""
+    """Keep DataJoint from inserting the initial rows of lookup tables."""
     contents = {cls: vars(cls)["contents"] for cls, _ in schema.declare_list if "contents" in vars(cls)}
     try:
         for cls in contents:
@@ -112,6 +127,14 @@ def _without_first_rows(schema: Any) -> Iterator[None]:
             cls.contents = rows
 
 
+def _insert_first_rows() -> None:
+    """Insert the initial rows of lookup tables that have fewer; on a server only its administrator may."""
+    for table in all_tables():
+        rows = list(getattr(table(), "contents", ()))
+        if rows and len(rows) > len(table()):
+            table.insert(rows, skip_duplicates=True)
+
+
 def is_active(prefix: str, connection: Any) -> bool:
     """Whether the tables are bound to the schemas of this prefix on this connection."""
     return all(
@@ -120,17 +143,8 @@ def is_active(prefix: str, connection: Any) -> bool:
 
 
 def _all_declared(columns: Columns) -> bool:
-    """Whether every table, and every table of jobs, was there before."""
-    return all(
-        (module.schema.database, name) in columns
-        for module in TABLE_MODULES
-        for cls, _ in module.schema.declare_list
-        for name in (*(one.table_name for one in (cls, *parts(cls))), *_jobs_names(cls))
-    )
-
-
-def _jobs_names(cls: Any) -> list[str]:
-    return [jobs_name(cls.table_name)] if issubclass(cls, Computed) else []
+    """Whether every table is there, and the user sees it."""
+    return all((table.database, table.table_name) in columns for cls in all_tables() for table in (cls, *parts(cls)))
 
 
 @contextmanager
@@ -150,10 +164,10 @@ def _is_no_type_warning(record: logging.LogRecord) -> bool:
 
 def _declare_jobs(columns: Columns) -> None:
     """Create the missing job tables. DataJoint would create them at first use, in several workers at once."""
-    for module in TABLE_MODULES:
-        for cls, _ in module.schema.declare_list:
-            if any((module.schema.database, name) not in columns for name in _jobs_names(cls)):
-                _ = cls().jobs
+    with _without_type_warnings():
+        for table in computed_tables():
+            if (table.database, jobs_name(table.table_name)) not in columns:
+                table().jobs.declare()
 
 
 def _check_columns(columns: Columns) -> None:

@@ -73,12 +73,12 @@ class ModelEvaluation(dj.Computed):
     def key_source(self) -> dj.expression.QueryExpression:
         """Models with labels of their camera, frame size and nodes, in whatever order the nodes are.
 
-        Only models whose estimator can estimate single images.
+        Only models whose estimator can estimate single images, and that read gray: labels are kept as gray images.
         """
         able = [
             {"estimator": name} for name, kind in estimators.registered_estimators().items() if kind.can_estimate_images
         ]
-        models = (Model & able).proj(
+        models = (Model & able & "n_channels is null or n_channels = 1").proj(
             model_skeleton="skeleton_id", model_camera="camera", model_width_px="width_px", model_height_px="height_px"
         )
         labels = LabeledFrames.proj(

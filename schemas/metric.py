@@ -1,7 +1,10 @@
-"""Distances of node pairs, the effect of filters on them, and errors on labeled frames."""
+"""Distances of node pairs, the effect of filters on them, errors on labeled frames, and bouts of movement."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -9,24 +12,33 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from compute.measures.distances import distance_px, summarize_distances
+from compute.errors import TracksError
+from compute.measures.bouts import BOUT_LIMITS, BOUTS_VERSION, check_bout_limits, default_bout_limits, find_bouts
+from compute.measures.distances import common_variances_px2, distance_px, summarize_distances
 from compute.measures.label_errors import label_error_px
+from compute.measures.node_pairs import check_node_pair
 from compute.tracks import Tracks
 from schemas.evaluation import LabeledVideo, ModelEvaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.making import provenance
+from schemas.making.checked_rows import CheckedRows, check_row_name
 from schemas.making.resources import Resources
+from schemas.making.transactions import in_transaction
 from schemas.model import Model
 from schemas.pose import PoseEstimation
-from schemas.session import Video
-from schemas.track import FilteredTrack, estimated_tracks, fetch_tracks
+from schemas.session import Camera, Video
+from schemas.track import FilteredTrack, FilterMethod, estimated_tracks, fetch_tracks
 
 schema = dj.Schema()
 
 
 @schema
-class NodePair(dj.Manual):
-    """Two nodes whose distance is measured in every video with this skeleton."""
+class NodePair(CheckedRows, dj.Manual):
+    """Two nodes whose distance is measured in every video with this skeleton.
+
+    Kind, length and band may be changed. What depends on them hangs on `PairDefinition`, which keeps each that the pair
+    ever had: this row says which counts now.
+    """
 
     definition = """
     -> Skeleton
@@ -38,6 +50,66 @@ class NodePair(dj.Manual):
     band_low_hz=null : float64  # (Hz) band of the pair's movement; null: found in each video
     band_high_hz=null : float64  # (Hz)
     """
+
+    def checked(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row, if it can be a pair: see `compute.measures.node_pairs.check_node_pair`."""
+        check_node_pair({**_NO_DEFINITION, **row})
+        return row
+
+    def insert(self, rows: Any, **options: Any) -> None:
+        """Insert pairs, and what they are."""
+        with in_transaction(self.connection):
+            super().insert(rows, **options)
+            _define_pairs()
+
+    def update1(self, row: Mapping[str, Any]) -> None:
+        """Change what a pair is; what was computed for another kind, length or band stays that pair's."""
+        key = {name: row[name] for name in self.primary_key}
+        with in_transaction(self.connection):
+            check_node_pair({**(self & key).fetch1(), **row})
+            super().update1(row)
+            _define_pairs()
+
+
+_NO_DEFINITION = {"pair_kind": "moving", "length_mm": None, "band_low_hz": None, "band_high_hz": None}
+
+
+@schema
+class PairDefinition(dj.Manual):
+    """What a pair is, or was before it was changed; written by `NodePair`."""
+
+    definition = """
+    -> NodePair
+    pair_definition : char(8)  # hash of what follows
+    ---
+    pair_kind : enum('rigid', 'moving')
+    length_mm=null : float64  # (mm)
+    band_low_hz=null : float64  # (Hz)
+    band_high_hz=null : float64  # (Hz)
+    """
+
+    @classmethod
+    def of(cls, pair: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of a pair as it is."""
+        said = {name: pair[name] for name in _NO_DEFINITION}
+        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
+        return {**{name: pair[name] for name in NodePair.primary_key}, "pair_definition": digest, **said}
+
+    @classmethod
+    def current(cls) -> dj.expression.QueryExpression:
+        """The definitions that count now, one a pair."""
+        now = NodePair.proj(**{f"{name}_now": name for name in _NO_DEFINITION})
+        same = [f"coalesce({name}, -1) = coalesce({name}_now, -1)" for name in list(_NO_DEFINITION)[1:]]
+        return (cls * now & dj.AndList(["pair_kind = pair_kind_now", *same])).proj()
+
+
+def _define_pairs() -> None:
+    """Insert the definitions that pairs have and that are missing."""
+    wanted = [PairDefinition.of(pair) for pair in NodePair.to_dicts()]
+    there = {tuple(key.values()) for key in PairDefinition.proj().to_dicts()}
+    PairDefinition.insert(
+        [row for row in wanted if tuple(row[name] for name in PairDefinition.primary_key) not in there]
+    )
 
 
 @schema
@@ -75,13 +147,20 @@ class DistanceMetrics(dj.Computed):
 
 @schema
 class FilterComparison(dj.Computed):
-    """How much noise and how much movement of a pair's distance a filter keeps. Adds to `DistanceMetrics`."""
+    """How much noise and how much movement of a pair's distance a filter keeps. Adds to `DistanceMetrics`.
+
+    Filters differ in the frames in which they have the distance, so its variance is also that in the frames which the
+    raw tracks have too.
+    """
 
     resources = Resources(device="cpu", memory_gb=1)
 
     definition = """
     -> DistanceMetrics
+    -> PairDefinition
     ---
+    common_variance_px2=null : float64  # (px^2) in the frames in which the raw tracks have the distance too
+    common_raw_variance_px2=null : float64  # (px^2) of the raw distance in the same frames
     corrected_mean_px=null : float64  # (px) of the real distance; null: the filter gives no posterior variance
     corrected_variance_px2=null : float64  # (px^2) of the real distance, noise and smoothing taken out
     length_px=null : float64  # (px) true length; null: not known
@@ -95,18 +174,24 @@ class FilterComparison(dj.Computed):
     comparison_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
+    @property
+    def key_source(self) -> dj.expression.QueryExpression:
+        """Distances with what their pair is now."""
+        return DistanceMetrics.proj() * PairDefinition.current()
+
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the tracks of both sides, compare, insert."""
         from compute.comparison.filter_effect import filter_effect_on_distance, filter_effect_on_movement
         from compute.measures.movement import NOTHING_MOVES
 
         nodes = (key["node_a"], key["node_b"])
-        pair = (NodePair & key).fetch1()
+        pair = (PairDefinition & key).fetch1()
         real, kept, length_px = None, NOTHING_MOVES, None
         with provenance.recording_provenance() as record:
-            filtered = fetch_tracks(key, nodes)
+            raw, filtered = estimated_tracks(key, nodes), fetch_tracks(key, nodes)
+            common = common_variances_px2(*(distance_px(tracks, *nodes) for tracks in (raw, filtered)))
             if filtered.sd is not None:
-                real = filter_effect_on_distance(estimated_tracks(key, nodes), filtered, *nodes)
+                real = filter_effect_on_distance(raw, filtered, *nodes)
             if pair["pair_kind"] == "moving":
                 kept = filter_effect_on_movement(_despiked(key), filtered, *nodes, band_hz=_band(pair))
             if pair["length_mm"] is not None:
@@ -115,6 +200,8 @@ class FilterComparison(dj.Computed):
         self.insert1(
             {
                 **key,
+                "common_raw_variance_px2": common[0],
+                "common_variance_px2": common[1],
                 "corrected_mean_px": None if real is None else real.mean_px,
                 "corrected_variance_px2": None if real is None else real.variance_px2,
                 "length_px": length_px,
@@ -193,3 +280,101 @@ class LabelError(dj.Computed):
                 "label_error_provenance": record,
             }
         )
+
+
+@schema
+class BoutMethod(CheckedRows, dj.Manual):
+    """What a lab counts as a bout of movement: of which node, in which tracks, how fast and long. Never altered.
+
+    A speed in px/s means another one for another camera, so a method may be of one camera only.
+    """
+
+    definition = """
+    bout_method : varchar(64)
+    ---
+    -> FilterMethod
+    -> [nullable] Camera
+    node : varchar(64)  # the node that moves
+    reference_node='' : varchar(64)  # movement is against this node; empty: in the picture
+    minimum_speed_px_per_s : float64  # (px/s) a bout is at least this fast
+    minimum_duration_s : float64  # (s) and at least this long
+    maximum_gap_s : float64  # (s) rests up to this long are part of it
+    bouts_version : int16  # version of the algorithm
+    """
+
+    def checked(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with all limits and the version of the algorithm.
+
+        Raises
+        ------
+        TracksError
+            If the name cannot be one, a limit is outside its range, or there is no such filter method or camera.
+        """
+        check_row_name("bout method", row.get("bout_method"), TracksError)
+        whole = {"camera": None, "reference_node": "", **default_bout_limits(), **row, "bouts_version": BOUTS_VERSION}
+        check_bout_limits({name: whole.get(name) for name in BOUT_LIMITS})
+        for name, table in (("filter_method", FilterMethod), ("camera", Camera)):
+            value = whole.get(name)
+            if not (value is None and name == "camera") and value not in table.to_arrays(name):
+                known = ", ".join(sorted(table.to_arrays(name)))
+                raise TracksError(f"bout method {row['bout_method']}: no {name} {value!r}; known are {known}")
+        return whole
+
+
+@schema
+class Bouts(dj.Computed):
+    """Bouts of movement in a video's tracks."""
+
+    resources = Resources(device="cpu", memory_gb=1)
+
+    definition = """
+    -> FilteredTrack
+    -> BoutMethod
+    ---
+    n_bouts : int32
+    time_in_bouts_s : float64  # (s) from the first to the last frame of each
+    fraction_known : float64  # of all frames: the node (and the one that it moves against) has a position
+    bouts_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
+    """
+
+    class Bout(dj.Part):
+        """One bout."""
+
+        definition = """
+        -> master
+        bout_index : int32  # from 0, in order of time
+        ---
+        start_s : float64  # (s) time of its first frame
+        end_s : float64  # (s) time of its last frame
+        path_px : float64  # (px) length of the path
+        peak_speed_px_per_s : float64  # (px/s) greatest speed between two frames
+        """
+
+    @property
+    def key_source(self) -> dj.expression.QueryExpression:
+        """Tracks of each method's filter and camera whose skeleton has its nodes; methods of today's version only."""
+        nodes: dict[str, set[str]] = {}
+        for row in Skeleton.Node.proj().to_dicts():
+            nodes.setdefault(row["skeleton_id"], set()).add(row["node"])
+        wanted = [
+            {"bout_method": method["bout_method"], "filter_method": method["filter_method"], "skeleton_id": skeleton_id}
+            | ({} if method["camera"] is None else {"camera": method["camera"]})
+            for method in (BoutMethod & {"bouts_version": BOUTS_VERSION}).to_dicts()
+            for skeleton_id, names in nodes.items()
+            if {method["node"], method["reference_node"] or method["node"]} <= names
+        ]
+        return (FilteredTrack.proj() * Model.proj("skeleton_id") * BoutMethod.proj() & wanted).proj()
+
+    def make(self, key: dict[str, Any]) -> None:
+        """Fetch the tracks, find the bouts, insert."""
+        method = (BoutMethod & {"bout_method": key["bout_method"]}).fetch1()
+        nodes = [method["node"], *filter(None, [method["reference_node"]])]
+        with provenance.recording_provenance() as record:
+            tracks = fetch_tracks(key, nodes)
+            limits = {name: method[name] for name in BOUT_LIMITS}
+            bouts = find_bouts(tracks, nodes[0], reference_node=nodes[1] if nodes[1:] else None, **limits)
+            known = tracks.found.all(axis=1)
+        row = {"n_bouts": len(bouts), "time_in_bouts_s": sum(bout.end_s - bout.start_s for bout in bouts)}
+        row["fraction_known"] = float(known.mean()) if known.size else 0.0
+        self.insert1({**key, **row, "bouts_provenance": record})
+        self.Bout.insert([{**key, "bout_index": index, **asdict(bout)} for index, bout in enumerate(bouts)])

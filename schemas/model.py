@@ -64,6 +64,7 @@ class Model(dj.Manual):
     model_name : varchar(255)
     width_px=null : int32  # size of the frames that it was trained on; null: the model does not say
     height_px=null : int32
+    n_channels=null : int16  # of a frame that it reads: 1 gray, 3 color; null: gray, or not known
     n_training_frames=null : int32  # null: the model does not say
     bundle : <bundle@models>  # folder with weights and configuration
     created_at=CURRENT_TIMESTAMP : datetime
@@ -170,6 +171,7 @@ def insert_model(
         "model_name": name,
         "width_px": info.width_px,
         "height_px": info.height_px,
+        "n_channels": info.n_channels,
         "n_training_frames": info.n_training_frames,
         "bundle": bundle,
         "training_mice_known": trained_on.mice_known,

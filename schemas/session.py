@@ -67,6 +67,7 @@ class Video(dj.Manual):
     file_size_bytes : int64  # (bytes)
     content_hash : char(64)  # sha256 of the file
     n_frames : int32  # decoded, not the container's promise
+    n_damaged_frames=null : int32  # of them, those that the decoder made up in part; null: nobody looked
     fps_numerator : int32  # (Hz) exact frame rate is numerator / denominator
     fps_denominator : int32
     width_px : int32

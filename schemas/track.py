@@ -22,6 +22,7 @@ from compute.measures.quality import track_quality
 from compute.tracks import Tracks
 from schemas.evaluation import evaluated_score_exponent, unevaluated_models
 from schemas.making import provenance
+from schemas.making.checked_rows import CheckedRows, check_row_name
 from schemas.making.resources import Resources
 from schemas.pose import PoseEstimation
 from schemas.session import Video
@@ -32,8 +33,11 @@ schema = dj.Schema()
 
 
 @schema
-class FilterMethod(dj.Lookup):
-    """A filter with its parameters. Another parameter, or another version of the filter, is another row."""
+class FilterMethod(CheckedRows, dj.Lookup):
+    """A filter with its parameters. Another parameter, or another version of the filter, is another row.
+
+    A row keeps the version and the default parameters of the day on which it was inserted, whoever inserts it.
+    """
 
     definition = """
     filter_method : varchar(64)
@@ -45,19 +49,49 @@ class FilterMethod(dj.Lookup):
 
     @property
     def contents(self) -> list[dict[str, Any]]:
-        """The filters that every lab starts with; none once it has them.
+        """The filters that every lab has: the rows that there are, and those that are missing.
 
-        The default parameters need the import of every filter; a process that finds the rows in the database is
-        spared.
+        Where a lab's row is of an older version of its filter, one of today's stands beside it, such as
+        ``interpolate_v2``. A process that finds all of them in the database is spared the import of the filters.
         """
-        first = {
-            method: (name, changed)
-            for name, one in registered_filters().items()
-            for method, changed in one.methods.items()
-        }
-        if self.is_declared and set(first) <= set(self.to_arrays("filter_method")):
-            return []
-        return [filter_row(method, name, changed) for method, (name, changed) in first.items()]
+        there = {row["filter_method"]: row for row in self.to_dicts()} if self.is_declared else {}
+        missing = []
+        for name, one in registered_filters().items():
+            for method, changed in one.methods.items():
+                today = registered_version(name, changed)
+                if method in there and not is_current_filter(there[method]):
+                    method = f"{method}_v{today}"
+                if method not in there:
+                    missing.append({"filter_method": method, "filter_name": name, "filter_parameters": changed})
+        return [*there.values(), *missing] if missing else []
+
+    def checked(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with all parameters and the filter's version.
+
+        Raises
+        ------
+        FilterError
+            If there is no such filter or parameter, a parameter is outside its range, the name cannot be one, or the
+            version is not that of this code.
+        """
+        check_row_name("filter method", row.get("filter_method"), FilterError)
+        whole = filter_row(row["filter_method"], row.get("filter_name", ""), row.get("filter_parameters", {}))
+        version = row.get("filter_version", whole["filter_version"])
+        if version != whole["filter_version"]:
+            raise FilterError(
+                f"filter method {row['filter_method']}: filter_version is {version!r}, expected"
+                f" {whole['filter_version']}, the version of {whole['filter_name']} in this orofacial"
+            )
+        return {**row, **whole}
+
+    def update1(self, row: Mapping[str, Any]) -> None:
+        """Refuse to change what tracks depend on: another parameter is another row."""
+        if {"filter_name", "filter_parameters"} & set(row):
+            raise FilterError(
+                f"filter method {row.get('filter_method')}: its tracks depend on its filter and parameters, so these"
+                " stay as they are; insert a row of another name"
+            )
+        super().update1(row)
 
 
 def filter_row(filter_method: str, filter_name: str, changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +125,20 @@ def filter_row(filter_method: str, filter_name: str, changed: Mapping[str, Any])
 def is_current_filter(row: Mapping[str, Any]) -> bool:
     """Whether a row of `FilterMethod` is of the version that the code has: only such a row makes new tracks."""
     return bool(row["filter_version"] == registered_version(row["filter_name"], row["filter_parameters"]))
+
+
+def filter_row_fault(row: Mapping[str, Any]) -> str | None:
+    """What is wrong with the parameters of a row of today's version; None if nothing is, or the row is older.
+
+    Rows were not always checked when they were inserted.
+    """
+    if not is_current_filter(row):
+        return None
+    try:
+        check_parameters(row["filter_name"], row["filter_parameters"])
+    except FilterError as error:
+        return str(error)
+    return None
 
 
 @schema
@@ -170,6 +218,11 @@ class FilteredTrack(dj.Computed):
             If the row is of another version of the filter: a job that was queued before the code changed.
         """
         row = (FilterMethod & key).fetch1()
+        invalid = filter_row_fault(row)
+        if invalid is not None:
+            raise FilterError(
+                f"filter method {row['filter_method']}: {invalid}; add one that is right, of another name"
+            )
         if not is_current_filter(row):
             raise FilterError(
                 f"filter method {row['filter_method']} is of version {row['filter_version']} of filter"

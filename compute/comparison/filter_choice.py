@@ -21,7 +21,7 @@ CRITERION = (
     " The root mean square of its error is what counts: noise left in and movement taken out both make it larger."
 )
 
-_LINES = ("interpolate", {"minimum_score": None})
+_LINES = ("interpolate", {"lowest_score_fraction": None})
 CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
     _LINES,
     *((name, dict(parameters)) for name, one in registered_filters().items() for parameters in one.candidates),

@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from compute.tracks import Tracks
+
 _TIME_TOLERANCE_S = 1e-6
 """Frame times are sums of rounded numbers: a gap may be this much longer than the limit."""
 
@@ -33,6 +35,23 @@ def within_gap_limit(used: NDArray[np.bool_], time: NDArray[np.float64], max_gap
     """
     limit_s = np.inf if max_gap_s is None else max_gap_s + _TIME_TOLERANCE_S
     return _within_gap_limit(np.ascontiguousarray(used), time, limit_s)
+
+
+def connecting_limit_s(tracks: Tracks, max_gap_s: float | None) -> float:
+    """The longest time between two used points across which a filter remembers the first one.
+
+    It is `max_gap_s`, but neighbouring frames are never a gap, however slow the camera: at 8 Hz they are 0.125 s apart.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Their times say how far apart frames are.
+    max_gap_s : float or None
+        The longest gap that may be filled, in seconds; None for any: infinite.
+    """
+    if max_gap_s is None:
+        return np.inf
+    return max(max_gap_s + _TIME_TOLERANCE_S, 1.5 * tracks.frame_interval_s)
 
 
 @njit(cache=True)

@@ -7,10 +7,13 @@ from scipy.ndimage import gaussian_filter1d
 
 from compute.filters.gaps import within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameter_rules import Flag, Positive
+from compute.filters.parameter_rules import Flag, GapSeconds, Seconds
 from compute.filters.registry import register_filter
-from compute.filters.result import filter_result
+from compute.filters.result import filter_result, passing_note
 from compute.tracks import Tracks
+
+_SMOOTHING_SIGMA_FRAMES = 0.33
+"""With a narrower kernel the frames beside one have less than 1 % of its weight."""
 
 REACH = 4.0
 """The kernel ends at this many sigma; a frame without a point within reach stays NaN."""
@@ -32,7 +35,7 @@ REACH = 4.0
     ),
 )
 def gaussian(
-    tracks: Tracks, *, sigma_s: Positive = 0.02, max_gap_s: Positive | None = 0.1, gated: Flag = False
+    tracks: Tracks, *, sigma_s: Seconds = 0.02, max_gap_s: GapSeconds | None = 0.1, gated: Flag = False
 ) -> Tracks:
     """Mean of the points around each frame, weighted by a Gaussian in time.
 
@@ -45,7 +48,8 @@ def gaussian(
         Tracks with NaN where a node was not found.
     sigma_s : float
         Standard deviation of the kernel in seconds. The default keeps licking (4-8 Hz): it passes 88 % of the
-        amplitude at 4 Hz and 60 % at 8 Hz.
+        amplitude at 4 Hz and 60 % at 8 Hz. A kernel much narrower than a frame passes every point as it is, and the
+        result's ``note`` says so.
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any within the kernel's reach
         (4 sigma). The two ends are never extrapolated.
@@ -77,6 +81,7 @@ def gaussian(
         tracks,
         "gaussian",
         {"sigma_s": sigma_s, "max_gap_s": max_gap_s, "gated": gated},
+        note=passing_note(tracks, f"sigma_s {sigma_s:g} is short") if sigma_frames < _SMOOTHING_SIGMA_FRAMES else None,
         position=position,
         sd=None,
         rejected=points.rejected,

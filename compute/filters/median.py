@@ -9,9 +9,9 @@ from scipy.ndimage import median_filter, uniform_filter1d
 
 from compute.filters.gaps import within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameter_rules import Flag, Positive
+from compute.filters.parameter_rules import Flag, GapSeconds, Seconds
 from compute.filters.registry import register_filter
-from compute.filters.result import filter_result
+from compute.filters.result import filter_result, passing_note
 from compute.tracks import Tracks
 
 _CHUNK_VALUES = 4_000_000
@@ -26,7 +26,7 @@ _CHUNK_VALUES = 4_000_000
     candidates=({"window_s": 0.03}, {"window_s": 0.05}, {"window_s": 0.09}),
 )
 def median(
-    tracks: Tracks, *, window_s: Positive = 0.05, max_gap_s: Positive | None = 0.1, gated: Flag = False
+    tracks: Tracks, *, window_s: Seconds = 0.05, max_gap_s: GapSeconds | None = 0.1, gated: Flag = False
 ) -> Tracks:
     """Median of the points in a window around each frame, of x and of y.
 
@@ -38,7 +38,8 @@ def median(
         Tracks with NaN where a node was not found.
     window_s : float
         Length of the window in seconds, rounded to an odd number of frames. The default is five frames at 100 Hz:
-        it takes out spikes of one or two.
+        it takes out spikes of one or two. A window of one frame passes every point as it is, and the result's ``note``
+        says so.
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any shorter than the window.
         The two ends are never extrapolated.
@@ -55,7 +56,7 @@ def median(
     FilterError
         If a parameter is outside its range.
     """
-    half = max(0, round((window_s / tracks.frame_interval_s - 1) / 2))
+    half = min(max(0, round((window_s / tracks.frame_interval_s - 1) / 2)), tracks.n_frames)
     points = gated_if(tracks, gated)
     found = points.found
     allowed = within_gap_limit(found, tracks.time, max_gap_s)
@@ -68,6 +69,7 @@ def median(
         tracks,
         "median",
         {"window_s": window_s, "max_gap_s": max_gap_s, "gated": gated},
+        note=passing_note(tracks, f"window_s {window_s:g} holds one frame") if half == 0 else None,
         position=position,
         sd=None,
         rejected=points.rejected,

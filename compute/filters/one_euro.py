@@ -9,9 +9,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.filters.gaps import bridge_gaps, within_gap_limit
+from compute.filters.gaps import bridge_gaps, connecting_limit_s, within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameter_rules import Flag, Positive
+from compute.filters.parameter_rules import Flag, GapSeconds, Hertz, HertzPerSpeed
 from compute.filters.registry import register_filter
 from compute.filters.result import filter_result
 from compute.tracks import Tracks
@@ -32,10 +32,10 @@ Array = NDArray[Any]
 def one_euro(
     tracks: Tracks,
     *,
-    minimum_cutoff_hz: Positive = 4.0,
-    beta_per_px: Positive = 0.1,
-    speed_cutoff_hz: Positive = 10.0,
-    max_gap_s: Positive | None = 0.1,
+    minimum_cutoff_hz: Hertz = 4.0,
+    beta_per_px: HertzPerSpeed = 0.1,
+    speed_cutoff_hz: Hertz = 10.0,
+    max_gap_s: GapSeconds | None = 0.1,
     gated: Flag = False,
 ) -> Tracks:
     """First-order low-pass with a cutoff of ``minimum_cutoff_hz + beta_per_px * speed``, of x and of y.
@@ -78,7 +78,7 @@ def one_euro(
     }
     points = gated_if(tracks, gated)
     position = points.position.astype(np.float64).reshape(tracks.n_frames, 2 * len(tracks.nodes))
-    longest = math.inf if max_gap_s is None else max_gap_s + 1e-6  # as within_gap_limit: times are rounded
+    longest = connecting_limit_s(tracks, max_gap_s)
     _low_pass(position, tracks.time, minimum_cutoff_hz, beta_per_px, speed_cutoff_hz, longest)
     allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
     return filter_result(

@@ -1,14 +1,16 @@
-"""What a filter's parameter may be, said by the type of the keyword: ``sigma_s: Positive = 0.02``."""
+"""What a filter's parameter may be, said by the type of the keyword: ``sigma_s: Seconds = 0.02``."""
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
-from compute.errors import FilterError
+from compute.errors import FilterError, OrofacialError
 
 
 @dataclass(frozen=True)
@@ -32,41 +34,83 @@ def is_number_parameter(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _number(smallest: float, largest: float, unit: str = "") -> ParameterRule:
+    """A number within limits that are allowed themselves."""
+    return ParameterRule(
+        f"a number {unit}from {smallest:g} to {largest:g}",
+        lambda value: is_number_parameter(value) and smallest <= value <= largest,
+    )
 
 
 def _are_groups(value: Any) -> bool:
     return _is_list(value) and all(
-        _is_list(group) and len(group) >= 3 and all(isinstance(node, str) for node in group) for group in value
+        _is_list(group) and all(isinstance(node, str) for node in group) and len(set(group)) == len(group) >= 3
+        for group in value
     )
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-Positive = Annotated[float, ParameterRule("a number above 0", lambda value: is_number_parameter(value) and value > 0)]
-NotNegative = Annotated[
-    float, ParameterRule("a number from 0", lambda value: is_number_parameter(value) and value >= 0)
+# Every range ends: within it a filter's arithmetic stays finite, and no window is larger than a memory.
+Seconds = Annotated[float, _number(1e-4, 10, "of seconds ")]
+"""Length of a window; a face moves in less than 10 s."""
+
+GapSeconds = Annotated[float, _number(1e-4, 3600, "of seconds ")]
+"""Length of a gap."""
+
+Hertz = Annotated[float, _number(0.01, 1000, "of Hz ")]
+Pixels = Annotated[float, _number(1e-3, 1000, "of px ")]
+ProcessNoise = Annotated[float, _number(1e-6, 1e12, "of px²/s³ ")]
+HertzPerSpeed = Annotated[float, _number(1e-6, 1000, "of Hz per px/s ")]
+Exponent = Annotated[float, _number(0, 10)]
+Positive = Annotated[
+    float,
+    ParameterRule("a number above 0 and up to 1e9", lambda value: is_number_parameter(value) and 0 < value <= 1e9),
 ]
+NotNegative = Annotated[float, _number(0, 1e9)]
 Probability = Annotated[
     float, ParameterRule("a number between 0 and 1", lambda value: is_number_parameter(value) and 0 < value < 1)
 ]
-WholeNumber = Annotated[int, ParameterRule("a whole number from 0", lambda value: _is_whole(value) and value >= 0)]
+PolynomialOrder = Annotated[
+    int,
+    ParameterRule(
+        "a whole number from 0 to 9",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9,
+    ),
+]
 Flag = Annotated[bool, ParameterRule("true or false", lambda value: isinstance(value, bool))]
+NodeName = Annotated[str, ParameterRule("the name of a node", lambda value: isinstance(value, str) and value != "")]
 RigidGroups = Annotated[
-    Sequence[Sequence[str]], ParameterRule("a list of rigid groups, each a list of three or more nodes", _are_groups)
+    Sequence[Sequence[str]],
+    ParameterRule("a list of rigid groups, each a list of three or more different nodes", _are_groups),
 ]
 
 
-def check_parameter_values(filter_name: str, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
+def check_parameter_values(
+    function_name: str,
+    function: Callable[..., Any],
+    values: Mapping[str, Any],
+    error: type[OrofacialError] = FilterError,
+) -> None:
     """Refuse values that break the rules of a function's keywords.
+
+    Parameters
+    ----------
+    function_name : str
+        As the error says it.
+    function : callable
+        Its keywords' types say the rules.
+    values : mapping
+        Values of keywords, not necessarily of all.
+    error : type
+        What is raised, `FilterError` by default.
 
     Raises
     ------
-    FilterError
-        With the filter, the parameter, its value, and what is expected.
+    OrofacialError
+        With the function, the parameter, its value, and what is expected.
     """
     rules = rules_of_parameters(function)
     for name, value in values.items():
@@ -77,12 +121,31 @@ def check_parameter_values(filter_name: str, function: Callable[..., Any], value
             continue
         if value is None or not rule.holds(value):
             otherwise = " or none" if may_be_none else ""
-            raise FilterError(f"{filter_name}: {name} is {value!r}, expected {rule.expected}{otherwise}")
+            raise error(f"{function_name}: {name} is {value!r}, expected {rule.expected}{otherwise}")
+
+
+def check_rising_parameters(
+    function_name: str, function: Callable[..., Any], values: Mapping[str, Any], names: Sequence[str]
+) -> None:
+    """Refuse values of which one is smaller than the one before it; what is not given has its default.
+
+    Raises
+    ------
+    FilterError
+        With the function, both parameters and their values.
+    """
+    given = {**(function.__kwdefaults__ or {}), **values}
+    for before, after in pairwise(names):
+        if given[before] > given[after]:
+            raise FilterError(
+                f"{function_name}: {before} is {given[before]!r} and {after} is {given[after]!r},"
+                f" expected {before} to be at most {after}"
+            )
 
 
 @cache
 def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[ParameterRule, bool]]:
-    """The rule of each keyword of a filter, and whether it may be None.
+    """The rule of each keyword of a filter (or another function), and whether it may be None.
 
     Raises
     ------
@@ -90,7 +153,8 @@ def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[Paramet
         If a keyword's type says no rule.
     """
     rules: dict[str, tuple[ParameterRule, bool]] = {}
-    keywords = function.__kwdefaults__ or {}
+    parameters = inspect.signature(function).parameters.values()
+    keywords = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
     hints = get_type_hints(function, include_extras=True)
     for name in keywords:
         kinds = _members(hints[name])
@@ -100,7 +164,7 @@ def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[Paramet
         if len(found) != 1:
             raise FilterError(
                 f"filter {function.__name__}: the type of {name} says no rule;"
-                " take one of compute.filters.parameter_rules, such as Positive"
+                " take one of compute.filters.parameter_rules, such as Seconds"
             )
         rules[name] = found[0], type(None) in kinds
     return rules

@@ -86,6 +86,7 @@ def per_node(tracks: Tracks, *, filters: Entries | None = None) -> Tracks:
         "per_node",
         {"filters": None if filters is None else {node: dict(entry) for node, entry in filters.items()}},
         fitted,
+        None,
         position=position,
         **{array: values if array in given else None for array, values in arrays.items()},
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from compute.errors import FilterError
-from compute.filters.parameter_rules import check_parameter_values
+from compute.filters.parameter_rules import check_parameter_values, check_rising_parameters, rules_of_parameters
 from compute.tracks import Tracks
 
 SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
@@ -25,6 +25,8 @@ SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
 
 GATE = "kalman"
 """The filter whose wrong placements ``gated=True`` leaves out, see `compute.filters.gate`."""
+
+_LONGEST_FRAME_INTERVAL_S = 1.0
 
 Filter = TypeVar("Filter", bound=Callable[..., Tracks])
 
@@ -51,6 +53,8 @@ class RegisteredFilter:
         More rows of every database: for each name its colour, and the parameters that are not the defaults.
     uses : tuple of str
         Other filters that it uses whatever its parameters are.
+    rising : tuple of str
+        Parameters of which none may be smaller than the one before it, such as the two ends of a band.
     candidates : tuple of mapping
         Parameters that `compute.comparison.filter_choice` tries when it chooses a filter for a node, on gated points.
     """
@@ -63,6 +67,7 @@ class RegisteredFilter:
     in_every_lab: bool = False
     variants: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
+    rising: tuple[str, ...] = ()
     candidates: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -85,13 +90,14 @@ def register_filter(
     in_every_lab: bool = False,
     variants: Mapping[str, tuple[str, Mapping[str, Any]]] | None = None,
     uses: tuple[str, ...] = (),
+    rising: tuple[str, ...] = (),
     candidates: tuple[Mapping[str, Any], ...] = (),
 ) -> Callable[[Filter], Filter]:
     """Make a function ``name(tracks, *, parameter_with_unit=default)`` a filter, whose parameters are checked.
 
     Parameters
     ----------
-    version, lag, color, in_every_lab, variants, uses, candidates
+    version, lag, color, in_every_lab, variants, uses, rising, candidates
         See `RegisteredFilter`. They are read from the source text: write plain values.
     """
 
@@ -99,11 +105,24 @@ def register_filter(
         @functools.wraps(function)
         def checked(tracks: Tracks, **parameters: Any) -> Tracks:
             check_parameter_values(function.__name__, function, parameters)
+            check_rising_parameters(function.__name__, function, parameters, rising)
+            if rules_of_parameters(function):
+                _check_times(function.__name__, tracks)
             return function(tracks, **parameters)
 
         return checked  # type: ignore[return-value]
 
     return wrap
+
+
+def _check_times(name: str, tracks: Tracks) -> None:
+    """Refuse frames so far apart that no movement can be seen in them: times in another unit."""
+    interval_s = tracks.frame_interval_s
+    if interval_s > _LONGEST_FRAME_INTERVAL_S:
+        raise FilterError(
+            f"{name}: the frames are {interval_s:g} s apart ({1 / interval_s:.3g} Hz), expected at most"
+            f" {_LONGEST_FRAME_INTERVAL_S:g} s: times are in seconds, and these look like milliseconds or frame numbers"
+        )
 
 
 @functools.cache
@@ -166,12 +185,12 @@ def registered_filter(name: str) -> RegisteredFilter:
     FilterError
         If there is no such filter.
     """
-    if name not in registered_filters():
+    if not isinstance(name, str) or name not in registered_filters():
         raise FilterError(f"no filter {name!r}; there are {', '.join(registered_filters())}")
     return registered_filters()[name]
 
 
-def registered_version(name: str, parameters: Mapping[str, Any]) -> int:
+def registered_version(name: str, parameters: Any) -> int:
     """Version of a filter with these parameters: 1, and 1 more for each newer version of what it uses.
 
     A filter uses itself, with ``gated=True`` the gate (the Kalman smoother), and the filters that its parameters name
@@ -180,14 +199,17 @@ def registered_version(name: str, parameters: Mapping[str, Any]) -> int:
     Parameters
     ----------
     name, parameters
-        Such as a row of `FilterMethod` holds them. A filter that there is not (any more) counts as version 1.
+        Such as a row of `FilterMethod` holds them. A filter that there is not (any more) counts as version 1, and
+        parameters that are no mapping as none.
     """
     known = registered_filters()
     return 1 + sum(known[used].version - 1 for used in _used(name, parameters) if used in known)
 
 
-def _used(name: str, parameters: Mapping[str, Any]) -> set[str]:
+def _used(name: str, parameters: Any) -> set[str]:
     used = {name, *(registered_filters()[name].uses if name in registered_filters() else ())}
+    if not isinstance(parameters, Mapping):
+        return used
     if parameters.get("gated"):
         used.add(GATE)
     for value in parameters.values():
@@ -213,22 +235,26 @@ def default_parameters(name: str) -> dict[str, Any]:
     }
 
 
-def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+def check_parameters(name: str, parameters: Any) -> None:
     """Refuse what a filter would refuse, without tracks.
 
     Raises
     ------
     FilterError
-        If there is no such filter or parameter, or a parameter is outside its range. Only whether a skeleton has the
-        nodes that a parameter names is left to the filter.
+        If there is no such filter or parameter, a parameter is outside its range, or `parameters` is no mapping. Only
+        whether a skeleton has the nodes that a parameter names is left to the filter.
     """
     known = default_parameters(name)
+    if not isinstance(parameters, Mapping):
+        raise FilterError(f"filter {name}: its parameters are {parameters!r}, expected names with their values")
     for parameter in parameters:
         if parameter not in known:
             raise FilterError(
                 f"filter {name} has no parameter {parameter!r}; it has {', '.join(known) if known else 'none'}"
             )
-    check_parameter_values(name, inspect.unwrap(_function(name)), parameters)
+    function = inspect.unwrap(_function(name))
+    check_parameter_values(name, function, parameters)
+    check_rising_parameters(name, function, parameters, registered_filter(name).rising)
 
 
 def apply_filter(tracks: Tracks, name: str, parameters: Mapping[str, Any]) -> Tracks:

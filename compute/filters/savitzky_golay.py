@@ -10,9 +10,9 @@ from scipy.signal import savgol_filter
 
 from compute.filters.gaps import bridge_gaps, stretches_between_gaps, within_gap_limit
 from compute.filters.gate import gated_if
-from compute.filters.parameter_rules import Flag, Positive, WholeNumber
+from compute.filters.parameter_rules import Flag, GapSeconds, PolynomialOrder, Seconds
 from compute.filters.registry import register_filter
-from compute.filters.result import filter_result
+from compute.filters.result import filter_result, passing_note
 from compute.tracks import Tracks
 
 
@@ -31,9 +31,9 @@ from compute.tracks import Tracks
 def savitzky_golay(
     tracks: Tracks,
     *,
-    window_s: Positive = 0.09,
-    polynomial_order: WholeNumber = 3,
-    max_gap_s: Positive | None = 0.1,
+    window_s: Seconds = 0.09,
+    polynomial_order: PolynomialOrder = 3,
+    max_gap_s: GapSeconds | None = 0.1,
     gated: Flag = False,
 ) -> Tracks:
     """Value in each frame of the polynomial that fits the window around it best (Savitzky and Golay 1964).
@@ -51,7 +51,8 @@ def savitzky_golay(
         Length of the window in seconds, rounded to an odd number of frames. The default, nine frames at 100 Hz with
         order 3, passes 97 % of the amplitude at 8 Hz.
     polynomial_order : int
-        Order of the polynomial, from 0. A window that holds no more frames than the order passes every point as it is.
+        Order of the polynomial, from 0 to 9. A window that holds no more frames than its order plus one passes every
+        point as it is, and the result's ``note`` says so.
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any. The two ends are never
         extrapolated.
@@ -69,6 +70,7 @@ def savitzky_golay(
         If a parameter is outside its range.
     """
     width = 2 * max(0, round((window_s / tracks.frame_interval_s - 1) / 2)) + 1
+    passes = width <= polynomial_order + 1
     points = gated_if(tracks, gated)
     allowed = within_gap_limit(points.found, tracks.time, max_gap_s)
     position = bridge_gaps(points.position, allowed, tracks.time)
@@ -79,6 +81,7 @@ def savitzky_golay(
         tracks,
         "savitzky_golay",
         {"window_s": window_s, "polynomial_order": polynomial_order, "max_gap_s": max_gap_s, "gated": gated},
+        note=passing_note(tracks, f"window_s {window_s:g} holds {width} frames") if passes else None,
         position=position.astype(np.float32),
         sd=None,
         rejected=points.rejected,

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import ExportError
-from compute.files import whole_file
+from compute.files import folder_lock, whole_file
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, all_formats
 from compute.formats.sidecar import sidecar_path
@@ -58,19 +58,23 @@ def write(format_name: str, path: Path, track: PortableTrack, **options: Any) ->
 
 
 def write_whole(path: Path, write_to: Callable[[Path], None]) -> None:
-    """Let a function write a temporary file beside `path`, with its sidecar if it has one, and rename both."""
-    sidecar = None
-    try:
-        with whole_file(path, ExportError) as temporary:
-            sidecar = sidecar_path(temporary)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_to(temporary)
-            if sidecar.exists():  # first, so that the file never stands there without it
-                sidecar.replace(sidecar_path(path))
-    finally:
-        if sidecar is not None:
-            with contextlib.suppress(OSError):  # the error being raised says more
-                sidecar.unlink(missing_ok=True)
+    """Let a function write a temporary file beside `path`, with its sidecar if it has one, and rename both.
+
+    Of processes that write one file at the same time, the last one wins with both.
+    """
+    with contextlib.ExitStack() as at_the_end, whole_file(path, ExportError) as temporary:
+        sidecar = sidecar_path(temporary)
+        at_the_end.callback(_remove, sidecar)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_to(temporary)
+        if sidecar.exists():  # first, so that the file never stands there without it
+            at_the_end.enter_context(folder_lock(path.parent))  # until the file stands there too
+            sidecar.replace(sidecar_path(path))
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # the error being raised says more
+        path.unlink(missing_ok=True)
 
 
 def read(path: str | Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:

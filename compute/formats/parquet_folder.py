@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import ExportError
+from compute.files import whole_file
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
 from compute.tracks import Tracks
@@ -109,8 +110,10 @@ def write_parquet_dictionary(folder: Path, metadata: Mapping[str, str] | None = 
     if said:
         lines += ["", _README_METADATA, *(f"| `{one['name']}` | {one['description']} |" for one in said)]
     dictionary = {"columns": columns, "metadata": said}
-    (folder / "data_dictionary.json").write_text(json.dumps(dictionary, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_README + "\n".join(lines) + "\n", encoding="utf-8")
+    texts = {"data_dictionary.json": json.dumps(dictionary, indent=1), "README.md": _README + "\n".join(lines)}
+    for name, text in texts.items():
+        with whole_file(folder / name, ExportError) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 _README = """# Tracks

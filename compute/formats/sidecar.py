@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import ExportError
+from compute.files import whole_file
 from compute.formats.portable import PortableTrack
 
 
@@ -50,6 +51,5 @@ def about_in_sidecar(path: Path) -> list[dict[str, Any]]:
 def write_sidecar(path: Path, track: PortableTrack, **more: Any) -> None:
     """Write `PortableTrack.about`, and more, beside a file; whole or not at all."""
     sidecar = sidecar_path(path)
-    temporary = sidecar.with_name(f".{sidecar.name}.part")
-    temporary.write_text(json.dumps({**json.loads(track.about()), **more}, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(sidecar)
+    with whole_file(sidecar, ExportError) as temporary:
+        temporary.write_text(json.dumps({**json.loads(track.about()), **more}, ensure_ascii=False), encoding="utf-8")

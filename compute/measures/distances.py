@@ -109,6 +109,42 @@ def summarize_distances(distance_px: NDArray[np.float64], *, px_per_mm: float | 
     )
 
 
+def common_variances_px2(
+    first_px: NDArray[np.float64], second_px: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    """Variances of two distances over the frames in which both are known.
+
+    A filter that drops the frames in which it is unsure would otherwise look less noisy than one that mends them.
+
+    Parameters
+    ----------
+    first_px, second_px : array, shape (frame,)
+        Distances in pixels, NaN where they are not known.
+
+    Returns
+    -------
+    tuple of two floats or None
+        In px²; None with fewer than two such frames.
+
+    Raises
+    ------
+    TracksError
+        If the frames differ in number.
+
+    Examples
+    --------
+    >>> common_variances_px2(np.array([4.0, 6.0, 90.0, 5.0]), np.array([5.0, 5.0, np.nan, 5.0]))
+    (1.0, 0.0)
+    """
+    if first_px.shape != second_px.shape:
+        raise TracksError(f"distances have shapes {first_px.shape} and {second_px.shape}, expected the same")
+    common = ~np.isnan(first_px) & ~np.isnan(second_px)
+    if np.count_nonzero(common) < 2:
+        return None, None
+    first, second = (float(distance[common].var(ddof=1)) for distance in (first_px, second_px))
+    return first, second
+
+
 def _checked_scale(px_per_mm: float) -> float:
     """The scale, or an error if it cannot be one."""
     if not np.isfinite(px_per_mm) or px_per_mm <= 0:

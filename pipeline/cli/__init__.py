@@ -31,6 +31,8 @@ COMMANDS = {
     "status": ("sessions_commands", "Sessions x stages: done, to do, failed, and why."),
     "tracks": ("query_commands", "Tracks across animals, as CSV or Parquet."),
     "sql": ("query_commands", "SQL over the tracks of all animals as one table."),
+    "distances": ("distances_commands", "Distances of node pairs across animals, after every filter."),
+    "bouts": ("bouts_commands", "Bouts of movement across animals; what counts as one: add, methods."),
     "migrate-tracks": ("migrate_tracks_commands", "Tracks of arrays in a column of another table."),
     "filter": ("filter_commands", "Filter methods, each a filter with its parameters: add, list."),
     "compare": ("compare_commands", "Filters side by side: noise left, movement kept; choose one for each node."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,7 @@ from pipeline.cli.command_tools import command_says_errors, connect_command, jso
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
-    from pipeline.query.filter_comparison import ModelComparison
-    from pipeline.query.label_summary import LabelSummary
+    from pipeline.query.filter_comparison import ModelComparison, PairSummary
 
 
 @click.command()
@@ -81,11 +81,12 @@ def print_filters(comparison: ModelComparison) -> None:
             _number(one.bout_amplitude_kept.value, 2),
             _number(one.noise_kept.value, 3),
             _number(None if one.lag_s.value is None else one.lag_s.value * 1000, 1),
+            f"{one.fraction_missing:.1%}",
         ]
         for one in comparison.filters
     ]
     groups = ", ".join(f"{number} {group}" for group, number in comparison.n_mice.items() if number)
-    heads = ["filter", "rigid var.\nof raw", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\nms"]
+    heads = ["filter", "rigid var.\nof raw", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\nms", "miss-\ning"]
     print_table(heads, rows, title=f"{model_line(vars(comparison))}\nmice: {groups}")
     console.print(_explanation(), style="dim", markup=False)
     for group in comparison.n_mice:
@@ -100,7 +101,8 @@ def _explanation() -> str:
     from compute.comparison.intervals import MINIMUM_MICE
 
     return f"""\
-rigid var.: variance of rigid distances, filtered / raw; smaller: less noise.
+rigid var.: variance of rigid distances, filtered / raw, in the frames that both
+have; smaller: less noise. missing: frames without the distance.
 movement, bouts: of moving pairs, power in the movement's band and amplitude of
 bouts; noise: power in the upper third of frequencies. All are filtered / raw
 without spikes. The best filter keeps 1, 1 and 0. lag: how much later the
@@ -125,73 +127,67 @@ def _print_label_errors(comparison: ModelComparison, group: str) -> None:
     seen = "that the model was not trained on" if one.known_unseen else "that the model may have been trained on"
     mice = count_text(one.mean_px.n_mice, "mouse", "mice")
     rows = [
-        [method, *(_number(px, 2) for px in (of.p50_px, of.p90_px)), interval_text(of.mean_px, 2), f"{_missed(of):.1%}"]
+        [
+            *(method, *(_number(px, 2) for px in (of.p50_px, of.p90_px)), interval_text(of.mean_px, 2)),
+            f"{of.fraction_missing:.1%}",
+        ]
         for method, of in found.items()
     ]
     print_table(
-        ["filter", "median\npx", "p90\npx", "mean of mice\npx", "points\nmissed"],
+        ["filter", "median\npx", "p90\npx", "mean of mice\npx", "points\nmissing"],
         rows,
-        title=f"error of {mice} {GROUP_TEXTS[group]}: distance from {one.n_points + one.n_missed} points\n"
-        f"that people placed, in {frames} {seen}",
+        title=f"error of {mice} {GROUP_TEXTS[group]}: distance from points that\npeople placed, {one.n_common} of"
+        f" {one.n_points + one.n_missed} points (those that every filter has)\nin {frames} {seen}",
     )
-
-
-def _missed(labels: LabelSummary) -> float:
-    return labels.n_missed / max(labels.n_points + labels.n_missed, 1)
 
 
 def _print_pairs(comparison: ModelComparison) -> None:
-    rigid = [one for one in comparison.pairs if one.kind == "rigid"]
-    moving = [one for one in comparison.pairs if one.kind == "moving"]
-    columns = {"variance_px2": ("var. px²", 3), "corrected_variance_px2": ("corr. px²", 3), "mean_px": ("mean px", 2)}
-    if any(one.length_px is not None for one in rigid):
-        columns["length_px"] = ("true px", 2)
-    _print_by_pair(rigid, columns, "rigid pairs, by group of mice")
-    console.print(
-        "corr.: variance of the real distance, noise and smoothing taken out by the posterior variance (Kalman).\n",
-        style="dim",
-    )
-    movement = {"power_kept": ("movement", 2), "bout_amplitude_kept": ("bouts", 2), "noise_kept": ("noise", 2)}
-    movement |= {"lag_s": ("lag s", 3), "variance_px2": ("var. px²", 1)}
-    _print_by_pair(moving, movement, "moving pairs, by group of mice")
+    """Print a table for each pair, a line a filter and group of mice; each fits into 80 columns."""
+    for kind, columns in (("rigid", _RIGID_COLUMNS), ("moving", _MOVING_COLUMNS)):
+        pairs = [one for one in comparison.pairs if one.kind == kind]
+        if not pairs:
+            console.print(f"no {kind} pairs; add some with 'orofacial pairs add'\n", markup=False)
+        for name, lines in groupby(pairs, key=lambda one: one.pair):
+            _print_pair(name, kind, list(lines), columns)
+        if pairs:
+            console.print(f"{_PAIR_NOTES[kind]}\n", style="dim", markup=False)
 
 
-_GROUPS_SHORT = {"in training": "train", "held out": "held", "not known": "n. kn."}
-"""Groups of mice in the heads of a table; n. kn.: not known whether they were trained on."""
+_RIGID_COLUMNS = {
+    "variance_px2": ("var.\npx²", 3),
+    "corrected_variance_px2": ("corr.\npx²", 3),
+    "mean_px": ("mean\npx", 2),
+    "length_px": ("true\npx", 2),
+}
+_MOVING_COLUMNS = {
+    "power_kept": ("move-\nment", 2),
+    "bout_amplitude_kept": ("bouts", 2),
+    "noise_kept": ("noise", 2),
+    "lag_ms": ("lag\nms", 1),
+    "variance_px2": ("var.\npx²", 1),
+}
+_PAIR_NOTES = {
+    "rigid": "var.: over the frames that the filter has; missing: the others.\n"
+    "corr.: of the real distance, noise and smoothing taken out by the filter's sd.",
+    "moving": "movement, bouts, noise: as above. missing: frames without the distance.",
+}
 
 
-def _print_by_pair(pairs: list[Any], columns: dict[str, tuple[str, int]], title: str) -> None:
-    """Print a line for each pair and filter, with the groups of mice side by side."""
-    if not pairs:
-        console.print(f"no {title.split(',')[0]}; add some with 'orofacial pairs add'\n", markup=False)
-        return
-    by_line: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in pairs:
-        by_line.setdefault((one.pair, one.filter_method), {})[one.group] = one
-    shown = [group for group in _GROUPS_SHORT if any(group in groups for groups in by_line.values())]
+def _print_pair(name: str, kind: str, lines: list[PairSummary], columns: dict[str, tuple[str, int]]) -> None:
+    shown = {
+        column: label for column, label in columns.items() if any(getattr(one, column) is not None for one in lines)
+    }
     rows = []
-    for (pair, method), groups in by_line.items():
-        numbers = [
-            _number(getattr(groups.get(group), column, None), digits)
-            for column, (_, digits) in columns.items()
-            for group in shown
-        ]
-        rows.append([_pair_name(pair, groups) if method == "raw" else "", method, *numbers])
-    heads = [
-        f"{label if group == shown[0] else ''}\n{_GROUPS_SHORT[group]}"
-        for label, _ in columns.values()
-        for group in shown
-    ]
-    print_table(["pair", "filter", *heads], rows, title=title)
-
-
-def _pair_name(pair: str, groups: dict[str, Any]) -> str:
-    """Short name of a pair, with the band of its movement where it moves."""
-    name = pair.replace("_snout_tip", "").replace("_tip", "")
-    bands = [one.band_hz for one in groups.values() if one.band_hz is not None]
-    if bands:
-        name += f" {min(low for low, _ in bands):.1f}-{max(high for _, high in bands):.1f} Hz"
-    return name
+    before = ""
+    for one in lines:
+        numbers = [_number(getattr(one, column), digits) for column, (_, digits) in shown.items()]
+        method = one.filter_method if one.filter_method != before else ""
+        rows.append([method, f"{one.group} ({one.n_mice})", *numbers, f"{one.fraction_missing:.1%}"])
+        before = one.filter_method
+    bands = [one.band_hz for one in lines if one.band_hz is not None]
+    band = f", {min(low for low, _ in bands):.1f} to {max(high for _, high in bands):.1f} Hz" if bands else ""
+    heads = ["filter", "mice", *(label for label, _ in shown.values()), "missing"]
+    print_table(heads, rows, title=f"{name}, {kind}{band}")
 
 
 def _choose(camera: str | None, model: str | None, as_json: bool) -> None:

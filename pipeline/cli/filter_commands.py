@@ -67,9 +67,12 @@ def add_filter(
 def list_filters(context: click.Context, as_json: bool) -> None:
     """List the filter methods, and what each changes of its filter's defaults."""
     connect_command(context)
-    from schemas.track import FilterMethod, is_current_filter
+    from schemas.track import FilterMethod, filter_row_fault, is_current_filter
 
-    rows = [{**row, "current": is_current_filter(row)} for row in FilterMethod.to_dicts(order_by="filter_method")]
+    rows = [
+        {**row, "current": is_current_filter(row), "fault": filter_row_fault(row)}
+        for row in FilterMethod.to_dicts(order_by="filter_method")
+    ]
     if as_json:
         print_json(rows)
         return
@@ -80,6 +83,9 @@ def list_filters(context: click.Context, as_json: bool) -> None:
         changed = _changed_text(name, row["filter_parameters"]) if name in registered_filters() else "-"
         cells.append([row["filter_method"], name, row["filter_version"], lag, changed])
     print_table(["method", "filter", "version", "lag", "parameters"], cells)
+    for row in rows:
+        if row["fault"] is not None:
+            console.print(f"{row['filter_method']} makes no tracks: {row['fault']}", markup=False, style="yellow")
     older = [row["filter_method"] for row in rows if not row["current"]]
     if older:
         console.print(
@@ -112,8 +118,10 @@ def _of_file(path: Path | None) -> dict[str, Any]:
         raise FilterError(f"{path} is no TOML file: {error}") from error
 
 
-def _changed_text(filter_name: str, parameters: dict[str, Any]) -> str:
+def _changed_text(filter_name: str, parameters: Any) -> str:
     """The parameters that are not today's defaults."""
+    if not isinstance(parameters, dict):
+        return json.dumps(parameters)
     defaults = default_parameters(filter_name)
     changed = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
     texts = [f"{name}={_value_text(value)}" for name, value in changed.items()]
@@ -122,5 +130,7 @@ def _changed_text(filter_name: str, parameters: dict[str, Any]) -> str:
 
 def _value_text(value: Any) -> str:
     if isinstance(value, dict):  # the filter of each node
-        return ", ".join(f"{node}: {entry['filter']}" for node, entry in value.items())
+        return ", ".join(
+            f"{node}: {entry.get('filter') if isinstance(entry, dict) else entry}" for node, entry in value.items()
+        )
     return json.dumps(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -205,14 +207,30 @@ def add_pair(
     from ingest.pairs import add_node_pair
 
     kind: Literal["rigid", "moving"] = "rigid" if rigid else "moving"
-    n_skeletons = add_node_pair(node_a, node_b, kind=kind, length_mm=length_mm, band_hz=band_hz)
+    added = add_node_pair(node_a, node_b, kind=kind, length_mm=length_mm, band_hz=band_hz)
     if as_json:
-        print_json({"node_a": node_a, "node_b": node_b, "n_skeletons": n_skeletons})
+        n_skeletons = len(added.pairs)
+        print_json({"node_a": node_a, "node_b": node_b, "n_skeletons": n_skeletons, **asdict(added)})
         return
-    console.print(
-        f"distance {node_a} to {node_b} is measured, in {n_skeletons} skeleton{'s' * (n_skeletons > 1)}", markup=False
-    )
+    for text, pairs_of_text in groupby(sorted(added.pairs, key=_pair_text), key=_pair_text):
+        n = count_text(len(list(pairs_of_text)), "skeleton")
+        console.print(f"distance {text} is measured, in {n}", markup=False)
+    if added.n_changed:
+        console.print(
+            f"changed in {count_text(added.n_changed, 'skeleton')} ({'; '.join(added.before)}): comparisons of filters"
+            " are computed anew for what the pair is now; those of before are kept, and shown again if it is changed"
+            " back"
+        )
+    elif not added.n_new:
+        console.print("it was there already, as it is asked for")
     print_next_step("orofacial populate")
+
+
+def _pair_text(pair: dict[str, Any]) -> str:
+    """What a row of `NodePair` says."""
+    length = "" if pair["length_mm"] is None else f", {pair['length_mm']:g} mm"
+    band = "" if pair["band_low_hz"] is None else f", {pair['band_low_hz']:g} to {pair['band_high_hz']:g} Hz"
+    return f"{pair['node_a']} to {pair['node_b']} ({pair['pair_kind']}{length}{band})"
 
 
 @pairs.command("list")

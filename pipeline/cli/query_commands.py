@@ -39,40 +39,71 @@ def asked_held_out(held_out: bool | None, not_known: bool) -> Any:
 
 def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which tracks; they arrive as the keywords of `pipeline.query.tracks`."""
-    options = [
-        click.option("--mouse", multiple=True, help="Only this mouse; like the next five, may be given several times."),
-        click.option("--camera", multiple=True, help="Only this camera."),
-        click.option("--model", multiple=True, help="This model (name or id), or: all.  [default: the deployed one]"),
-        click.option("--sex", multiple=True, help="Only mice of this sex."),
-        click.option("--genotype", multiple=True, help="Only mice of this genotype."),
-        click.option("--filter", multiple=True, default=("raw",), show_default=True, help="The filter."),
-        click.option("--node", multiple=True, help="Only this node; may be given several times."),
-        click.option("--date", multiple=True, help="Only sessions of this day; twice: first and last day."),
-        click.option("--from", "from_s", type=float, help="Only frames from this time on (s)."),
-        click.option("--to", "to_s", type=float, help="Only frames before this time (s)."),
-        *held_out_options,
-        click.option("--quality", multiple=True, help="Only tracks as good as this, such as 'jaw_tip.found > 0.95'."),
-        click.option("--where", help="Any other restriction in SQL, such as \"rig='left'\"."),
-        click.option("--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which."),
-    ]
-    for option in reversed(options):
-        function = option(function)
+    return _with_options(function, list(_options(("raw",))))
+
+
+def result_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say of which tracks results are shown: no frames, and every filter where none is named."""
+    without = ("--from", "--to", "--skip-broken")
+    return _with_options(function, [name for name in _options(("all",)) if name not in without], ("all",))
+
+
+def _with_options(
+    function: Callable[..., Any], names: list[str], filters: tuple[str, ...] = ("raw",)
+) -> Callable[..., Any]:
+    options = _options(filters)
+    for name in reversed(names):
+        function = options[name](function)
     return function
 
 
-def _question(options: dict[str, Any]) -> dict[str, Any]:
-    """Keywords of `pipeline.query.tracks` from the options of the command line."""
+def _options(filters: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
+    """Every option of a question; `filters` are those that are meant where none is named."""
+
+    def several(name: str, text: str, **more: Any) -> Callable[..., Any]:
+        return click.option(name, multiple=True, help=text, **more)
+
+    of_filters = {"default": filters, "show_default": True}
+    return {
+        "--mouse": several("--mouse", "Only this mouse; like the next five, may be given several times."),
+        "--camera": several("--camera", "Only this camera."),
+        "--model": several("--model", "This model (name or id), or: all.  [default: the deployed one]"),
+        "--sex": several("--sex", "Only mice of this sex."),
+        "--genotype": several("--genotype", "Only mice of this genotype."),
+        "--filter": several("--filter", "The filter; all for every one.", **of_filters),
+        "--node": several("--node", "Only this node; may be given several times."),
+        "--date": several("--date", "Only sessions of this day; twice: first and last day."),
+        "--from": click.option("--from", "from_s", type=float, help="Only frames from this time on (s)."),
+        "--to": click.option("--to", "to_s", type=float, help="Only frames before this time (s)."),
+        "--held-out": held_out_options[0],
+        "--held-out-not-known": held_out_options[1],
+        "--quality": several("--quality", "Only tracks as good as this, such as 'jaw_tip.found > 0.95'."),
+        "--where": click.option("--where", help="Any other restriction in SQL, such as \"rig='left'\"."),
+        "--skip-broken": click.option(
+            "--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which."
+        ),
+    }
+
+
+def question_of_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `pipeline.query.tracks` from the options of the command line.
+
+    Raises
+    ------
+    QueryError
+        If a day is given three times.
+    """
     from pipeline.query import QueryError
 
     question = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
-    question["skip_broken"] = options["skip_broken"]
+    question |= {name: options[name] for name in ("skip_broken",) if name in options}
     question["held_out"] = asked_held_out(options["held_out"], options["held_out_not_known"])
     question["restriction"] = options["where"]
     if len(options["date"]) > 2:
         raise QueryError(f"--date was given {len(options['date'])} times; expected one day, or the first and the last")
     if len(options["date"]) == 1:
         question["date"] = options["date"][0]
-    if options["from_s"] is not None or options["to_s"] is not None:
+    if options.get("from_s") is not None or options.get("to_s") is not None:
         question["time_span_s"] = (options["from_s"], options["to_s"])
     return question
 
@@ -106,7 +137,7 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
     if as_manifest and output is None:
         raise query.QueryError("--manifest writes a file: give -o FILE.csv or -o FILE.parquet")
     with _left_out_said() as left_out:
-        selection = query.tracks(**_question(options))
+        selection = query.tracks(**question_of_options(options))
         if options["skip_broken"]:
             selection = selection.readable()
         n_rows = _written(selection, output, as_manifest) if output is not None and selection.rows else None
@@ -185,12 +216,12 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
 
     The table tracks has a line a frame: the key (mouse_id, session_date, ...), held_out, sex, genotype, frame_index,
     time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Each
-    camera has its own coordinates: give --camera, or group by it. Also distances and qualities are tables.
+    camera has its own coordinates: give --camera, or group by it. Also distances, qualities and bouts are tables.
     """
     connect_command(context)
     from pipeline import query
 
-    question = _question(options)
+    question = question_of_options(options)
     with _left_out_said() as left_out:
         answer = query.ask_sql(statement, **question)
     if output is not None:

@@ -41,6 +41,7 @@ def ingest(
         pattern=settings.session_pattern,
         stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
         dry_run=dry_run,
+        accept_damaged_videos=settings.accept_damaged_videos,
     ):
         outcomes.append(outcome)
         if not as_json and outcome.status != "known":

@@ -149,7 +149,7 @@ def _estimation(chain: dict[str, Any]) -> list[str]:
 def _filter(chain: dict[str, Any]) -> list[str]:
     one = chain["filter"]
     lines = [f"{one['filter_name']}: {_pairs(one['parameters']) or 'no parameters'}"]
-    lines += [f"version {one['filter_version']} of the filter"]
+    lines += [f"version {one['filter_version']} of the filter", *filter(None, [one["note"]])]
     for node, fitted in (one["fitted"] or {}).items():
         lines += [f"fitted to {node}:" if fitted else f"fitted to {node}: nothing, there was no point to use"]
         lines += [f"    {name}: {_of_axes(value)}" for name, value in (fitted or {}).items()]

@@ -117,6 +117,7 @@ def watch(
                     pattern=settings.session_pattern,
                     stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
                     marker=marker,
+                    accept_damaged_videos=settings.accept_damaged_videos,
                     scan_every_s=scan_every_s,
                     stopped=lambda: stop.requested is not None,
                 ):

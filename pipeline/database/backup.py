@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from compute.errors import DatabaseError
+from compute.processes import process_name
 
 
 def back_up(database_folder: Path, backups_folder: Path, name: str) -> Path:
@@ -40,7 +41,7 @@ def back_up(database_folder: Path, backups_folder: Path, name: str) -> Path:
     """
     cluster = database_folder / "cluster"
     target = backups_folder / f"{name}_{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    unfinished = target.with_name(f"{target.name}.part")
+    unfinished = target.with_name(f"{target.name}.{process_name()}.part")
     try:
         backups_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         size = sum(path.stat().st_size for path in _files(cluster))

@@ -22,12 +22,11 @@ import psycopg2.extensions
 
 from schemas.evaluation import LabeledVideo, ModelEvaluation
 from schemas.labels import LabeledFrames
-from schemas.metric import FilterComparison, LabelError, NodePair
+from schemas.metric import LabelError, NodePair
 from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.pose import PoseFile
 from schemas.session import Camera
 from schemas.subject import Mouse
-from schemas.track import FilterMethod
 from schemas.worker import Crash, DatabaseVersion, Worker
 
 Role = Literal["reader", "ingester", "worker", "admin"]
@@ -39,12 +38,10 @@ _EVERYONE = frozenset({"SELECT", "REFERENCES"})
 # Importing again adds what was not known.
 _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, NodePair, Camera, LabeledFrames.Source, Model)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
-_INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (FilterMethod, TrainingConfig, TrainingTask, DeployedModel)
-# Comparisons depend on the pair's kind, length and band: changing a pair deletes them. What was computed of labels and
-# models goes when more becomes known of them, and is computed anew.
+_INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (TrainingConfig, TrainingTask, DeployedModel)
+# What was computed of labels and models goes when more becomes known of them, and is computed anew.
 _INGESTER_DELETES: tuple[Any, ...] = (
     DeployedModel,
-    FilterComparison,
     LabelError,
     *(LabeledVideo, LabeledVideo.Frame),
     *(ModelEvaluation, ModelEvaluation.Frame, ModelEvaluation.Node),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -39,8 +40,9 @@ def method_colors(methods: Iterable[str]) -> dict[str, str]:
     own = {method: color for one in registered_filters().values() for method, color in one.colors.items()}
     chosen: dict[str, str] = {}
     for name in names:
-        if name in own and own[name] not in (*_TAKEN, *chosen.values()):
-            chosen[name] = own[name]
+        default = re.sub(r"_v\d+$", "", name)  # a default method of a newer version, see `FilterMethod.contents`
+        if default in own and own[default] not in (*_TAKEN, *chosen.values()):
+            chosen[name] = own[default]
     for name in sorted(set(names) - set(chosen)):
         chosen[name] = _farthest((*_TAKEN, *chosen.values()), len(names))
     return {name: chosen[name] for name in names}

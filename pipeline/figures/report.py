@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from compute.json_text import json_text
 
 from compute.comparison.intervals import Interval
 from compute.errors import LeftOutWarning, OrofacialError
@@ -95,8 +95,7 @@ def write_report(
     parts.append("<h2>Terms</h2>" + html_terms(TERMS))
     write_report_text(output, html_page("orofacial report", parts))
     if summary_file is not None:
-        rows = [asdict(row) for row in distance_comparison(model=model)]
-        write_report_text(summary_file, json.dumps(rows, indent=2))
+        write_report_text(summary_file, json_text(distance_comparison(model=model), indent=2))
     for text in left_out:
         warnings.warn(text, LeftOutWarning, stacklevel=2)
 
@@ -157,9 +156,8 @@ def _models(models: list[Row]) -> str:
 def _label_cell(labels: LabelSummary | None) -> str:
     if labels is None:
         return "-"
-    n_placed = labels.n_points + labels.n_missed
     said = f"{_interval(labels.mean_px)}; {count_text(labels.mean_px.n_mice, 'mouse', 'mice')},"
-    said += f" {count_text(labels.n_frames, 'frame')}, {labels.n_missed / max(n_placed, 1):.1%} of points missed"
+    said += f" {count_text(labels.n_frames, 'frame')}, {labels.fraction_missing:.1%} of points missed"
     return said + ("" if labels.known_unseen else "; the model may have been trained on these frames")
 
 
@@ -190,9 +188,16 @@ def _mice(comparison: ModelComparison) -> str:
 
 def _filter_table(comparison: ModelComparison) -> str:
     groups = [group for group in TRAINING_GROUPS if any(group in one.labels for one in comparison.filters)]
-    heads = ["filter", "rigid variance, of raw", "movement kept", "bouts kept", "noise kept", "lag (ms)"]
-    heads += [f"error on labeled frames, mice {group} (px)" for group in groups]
-    heads += ["variance, held-out over training mice"]
+    heads = [
+        "filter",
+        "rigid variance, of raw (in frames that both have)",
+        "movement kept",
+        "bouts kept",
+        "noise kept",
+        "lag (ms)",
+    ]
+    heads += [f"error on labeled frames, mice {group}, at points that all filters have (px)" for group in groups]
+    heads += ["distances missing", "variance, held-out over training mice"]
     return html_table(heads, [_filter_cells(one, groups) for one in comparison.filters])
 
 
@@ -202,6 +207,7 @@ def _filter_cells(one: FilterSummary, groups: list[str]) -> list[str]:
         *(_interval(value) for value in (one.rigid_variance, one.power_kept, one.bout_amplitude_kept, one.noise_kept)),
         "-" if one.lag_s.value is None else f"{round(one.lag_s.value * 1000, 1) + 0.0:.1f}",
         *(_interval(one.labels[group].mean_px) if group in one.labels else "-" for group in groups),
+        f"{one.fraction_missing:.1%}",
         _interval(one.held_out_over_training),
     ]
 

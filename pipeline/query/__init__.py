@@ -1,16 +1,17 @@
-"""Ask across animals: tracks, distances and qualities of all sessions, in one call.
+"""Ask across animals: tracks, distances, bouts and qualities of all sessions, in one call.
 
 >>> import inspect
->>> [name for name in __all__ if inspect.isfunction(globals()[name])]
-['ask', 'bouts', 'distances', 'manifest', 'qualities', 'sql', 'tracks', 'write_manifest', 'write_table']
+>>> [name for name in __all__ if inspect.isfunction(globals()[name]) and not name.startswith("write_")]
+['ask_sql', 'bout_counts', 'bouts', 'distances', 'manifest', 'qualities', 'sql', 'tracks']
 
 Each of these takes the same question (see `Question`): by mouse, sex, genotype, date, camera, model, filter, held out
 or not, quality of the tracks, and anything else that is in the database.
 """
 
+from pipeline.query.bouts import bout_counts, bouts
 from pipeline.query.checks import QueryError
 from pipeline.query.question import Question
-from pipeline.query.results import bouts, distances, qualities
+from pipeline.query.results import distances, qualities
 from pipeline.query.search import manifest, tracks
 from pipeline.query.selection import LeftOut, TrackSelection
 from pipeline.query.sql import ask_sql, sql, write_sql_manifest, write_sql_table
@@ -21,6 +22,7 @@ __all__ = [
     "Question",
     "TrackSelection",
     "ask_sql",
+    "bout_counts",
     "bouts",
     "distances",
     "manifest",

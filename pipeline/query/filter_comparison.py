@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from datajoint import AndList
+from numpy.typing import NDArray
 
+from compute.comparison.common_points import common_points
 from compute.comparison.intervals import (
     Interval,
     interval_of_geometric_mean,
@@ -20,8 +22,9 @@ from compute.errors import LeftOutWarning, OrofacialError
 from pipeline.query.chosen_models import Choice, chosen_models, describe_chosen_models, left_out_models
 from pipeline.query.label_summary import LabelSummary, label_summary
 from schemas.evaluation import ModelEvaluation
-from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair
+from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair, PairDefinition
 from schemas.model import Model
+from schemas.session import Video
 from schemas.training_mice import TRAINING_GROUPS, TrainingMice
 
 Row = dict[str, Any]
@@ -40,7 +43,7 @@ class FilterSummary:
     Attributes
     ----------
     rigid_variance : Interval
-        Variance of rigid distances over that of the raw tracks.
+        Variance of rigid distances over that of the raw tracks, both in the frames in which both have the distance.
     power_kept, noise_kept, lag_s, bout_amplitude_kept : Interval
         Of moving pairs, see `compute.measures.movement.MovementKept`.
     fraction_missing : float
@@ -70,7 +73,9 @@ class PairSummary:
     Attributes
     ----------
     variance_px2, mean_px : float or None
-        Mean over videos of variance and mean of the distance.
+        Mean over videos of variance and mean of the distance, over all frames that this filter has.
+    fraction_missing : float
+        Fraction of frames without the distance.
     corrected_variance_px2, corrected_mean_px : float or None
         Of the real distance; None for a filter without posterior variance.
     length_px : float or None
@@ -86,6 +91,7 @@ class PairSummary:
     n_mice: int
     variance_px2: float | None
     mean_px: float | None
+    fraction_missing: float
     corrected_variance_px2: float | None
     corrected_mean_px: float | None
     length_px: float | None
@@ -94,6 +100,11 @@ class PairSummary:
     noise_kept: float | None
     lag_s: float | None
     bout_amplitude_kept: float | None
+
+    @property
+    def lag_ms(self) -> float | None:
+        """`lag_s` in ms."""
+        return None if self.lag_s is None else 1000 * self.lag_s
 
 
 @dataclass(frozen=True)
@@ -155,26 +166,23 @@ def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[
 
 
 def comparison_rows(restrictions: Iterable[Any]) -> list[Row]:
-    """Rows of `FilterComparison` with their `DistanceMetrics`, ``pair``, ``group`` and ``variance_over_raw``."""
-    compared = FilterComparison * DistanceMetrics * NodePair.proj("pair_kind")
+    """Rows of `FilterComparison` for what pairs are now, with `DistanceMetrics`, ``pair``, ``group`` and more.
+
+    ``variance_over_raw`` is of the frames that both have, so that dropping frames is not taken for less noise.
+    """
+    compared = (FilterComparison & PairDefinition.current()) * DistanceMetrics * NodePair.proj("pair_kind")
     rows: list[Row] = (compared & AndList(restrictions)).to_dicts()
     groups = TrainingMice.fetch()
-    raw = {_of_video(row): row["variance_px2"] for row in rows if row["filter_method"] == "raw"}
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
         row["group"] = groups.group(row)
-        before, after = raw.get(_of_video(row)), row["variance_px2"]
+        before, after = row["common_raw_variance_px2"], row["common_variance_px2"]
         row["variance_over_raw"] = after / before if before and after is not None else None
     return rows
 
 
 def _is_of(row: Row, model: Row) -> bool:
     return bool(row["model_id"] == model["model_id"])
-
-
-def _of_video(row: Row) -> tuple[Any, ...]:
-    names = ("mouse_id", "session_date", "session_number", "camera", "model_id", "node_a", "node_b")
-    return tuple(row[name] for name in names)
 
 
 def _label_rows(restrictions: Iterable[Any]) -> list[Row]:
@@ -187,6 +195,7 @@ def _label_rows(restrictions: Iterable[Any]) -> list[Row]:
 def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
     pairs = sorted({(row["pair_kind"], row["pair"]) for row in rows}, reverse=True)
+    common = {group: _common([row for row in errors if row["group"] == group]) for group in TRAINING_GROUPS}
     return ModelComparison(
         **model,
         n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in TRAINING_GROUPS},
@@ -195,6 +204,7 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
                 method,
                 [row for row in rows if row["filter_method"] == method],
                 [row for row in errors if row["filter_method"] == method],
+                common,
             )
             for method in methods
         ],
@@ -208,7 +218,9 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
     )
 
 
-def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
+def _filter(
+    method: str, rows: list[Row], errors: list[Row], common: Mapping[str, Mapping[Hashable, NDArray[np.bool_]]]
+) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
     training, held_out = (
         _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in TRAINING_GROUPS[:2]
@@ -223,16 +235,31 @@ def _filter(method: str, rows: list[Row], errors: list[Row]) -> FilterSummary:
         fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
         held_out_over_training=interval_of_ratio(held_out, training),
         labels={
-            group: _labels(found)
+            group: _labels(found, common[group])
             for group in TRAINING_GROUPS
             if (found := [row for row in errors if row["group"] == group])
         },
     )
 
 
-def _labels(errors: list[Row]) -> LabelSummary:
-    known_unseen = all(row["known_unseen"] for row in errors)
-    return label_summary([(row["mouse_id"], row["error_px"]) for row in errors], known_unseen=known_unseen)
+def _labels(errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]]) -> LabelSummary:
+    return label_summary(
+        [(row["mouse_id"], row["error_px"]) for row in errors],
+        known_unseen=all(row["known_unseen"] for row in errors),
+        common=[common[_of_labels(row)] for row in errors],
+    )
+
+
+def _common(errors: list[Row]) -> dict[Hashable, NDArray[np.bool_]]:
+    """Placed points that all filters have, by video and labels."""
+    by_filter: dict[str, dict[Hashable, NDArray[Any]]] = {}
+    for row in errors:
+        by_filter.setdefault(row["filter_method"], {})[_of_labels(row)] = row["error_px"]
+    return common_points(by_filter)
+
+
+def _of_labels(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in (*Video.primary_key, "labels_id"))
 
 
 def _pair(kind: str, pair: str, method: str, group: str, rows: list[Row]) -> PairSummary:
@@ -248,6 +275,7 @@ def _pair(kind: str, pair: str, method: str, group: str, rows: list[Row]) -> Pai
         n_mice=len({row["mouse_id"] for row in rows}),
         variance_px2=mean("variance_px2"),
         mean_px=mean("mean_px"),
+        fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
         corrected_variance_px2=mean("corrected_variance_px2"),
         corrected_mean_px=mean("corrected_mean_px"),
         length_px=mean("length_px"),

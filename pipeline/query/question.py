@@ -11,6 +11,7 @@ from typing import Any
 from compute.measures.quality import NodeQuality
 from pipeline.query.checks import QueryError, checked_days, checked_restriction, checked_texts
 from pipeline.query.chosen_models import Choice, chosen_models
+from schemas.making.checked_rows import EVERY
 from schemas.model import Model
 from schemas.pose import PoseEstimation
 from schemas.session import METADATA, Camera, Session, Video
@@ -41,7 +42,7 @@ class Question:
         Models by their name or id, or ``all``. Without it, the deployed model of each camera: rows of a model that was
         deployed once are no part of an answer, so that no mouse counts twice. See `pipeline.query.chosen_models`.
     filter : str or sequence of str
-        Rows of `FilterMethod`, such as ``raw``, ``gaussian``, ``median``, ``kalman``.
+        Rows of `FilterMethod`, such as ``raw``, ``gaussian``, ``median``, ``kalman``; ``all`` for every one.
     date : date, text such as ``2026-03-02``, or a pair of these, optional
         Day of the session, or the first and last day.
     held_out : bool or "not known", optional
@@ -129,6 +130,8 @@ class Question:
     def _values(self) -> dict[str, tuple[str, ...]]:
         columns = {"mouse": "mouse_id", "filter": "filter_method"}
         asked = {name: getattr(self, name) for name in ("mouse", "camera", "filter")} | dict(self.metadata)
+        if asked["filter"] is not None and EVERY in checked_texts("filter", asked["filter"]):
+            asked["filter"] = None
         return {
             columns.get(name, name): checked_texts(name, values) for name, values in asked.items() if values is not None
         }

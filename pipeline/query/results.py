@@ -1,19 +1,21 @@
-"""Distances, qualities and bouts of all sessions that fit a question, as one table."""
+"""Distances and qualities of all sessions that fit a question, as one table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compute.measures.bouts import find_bouts
-from pipeline.query.checks import QueryError
-from pipeline.query.columns import BOUTS, DETAILS, KEY, columns_schema
-from pipeline.query.search import make_question, search_held_out, search_tracks, tracks
+from pipeline.query.columns import DETAILS, KEY, columns_schema
+from pipeline.query.search import make_question, search_held_out, search_tracks
 from schemas.metadata import metadata_arrow_type
 from schemas.metric import DistanceMetrics, NodePair
 from schemas.track import TrackQuality
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_ORDER = ("node", "node_a", "node_b", "bout_method", "bout_index")
+"""Columns that answers are ordered by, after the track's key."""
 
 
 def distances(**question: Any) -> pa.Table:
@@ -38,7 +40,9 @@ def distances(**question: Any) -> pa.Table:
     """
     columns = [name for name in DistanceMetrics.heading.secondary_attributes if not name.endswith("_provenance")]
     pairs = NodePair.proj("pair_kind")
-    return _results(DistanceMetrics.proj(*columns) * pairs, ("node_a", "node_b", "pair_kind", *columns), question)
+    return question_results(
+        DistanceMetrics.proj(*columns) * pairs, ("node_a", "node_b", "pair_kind", *columns), question
+    )
 
 
 def qualities(**question: Any) -> pa.Table:
@@ -61,58 +65,26 @@ def qualities(**question: Any) -> pa.Table:
         As `tracks`.
     """
     secondary = tuple(TrackQuality.Node.heading.secondary_attributes)
-    return _results(TrackQuality.Node, ("node", *secondary), question)
+    return question_results(TrackQuality.Node, ("node", *secondary), question)
 
 
-def bouts(
-    node: str,
-    *,
-    minimum_speed_px_per_s: float,
-    minimum_duration_s: float = 0.05,
-    maximum_gap_s: float = 0.05,
-    **question: Any,
-) -> pa.Table:
-    """Bouts of movement of one node, a line a bout, found in the tracks that fit.
+def question_results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> pa.Table:
+    """The rows of a table of results whose tracks fit, in one SQL query.
 
     Parameters
     ----------
-    node : str
-        The node that moves.
-    minimum_speed_px_per_s, minimum_duration_s, maximum_gap_s : float
-        What a bout is, see `compute.measures.bouts.find_bouts`.
-    **question
-        Which tracks, as of `tracks`.
-
-    Returns
-    -------
-    pyarrow.Table
-        Key, ``held_out``, ``start_s``, ``end_s``, ``path_px`` and ``peak_speed_px_per_s``.
+    table : datajoint.QueryExpression
+        With the key of a track, or part of it, in its primary key.
+    columns : tuple of str
+        What it says beside the track's key and details.
+    question : dict
+        As of `tracks`, without ``node`` and ``time_span_s``.
 
     Raises
     ------
     QueryError
-        As `tracks`, if a file is gone or damaged, or if a number cannot be meant.
+        As `tracks`.
     """
-    import pyarrow as pa
-
-    if not isinstance(node, str):
-        raise QueryError(f"bouts of {node!r}; expected the name of one node, and a call for each")
-    limits = {
-        "minimum_speed_px_per_s": minimum_speed_px_per_s,
-        "minimum_duration_s": minimum_duration_s,
-        "maximum_gap_s": maximum_gap_s,
-    }
-    for name, value in limits.items():
-        if isinstance(value, str) or not 0 <= value < float("inf"):
-            raise QueryError(f"{name}={value!r}; expected a number that is not negative")
-    lines = []
-    for row, found in tracks(node=node, **question):
-        lines += [{**row, **vars(bout)} for bout in find_bouts(found, node, **limits)]
-    return pa.Table.from_pylist(lines, columns_schema(BOUTS))
-
-
-def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> pa.Table:
-    """The rows of a table of results whose tracks fit, in one SQL query."""
     import pyarrow as pa
 
     asked = make_question(question)
@@ -123,7 +95,7 @@ def _results(table: Any, columns: tuple[str, ...], question: dict[str, Any]) -> 
     for line in found:
         lines.append({**{name: line[name] for name in key}, "held_out": held_out(line)})
         lines[-1] |= {name: line[name] for name in (*DETAILS, *columns)}
-    order = [*key, *(name for name in ("node", "node_a", "node_b") if name in columns)]
+    order = [*key, *(name for name in _ORDER if name in columns)]
     lines.sort(key=lambda line: tuple(line[name] for name in order))
     heading = table.heading.attributes
     types = {name: metadata_arrow_type(heading[name].original_type or heading[name].type) for name in columns}

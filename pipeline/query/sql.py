@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compute.files import whole_file
+from pipeline.query.bouts import bouts
 from pipeline.query.checks import QueryError
 from pipeline.query.results import distances, qualities
 from pipeline.query.search import tracks
@@ -30,7 +31,7 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     ``<node>_rejected``, ``<node>_filled`` where a filter gives them). A name with a space is quoted:
     ``"left snout_x"``. Each camera has its own coordinates: ask for one, or group by it. A node that was not found is
     null, so that ``avg`` and ``var_samp`` leave it out. Skeletons with different nodes are one table; what a track
-    lacks is null. ``distances`` and ``qualities`` are tables as well.
+    lacks is null. ``distances``, ``qualities`` and ``bouts`` are tables as well.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def _relation(statement: str, selection: TrackSelection, question: dict[str, Any
     import duckdb
 
     connection = selection.duckdb_connection()
-    for name, table in (("distances", distances), ("qualities", qualities)):
+    for name, table in (("distances", distances), ("qualities", qualities), ("bouts", bouts)):
         if re.search(rf"\b{name}\b", statement, re.IGNORECASE):
             only = {key: value for key, value in question.items() if key not in ("time_span_s", "skip_broken", "node")}
             connection.register(name, table(**only))

@@ -83,7 +83,8 @@ def migrate_tracks(
         except TracksError as error:
             result.refused.append(f"{key}: {error}")
             continue
-        with published_or_removed():
+        # The file goes if it is not what was written, and so does the row.
+        with new.connection.transaction, published_or_removed():
             new.insert1({**key, "tracks": tracks})
             _compare((new & key).fetch1("tracks").tracks(), tracks, key)
         result.n_migrated += 1

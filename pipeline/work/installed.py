@@ -6,6 +6,7 @@ left to other workers.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import datajoint as dj
@@ -21,9 +22,23 @@ def only_installed(jobs: Any, table: dj.Computed | type[dj.Computed], device: De
     return _without(jobs, table, [*_absent(table), *_of_other_devices(table, device)])
 
 
-def only_installed_device(jobs: Any, table: dj.Computed | type[dj.Computed], device: Device) -> Any:
-    """Jobs of a table whose estimator wants this device, installed here or not."""
-    return _without(jobs, table, _of_other_devices(table, device))
+def installed_jobs_by_device(table: type[dj.Computed]) -> dict[str, Counter[Device]]:
+    """Number of a table's jobs by the device that their estimator wants.
+
+    Returns
+    -------
+    dict
+        ``pending``: jobs that wait and whose estimator is installed here; ``reserved``: jobs that workers have.
+    """
+    kinds, absent = estimators.registered_estimators(), estimators.estimators_not_installed()
+    counts: dict[str, Counter[Device]] = {"pending": Counter(), "reserved": Counter()}
+    jobs = (table.jobs & [{"status": status} for status in counts]).proj("status")
+    named = jobs.join(_owner(table).proj("estimator"), semantic_check=False)
+    for row in dj.U("status", "estimator").aggr(named, n="count(*)").to_dicts():
+        if row["status"] == "reserved" or row["estimator"] not in absent:
+            kind = kinds.get(row["estimator"])  # of one that is not known here: its jobs fail and say so
+            counts[row["status"]].update(dict.fromkeys([kind.device] if kind else ["gpu", "cpu"], row["n"]))
+    return counts
 
 
 def left_not_installed(tables: tuple[type[dj.Computed], ...], restriction: dict[str, Any]) -> dict[str, int]:

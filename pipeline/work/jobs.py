@@ -17,6 +17,7 @@ restriction than the server takes to answer it (`benchmarks/overhead.py`).
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ from compute.errors import DatabaseError
 from compute.estimators import Device
 from compute.text import session_text
 from ingest.poses import register_pose_files
-from pipeline.work.installed import only_installed, only_installed_device
+from pipeline.work.installed import installed_jobs_by_device, only_installed
 from pipeline.work.worker_locks import one_worker_at_a_time
 from schemas.pose import PoseEstimation
 from schemas.worker import Crash, crashed_job_hash
@@ -76,27 +77,32 @@ def tables_of_jobs(device: Device | None) -> tuple[type[dj.Computed], ...]:
 
 def pending_jobs(tables: tuple[type[dj.Computed], ...] = TABLES) -> dict[Device, JobCount]:
     """Count the jobs of each class of resources that this installation can do, as the last `refresh_jobs` left them."""
-    return {"gpu": _count(tables, "gpu"), "cpu": _count(tables, "cpu")}
+    counts = {table: _counts_by_device(table) for table in tables}
+    return {"gpu": _count(counts, "gpu"), "cpu": _count(counts, "cpu")}
 
 
-def _count(tables: tuple[type[dj.Computed], ...], device: Device) -> JobCount:
+def _count(counts: dict[type[dj.Computed], dict[str, Counter[Device]]], device: Device) -> JobCount:
     """Count the jobs that want this device."""
-    memory_gb = {table: table.resources.memory_on(device) for table in tables}
-    counts = {table: _count_of(table, device) for table in tables if memory_gb[table]}
+    memory_gb = (table.resources.memory_on(device) for table, n in counts.items() if n["pending"][device])
     return JobCount(
-        sum(n_pending for n_pending, _ in counts.values()),
-        sum(n_reserved for _, n_reserved in counts.values()),
-        max((memory_gb[table] for table, (n_pending, _) in counts.items() if n_pending), default=0.0),
+        sum(n["pending"][device] for n in counts.values()),
+        sum(n["reserved"][device] for n in counts.values()),
+        max(memory_gb, default=0.0),
     )
 
 
-def _count_of(table: type[dj.Computed], device: Device) -> tuple[int, int]:
-    """Pending and reserved jobs of one table; where no estimator runs, all of them want one device."""
+def _counts_by_device(table: type[dj.Computed]) -> dict[str, Counter[Device]]:
+    """Pending jobs of one table that can be done here, and reserved ones; where no estimator runs, of one device."""
     if table.resources.estimator is None:
-        progress = table.jobs.progress()
-        return progress["pending"], progress["reserved"]
-    pending = only_installed(table.jobs.pending, table, device)
-    return len(pending), len(only_installed_device(table.jobs.reserved, table, device))
+        counts = jobs_by_status(table)
+        return {status: Counter({table.resources.device: counts[status]}) for status in ("pending", "reserved")}
+    return installed_jobs_by_device(table)
+
+
+def jobs_by_status(table: type[dj.Computed] | dj.Computed) -> Counter[str]:
+    """Number of a table's jobs of each status: ``pending``, ``reserved``, ``error``, and DataJoint's others."""
+    query = f"SELECT status, count(*) FROM {table.jobs.full_table_name} GROUP BY status"
+    return Counter(dict(table.connection.query(query).fetchall()))
 
 
 def refresh_jobs(
@@ -117,18 +123,19 @@ def refresh_jobs(
             if reads_files:
                 register_pose_files(stable_after_s=POSE_FILE_STABLE_AFTER_S)
             for target in targets:
-                add_jobs(target, restriction or {})
-                target.jobs.refresh(delay=-1)
+                wanted = target.key_source
+                _add_jobs(target, wanted & (restriction or {}))
+                _remove_vanished(target, wanted)
         return mine
 
 
 def jobs_table(table: type[dj.Computed] | dj.Computed) -> dj.Computed:
-    """A table as an instance, to be kept: it remembers its job table, which takes DataJoint several queries to find."""
+    """A table as an instance."""
     return table() if isinstance(table, type) else table
 
 
 def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, Any]]) -> None:
-    """Add the jobs that are missing, by one statement where DataJoint's refresh takes one a job.
+    """Add the jobs that are missing.
 
     Parameters
     ----------
@@ -137,9 +144,25 @@ def add_jobs(table: dj.Computed, restriction: dict[str, Any] | list[dict[str, An
     restriction : dict or list of dict
         Only those with these values, or with those of one of the list.
     """
+    _add_jobs(table, table.key_source & restriction)
+
+
+def _add_jobs(table: dj.Computed, wanted: dj.expression.QueryExpression) -> None:
+    """Add the jobs of these keys that are missing, by one statement where DataJoint's refresh takes one a job."""
     jobs = table.jobs
-    new = ((table.key_source & restriction) - table.proj()).restrict(dj.Not(jobs), semantic_check=False)
+    new = (wanted - table.proj()).restrict(dj.Not(jobs), semantic_check=False)
     jobs.insert(new.proj(status="'pending'", priority=str(_PRIORITY)), skip_duplicates=True)
+
+
+def _remove_vanished(table: dj.Computed, wanted: dj.expression.QueryExpression) -> None:
+    """Remove jobs whose inputs are gone, as DataJoint's refresh does, which first looks for new ones a second time."""
+    vanished = table.jobs.restrict(dj.Not(wanted.proj()), semantic_check=False)
+    finished = vanished & "status in ('success', 'error')"
+    finished.restrict(dj.Not(table.proj()), semantic_check=False).delete_quick()
+    stale_s = table.connection._config.jobs.stale_timeout
+    if stale_s > 0:
+        long_ago = table.connection.adapter.interval_expr(stale_s, "second")
+        (vanished & f"created_time < CURRENT_TIMESTAMP - {long_ago}" & "status != 'ignore'").delete_quick()
 
 
 class WaitingJob:

@@ -7,6 +7,7 @@ its difference of two tables is a ``not in``, for which each parallel process of
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import datajoint as dj
 
 from compute.text import session_text
-from pipeline.work.jobs import TABLES, job_text, jobs_table
+from pipeline.work.jobs import TABLES, job_text, jobs_by_status, jobs_table
 from pipeline.work.undone import undone_reasons
 from pipeline.work.worker_locks import Owner, is_worker_lock_held, worker_lock_owner
 from schemas.session import Session, Video
@@ -113,6 +114,7 @@ def status() -> Status:
     """Ask the database how far every session is, and who works on what."""
     tables = {table: jobs_table(table) for table in TABLES}
     stages = [tables[table] for table in STAGES]
+    jobs = {_class_name(table): jobs_by_status(table) for table in tables.values()}
     n_sessions = _n_rows(Session())
     to_do = {_class_name(stage): _to_do_by_session(stage) for stage in stages}
     if n_sessions <= MAX_SESSIONS:
@@ -120,7 +122,10 @@ def status() -> Status:
     else:
         shown = list({name: key for counts in to_do.values() for name, (_, key) in counts.items()}.values())
         shown = shown[:MAX_SESSIONS]
-    by_session = {_class_name(stage): _stage_of(stage, shown, to_do[_class_name(stage)]) for stage in stages}
+    by_session = {
+        name: _stage_of(stage, shown, to_do[name], jobs[name])
+        for name, stage in ((_class_name(stage), stage) for stage in stages)
+    }
     nothing = StageStatus(0, 0, 0, 0)
     return Status(
         sessions={
@@ -128,20 +133,21 @@ def status() -> Status:
             for name in map(session_text, shown)
         },
         stages={
-            name: _count_all(stage, sum(n for n, _ in to_do[name].values()))
+            name: _count_all(stage, sum(n for n, _ in to_do[name].values()), jobs[name])
             for name, stage in ((_class_name(stage), stage) for stage in stages)
         },
         others={
-            _class_name(other): _count_all(other, _n_to_do(other))
+            _class_name(other): _count_all(other, _n_to_do(other), jobs[_class_name(other)])
             for table, other in tables.items()
             if table not in STAGES
         },
-        workers=_workers(list(tables.values())),
+        workers=_workers([table for table in tables.values() if jobs[_class_name(table)]["reserved"]]),
         failures=[
             FailureStatus(
                 _class_name(table), {name: row[name] for name in table.jobs.primary_key}, row["error_message"]
             )
             for table in tables.values()
+            if jobs[_class_name(table)]["error"]
             for row in table.jobs.errors.to_dicts(order_by="completed_time")
         ],
         n_sessions=n_sessions,
@@ -154,25 +160,27 @@ def _class_name(table: dj.Table) -> str:
     return type(table).__name__
 
 
-def _count_all(table: dj.Computed, n_to_do: int) -> StageStatus:
-    n_done, progress = _n_rows(table), table.jobs.progress()
-    return StageStatus(n_done, n_done + n_to_do, progress["reserved"], progress["error"])
+def _count_all(table: dj.Computed, n_to_do: int, jobs: Counter[str]) -> StageStatus:
+    n_done = _n_rows(table)
+    return StageStatus(n_done, n_done + n_to_do, jobs["reserved"], jobs["error"])
 
 
 def _stage_of(
-    stage: dj.Computed, sessions: list[dict[str, Any]], to_do: dict[str, tuple[int, dict[str, Any]]]
+    stage: dj.Computed,
+    sessions: list[dict[str, Any]],
+    to_do: dict[str, tuple[int, dict[str, Any]]],
+    jobs: Counter[str],
 ) -> dict[str, StageStatus]:
-    """Count a stage's rows and jobs for these sessions.
+    """Count a stage's rows and jobs for these sessions; the jobs of a status that none has are not asked for.
 
     The total is what the stage still has to do plus what it has done: rows of a model that is no longer deployed count
     as done, not as missing.
     """
     if not sessions:
         return {}
-    done, running, failed = (
-        {name: n for name, (n, _) in _count_by_session(rows & sessions).items()}
-        for rows in (stage, stage.jobs.reserved, stage.jobs.errors)
-    )
+    done = _count_by_session(stage & sessions)
+    running = _count_by_session(stage.jobs.reserved & sessions) if jobs["reserved"] else {}
+    failed = _count_by_session(stage.jobs.errors & sessions) if jobs["error"] else {}
     return {
         name: StageStatus(
             done=done.get(name, 0),
@@ -184,10 +192,10 @@ def _stage_of(
     }
 
 
-def _count_by_session(rows: dj.expression.QueryExpression) -> dict[str, tuple[int, dict[str, Any]]]:
-    """Number of rows of each session that has any, and the session's key."""
+def _count_by_session(rows: dj.expression.QueryExpression) -> dict[str, int]:
+    """Number of rows of each session that has any."""
     counts = dj.U(*Session.primary_key).aggr(rows.proj(), n="count(*)")
-    return {session_text(row): (row.pop("n"), row) for row in counts.to_dicts()}
+    return {session_text(row): row["n"] for row in counts.to_dicts()}
 
 
 def _to_do_by_session(stage: dj.Computed) -> dict[str, tuple[int, dict[str, Any]]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
+from compute.processes import process_name, process_runs
 
 _PREFIX = "orofacial-worker"
 
@@ -21,8 +21,7 @@ def own_temporary_folder() -> Iterator[Path]:
     before = tempfile.tempdir
     parent = Path(tempfile.gettempdir())
     _remove_left_behind(parent)
-    prefix = f"{_PREFIX}-{platform.node()}-{os.getpid()}-{psutil.Process().create_time():.0f}-"
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}-{process_name()}-", dir=parent))
     tempfile.tempdir = str(folder)
     try:
         yield folder
@@ -33,13 +32,6 @@ def own_temporary_folder() -> Iterator[Path]:
 
 def _remove_left_behind(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}-{platform.node()}-*"):
-        pid, started_s = folder.name.rsplit("-", 3)[1:3]
-        if folder.stat().st_uid == os.getuid() and not _runs(int(pid), float(started_s)):
+        owner = folder.name.removeprefix(f"{_PREFIX}-").rsplit("-", 1)[0]
+        if folder.stat().st_uid == os.getuid() and process_runs(owner) is False:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(pid: int, started_s: float) -> bool:
-    try:
-        return abs(psutil.Process(pid).create_time() - started_s) < 2
-    except psutil.NoSuchProcess:
-        return False

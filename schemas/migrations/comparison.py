@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from datajoint.declare import prepare_declare
 
 import schemas
-from schemas.migrations.binding import bind_tables, unbind_tables
+from schemas.binding import bind_tables, unbind_tables
 from schemas.migrations.database import jobs_name, parts
 from schemas.migrations.version import Columns, check_version, read_columns
 

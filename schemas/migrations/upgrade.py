@@ -14,8 +14,8 @@ from typing import Any
 
 import schemas
 from compute.errors import DatabaseError
+from schemas.binding import bind_tables, create_schemas, unbind_tables
 from schemas.making.locks import holding_lock, is_lock_held
-from schemas.migrations.binding import bind_tables, unbind_tables
 from schemas.migrations.database import MigratedDatabase
 from schemas.migrations.saved_copy import SavedCopy
 from schemas.migrations.steps import MigrationStep, migration_steps_after, newest_step
@@ -112,6 +112,7 @@ def upgrade_tables(
             refuse_while_workers_run(prefix, connection)
             with _all_or_nothing(database, copy, plan):
                 bind_tables(bound, connection)
+                create_schemas(bound)
                 for step in _missing(plan.version_before, steps):
                     on_step(f"{step.number}: {step.description}")
                     step.upgrade(database)

@@ -19,12 +19,12 @@ EDGES = (("snout", "jaw_tip"),)
 @pytest.fixture(autouse=True)
 def empty_tables(database: Settings) -> Iterator[None]:
     from schemas.labels import LabeledFrames, Skeleton
-    from schemas.metric import NodePair
+    from schemas.metric import NodePair, PairDefinition
     from schemas.model import TrainingConfig, TrainingTask
     from schemas.subject import Mouse
 
     yield
-    tables = (TrainingTask, TrainingConfig, NodePair, LabeledFrames.Source, LabeledFrames)
+    tables = (TrainingTask, TrainingConfig, PairDefinition, NodePair, LabeledFrames.Source, LabeledFrames)
     for table in (*tables, Skeleton.Edge, Skeleton.Node, Skeleton, Mouse):
         table().delete_quick()
 
@@ -175,8 +175,14 @@ def test_a_pair_is_one_row_whichever_node_comes_first(package: Path) -> None:
     from schemas.metric import NodePair
 
     import_labels(package, camera="side")
-    assert add_node_pair("snout", "ear", kind="moving") == 1
-    assert add_node_pair("ear", "snout", kind="rigid", length_mm=8.5) == 1
+    first = add_node_pair("snout", "ear", kind="moving")
+    assert (len(first.pairs), first.n_new, first.n_changed) == (1, 1, 0)
+    changed = add_node_pair("ear", "snout", kind="rigid", length_mm=8.5)
+    assert (len(changed.pairs), changed.n_new, changed.n_changed) == (1, 0, 1)
+    assert changed.before == ["length_mm was not given", "pair_kind was moving"]
+    assert changed.pairs == NodePair.to_dicts() and changed.pairs[0]["length_mm"] == 8.5
+    again = add_node_pair("snout", "ear", kind="rigid", length_mm=8.5)
+    assert (again.pairs, again.n_new, again.n_changed) == (changed.pairs, 0, 0)
     row = NodePair.fetch1()
     assert (row["node_a"], row["node_b"], row["pair_kind"], row["length_mm"]) == ("snout", "ear", "rigid", 8.5)
     with pytest.raises(LabelsError, match="no skeleton has both snout and tongue; nodes are ear, jaw_tip, snout"):

@@ -139,6 +139,38 @@ def test_a_video_without_frames_is_refused(make_session: MakeSession, database: 
     assert "side.mp4" in refusal(folder, database)
 
 
+def write_damaged(path: Path) -> None:
+    """Write a video of which the checksum of one frame is wrong."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "gray"
+        stream.options = {"level": "3", "slicecrc": "1", "g": "1"}
+        for seed in range(20):
+            gray = np.random.default_rng(seed).integers(0, 256, (48, 64), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(gray, format="gray")))
+        container.mux(stream.encode(None))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def test_a_damaged_video_is_refused_unless_a_setting_accepts_it(make_session: MakeSession, database: Settings) -> None:
+    from schemas.session import Video
+
+    folder = make_session(cameras=("lower",))
+    write_damaged(folder / "side.mkv")
+    message = refusal(folder, database)
+    assert str(folder / "side.mkv") in message
+    assert "1 frame of 20 cannot be read whole" in message
+    assert "accept_damaged_videos = true in settings.toml" in message
+    (outcome,) = ingest_all(folder, accept_damaged_videos=True)
+    assert (outcome.status, "side 20 frames, 1 damaged" in outcome.message) == ("ingested", True)
+    counted = dict(zip(*Video.to_arrays("camera", "n_damaged_frames"), strict=True))
+    assert counted == {"side": 1, "lower": 0}
+
+
 def test_timestamps_must_fit_the_frames(make_session: MakeSession, database: Settings) -> None:
     folder = make_session(n_frames=20)
     np.savetxt(folder / "side.timestamps.csv", np.arange(19) / 100)

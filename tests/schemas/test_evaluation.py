@@ -67,7 +67,7 @@ class Trained:
     def hashes(self, indices: Sequence[int]) -> set[str]:
         return {labeled_image_hash(self.images[index]) for index in indices}
 
-    def copied_model(self, name: str, trained_on: Any) -> str:
+    def copied_model(self, name: str, trained_on: Any, **also_said: Any) -> str:
         """The same network as another model, of which something else is known."""
         from schemas.model import Model, insert_model
         from schemas.stored.fetching import fetch_local_copy
@@ -77,7 +77,7 @@ class Trained:
         with fetch_local_copy(row["bundle"]) as bundle:
             shutil.copytree(bundle, copy)
         said = json.loads((copy / "bundle.json").read_text())
-        (copy / "bundle.json").write_text(json.dumps({**said, "seed": abs(hash(name)) % 1000 + 10}))
+        (copy / "bundle.json").write_text(json.dumps({**said, "seed": abs(hash(name)) % 1000 + 10, **also_said}))
         key = {"estimator": "sleap", "camera": "side", "skeleton_id": row["skeleton_id"]}
         return insert_model(copy, name=name, trained_on=trained_on, **key)
 
@@ -123,6 +123,17 @@ def evaluate(model_id: str, labels_id: str) -> tuple[dict[str, Any], dict[str, A
     nodes = {row["node"]: row for row in (ModelEvaluation.Node & key).to_dicts()}
     frames = {row["labeled_frame_index"]: row["error_px"] for row in (ModelEvaluation.Frame & key).to_dicts()}
     return (ModelEvaluation & key).fetch1(), nodes, frames
+
+
+def test_a_model_for_color_is_not_evaluated_on_labels_which_are_gray(trained: Trained) -> None:
+    from schemas.evaluation import ModelEvaluation
+    from schemas.model import Model, TrainedOn
+
+    model_id = trained.copied_model("color", TrainedOn(), n_channels=3)
+    assert (Model & {"model_id": model_id}).fetch1("n_channels") == 3
+    assert not ModelEvaluation().key_source & {"model_id": model_id}
+    assert ModelEvaluation().key_source & {"model_id": trained.model_id}
+    (Model & {"model_id": model_id}).delete_quick()
 
 
 def test_a_model_is_evaluated_on_the_mouse_that_was_held_out(trained: Trained) -> None:

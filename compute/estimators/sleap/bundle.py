@@ -16,6 +16,7 @@ from compute.estimators.sleap.runtime import sleap_nn_runtime
 from compute.estimators.sleap.training_frames import read_training_frames
 
 DESCRIPTION = "bundle.json"
+_COLOR = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +90,11 @@ def write_bundle(model_folder: Path, bundle_folder: Path, bundle: SleapBundle) -
 
 
 def _described(bundle: SleapBundle) -> dict[str, Any]:
-    """What the description holds. It is part of the model's id, so new fields of `SleapBundle` do not go in."""
-    not_kept = ("n_channels", "training_frames", "training_mice")
+    """What the description holds. It is part of the model's id, so new fields of `SleapBundle` do not go in.
+
+    That a model reads color goes in: before, it was shown gray frames, and so it was another model.
+    """
+    not_kept = {"training_frames", "training_mice"} | (set() if bundle.n_channels == _COLOR else {"n_channels"})
     return {name: value for name, value in asdict(bundle).items() if name not in not_kept}
 
 
@@ -118,12 +122,18 @@ def import_bundle(
     Raises
     ------
     ModelError
-        If files are missing or unreadable, the model is not single-instance, or the bundle's folder exists already.
+        If files are missing or unreadable, the model is not single-instance or reads neither gray nor color, or the
+        bundle's folder exists already.
     """
     model_folder = Path(model_folder)
     model_files(model_folder)
     with sleap_nn_runtime(1):
         bundle = replace(_describe(model_folder), minimum_score=minimum_score)
+        if bundle.n_channels not in (None, 1, _COLOR):
+            raise ModelError(
+                f"{model_folder} holds a model that reads {bundle.n_channels} channels of a frame, expected 1 (gray) or"
+                f" {_COLOR} (color): there are no others to show it"
+            )
         write_bundle(model_folder, Path(bundle_folder), bundle)
     frames = read_training_frames(model_folder)
     return replace(bundle, training_frames=frames)

@@ -20,7 +20,7 @@ from compute.estimators.sleap.runtime import choose_runtime_device, sleap_nn_run
 from compute.filters.score_noise import fit_score_exponent
 from compute.labels import labeled_images, labeled_positions, labeled_skeleton, load_package
 from compute.tracks import Tracks
-from compute.video import read_video_header, read_video_luma
+from compute.video import read_video_header, read_video_luma, read_video_rgb
 
 
 class SleapEstimator:
@@ -67,6 +67,8 @@ class SleapEstimator:
                 raise ModelError(
                     f"the model in {self.bundle_folder} cannot be loaded ({error}); train or import it again"
                 ) from error
+
+        self._check_channels(getattr(self._predictor.layer.backend.model, "in_channels", None))
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -115,7 +117,9 @@ class SleapEstimator:
         video_path = Path(video_path)
         header = read_video_header(video_path)
         self._check_size(video_path, header.height_px, header.width_px)
-        batches = _Batches(read_video_luma(video_path), self.batch_size, header.n_frames)
+        # What it was trained on: the colors of a video are not those of its gray levels three times.
+        read = read_video_rgb if self.bundle.n_channels == 3 else read_video_luma
+        batches = _Batches(read(video_path), self.batch_size, header.n_frames)
         position, score = self._predict(batches, progress)
         if batches.n_read != len(position):
             raise VideoError(f"{video_path}: {batches.n_read} frames were read but {len(position)} came back")
@@ -160,8 +164,13 @@ class SleapEstimator:
             If the labels cannot be read, have other nodes than the model, or lack one of `frames`, or if `frames` is
             empty.
         ModelError
-            If the images have another size than those the model was trained on.
+            If the images have another size than those the model was trained on, or the model reads color.
         """
+        if self.bundle.n_channels == 3:
+            raise ModelError(
+                f"the model in {self.bundle_folder} was trained on color, the images of {labels_path} are gray: its"
+                " error cannot be measured on them"
+            )
         labels = load_package(labels_path)
         nodes, _ = labeled_skeleton(labels)
         if set(nodes) != set(self.nodes):
@@ -184,6 +193,14 @@ class SleapEstimator:
 
     def _minimum_score(self, wish: float | None) -> float:
         return self.bundle.minimum_score if wish is None else wish
+
+    def _check_channels(self, n_channels: int | None) -> None:
+        """sleap-nn would show a model for color the same gray three times."""
+        if n_channels == 3 and self.bundle.n_channels is None:
+            raise ModelError(
+                f"the model in {self.bundle_folder} was trained on color, but it was imported by a version that showed"
+                " it gray frames: import it again, deploy that model, and undeploy this one"
+            )
 
     def _check_size(self, path: Path, height_px: int, width_px: int) -> None:
         """sleap-nn would take frames of any size and give wrong positions."""
@@ -236,7 +253,7 @@ def estimate_with_sleap(
 class _Batches:
     """Frames as sleap-nn's predictor takes them; the next batch is decoded while the network works on one.
 
-    Not sleap-nn's reader, which trusts the header's number of frames and seeks to each frame.
+    They are gray or in color. Not sleap-nn's reader, which trusts the header's number of frames and seeks to each.
     """
 
     def __init__(self, frames: Iterator[NDArray[np.uint8]], batch_size: int, n_promised: int) -> None:
@@ -261,9 +278,12 @@ class _Batches:
         return self.n_promised
 
     def _next_images(self) -> NDArray[np.uint8] | None:
-        """The next frames, shape (frame, height, width, 1), or None after the last."""
+        """The next frames, shape (frame, height, width, channel), or None after the last."""
         images = list(islice(self.frames, self.batch_size))
-        return np.stack(images)[..., None] if images else None
+        if not images:
+            return None
+        stacked = np.stack(images)
+        return stacked if stacked.ndim == 4 else stacked[..., None]
 
 
 def refinement_window(sigma: float) -> int:

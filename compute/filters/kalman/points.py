@@ -6,7 +6,6 @@ Each point has a state, which changes as the smoother learns more. What changes 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from compute.filters.gaps import connecting_limit_s
 from compute.filters.score_noise import PERSON_LEVEL, score_level, score_level_weight
 from compute.tracks import Tracks
 
@@ -25,8 +25,6 @@ one is as unlikely as a rejected one, but too near to be a wrong placement: it h
 
 DOUBTED_SHARE = 0.05
 """How much a doubted point counts, of what its score says."""
-
-_TIME_TOLERANCE_S = 1e-6
 
 
 @dataclass
@@ -44,7 +42,7 @@ class KalmanPoints:
     weight, threshold : array, shape (level,), float32
         Of a point of each level: its precision, and its largest squared distance from the prediction.
     max_gap_s : float
-        The filter starts afresh after a longer gap.
+        The filter starts afresh after a longer gap, see `compute.filters.gaps.connecting_limit_s`.
     gate_minimum_px : float
         A point nearer to where it should be is no wrong placement.
     """
@@ -73,7 +71,7 @@ class KalmanPoints:
             time=tracks.time,
             weight=score_level_weight(score_exponent),
             threshold=np.full(PERSON_LEVEL + 1, np.inf, np.float32),
-            max_gap_s=math.inf if max_gap_s is None else max_gap_s,
+            max_gap_s=connecting_limit_s(tracks, max_gap_s),
             gate_minimum_px=gate_minimum_px,
         )
 
@@ -122,7 +120,7 @@ def _effective_weight(
     for frame in range(n_frames):
         for node in range(n_nodes):
             if state[frame, node] >= DOUBTED:
-                first = last_s[node] == -np.inf or time[frame] - last_s[node] > max_gap_s + _TIME_TOLERANCE_S
+                first = last_s[node] == -np.inf or time[frame] - last_s[node] > max_gap_s
                 here = weight[level[frame, node]]
                 if state[frame, node] == DOUBTED:
                     here *= DOUBTED_SHARE

@@ -22,7 +22,16 @@ from compute.filters.kalman.far_points import bar_far_points_of_group, reject_fa
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
 from compute.filters.kalman.points import KalmanPoints
-from compute.filters.parameter_rules import NotNegative, Positive, Probability, RigidGroups
+from compute.filters.parameter_rules import (
+    Exponent,
+    GapSeconds,
+    Hertz,
+    Pixels,
+    Probability,
+    ProcessNoise,
+    RigidGroups,
+    Seconds,
+)
 from compute.filters.registry import register_filter
 from compute.filters.result import filter_result
 from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
@@ -43,6 +52,7 @@ Array = NDArray[Any]
     lag="symmetric",
     color="#0072B2",
     in_every_lab=True,
+    rising=("minimum_bandwidth_hz", "maximum_bandwidth_hz"),
     candidates=(
         {"minimum_bandwidth_hz": 0.5},
         {"minimum_bandwidth_hz": 2.5},
@@ -53,15 +63,15 @@ Array = NDArray[Any]
 def kalman(
     tracks: Tracks,
     *,
-    process_noise_px2_per_s3: Positive | None = None,
-    measurement_sd_px: Positive | None = None,
-    noise_window_s: Positive | None = 0.3,
-    minimum_bandwidth_hz: Positive = 2.5,
-    maximum_bandwidth_hz: Positive = 25.0,
-    max_gap_s: Positive | None = 0.1,
-    score_exponent: NotNegative | None = None,
+    process_noise_px2_per_s3: ProcessNoise | None = None,
+    measurement_sd_px: Pixels | None = None,
+    noise_window_s: Seconds | None = 0.3,
+    minimum_bandwidth_hz: Hertz = 2.5,
+    maximum_bandwidth_hz: Hertz = 25.0,
+    max_gap_s: GapSeconds | None = 0.1,
+    score_exponent: Exponent | None = None,
     gate_probability: Probability | None = 1e-3,
-    gate_minimum_px: Positive = 2.0,
+    gate_minimum_px: Pixels = 2.0,
     rigid_groups: RigidGroups | None = None,
 ) -> Tracks:
     """Posterior mean of each node's path, given all points that are no wrong placements.

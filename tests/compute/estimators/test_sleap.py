@@ -7,6 +7,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -248,6 +249,77 @@ def test_a_model_trained_elsewhere_is_imported(folder, model, video, tmp_path):
     assert bundle.n_channels == 1 and bundle.training_frames is None and bundle.training_mice is None
     ours, theirs = model.estimate(video), sleap.estimate_with_sleap(tmp_path / "imported", video)
     np.testing.assert_array_equal(ours.position, theirs.position)
+
+
+def make_color_model(source, target):
+    """A folder of SLEAP with the same network for color, which looks at the red channel only."""
+    shutil.copytree(source, target)
+    (target / "bundle.json").unlink()
+    config = OmegaConf.load(target / "training_config.yaml")
+    config.model_config.backbone_config.unet.in_channels = 3
+    config.data_config.preprocessing.ensure_grayscale = False
+    OmegaConf.save(config, target / "training_config.yaml")
+    checkpoint = torch.load(target / "best.ckpt", weights_only=False)
+    state = checkpoint["state_dict"]
+    (first,) = [name for name, weight in state.items() if weight.ndim == 4 and weight.shape[1] == 1]
+    nothing = torch.zeros_like(state[first])
+    state[first] = torch.cat([state[first], nothing, nothing], dim=1)
+    torch.save(checkpoint, target / "best.ckpt")
+    return target
+
+
+def write_color_video(path, images):
+    """A video whose red channel holds these images, and whose green and blue hold other ones."""
+    others = make_blobs(len(images), seed=77)[0]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr0"
+        for red, other in zip(images, others, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.stack([red, other, other], axis=-1), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="bgr0")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_model_for_color_is_shown_the_colors_that_it_was_trained_on(folder, model, tmp_path):
+    images, _ = make_blobs(12, seed=9)
+    bundle = sleap.import_bundle(make_color_model(folder / "bundle", tmp_path / "color"), tmp_path / "imported")
+    assert bundle.n_channels == sleap.read_bundle(tmp_path / "imported").n_channels == 3
+    found = sleap.load_sleap_estimator(tmp_path / "imported").estimate(
+        write_color_video(tmp_path / "color.mkv", images)
+    )
+    write_video(tmp_path / "gray.mp4", images, 30, crf=0)
+    expected = model.estimate(tmp_path / "gray.mp4")
+    np.testing.assert_allclose(found.position, expected.position, atol=0.05)
+    # A gray video has three equal channels.
+    found = sleap.load_sleap_estimator(tmp_path / "imported").estimate(tmp_path / "gray.mp4")
+    np.testing.assert_allclose(found.position, expected.position, atol=0.05)
+
+
+def test_a_model_for_color_has_no_error_on_the_gray_images_of_labels(folder, tmp_path):
+    sleap.import_bundle(make_color_model(folder / "bundle", tmp_path / "color"), tmp_path / "imported")
+    with pytest.raises(ModelError, match=r"trained on color, the images of .*train\.pkg\.slp are gray"):
+        sleap.load_sleap_estimator(tmp_path / "imported").evaluate(folder / "train.pkg.slp")
+
+
+def test_a_model_for_color_that_an_older_version_imported_is_not_shown_gray(folder, tmp_path):
+    sleap.import_bundle(make_color_model(folder / "bundle", tmp_path / "color"), tmp_path / "imported")
+    description = tmp_path / "imported" / "bundle.json"
+    content = json.loads(description.read_text())
+    del content["n_channels"]
+    description.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="import it again"):
+        sleap.load_sleap_estimator(tmp_path / "imported")
+
+
+def test_a_model_for_other_channels_is_refused(folder, tmp_path):
+    color = make_color_model(folder / "bundle", tmp_path / "four")
+    config = OmegaConf.load(color / "training_config.yaml")
+    config.model_config.backbone_config.unet.in_channels = 4
+    OmegaConf.save(config, color / "training_config.yaml")
+    with pytest.raises(ModelError, match="reads 4 channels"):
+        sleap.import_bundle(color, tmp_path / "imported")
+    assert not (tmp_path / "imported").exists()
 
 
 @pytest.mark.parametrize("kept", [True, False])

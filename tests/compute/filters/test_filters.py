@@ -148,7 +148,7 @@ def test_unknown_filter_and_parameter_say_what_exists():
 
 @pytest.mark.parametrize("value", [0, -1, NAN, np.inf, "0.1", True])
 def test_a_parameter_outside_its_range_is_named(value):
-    with pytest.raises(FilterError, match=r"gaussian: sigma_s is .*, expected a number above 0"):
+    with pytest.raises(FilterError, match=r"gaussian: sigma_s is .*, expected a number of seconds from 0.0001 to 10"):
         gaussian(tracks_of([1.0, 2.0]), sigma_s=value)
 
 
@@ -232,11 +232,11 @@ def test_a_polynomial_order_that_is_none_is_named(order):
 
 def test_interpolate_leaves_out_low_scores_keeps_persons_points_and_is_numpys_line():
     x = np.array([1.0, 2, 30, 4, 5, 60, 7])
-    result = interpolate(tracks_of(x, score=[1, 0.9, 0.5, 0.7, NAN, 0.1, 1]), minimum_score=0.6)
+    result = interpolate(tracks_of(x, score=[1, 0.9, 0.5, 0.7, NAN, 0.1, 1]), lowest_score_fraction=0.4)
     np.testing.assert_allclose(result.position[:, 0, 0], [1, 2, 3, 4, 5, 6, 7])
     np.testing.assert_array_equal(np.flatnonzero(result.rejected[:, 0]), [2, 5])
     np.testing.assert_array_equal(result.filled, result.rejected)
-    kept = interpolate(tracks_of(x, score=[1, 0.9, 0.5, 0.7, NAN, 0.1, 1]), minimum_score=None)
+    kept = interpolate(tracks_of(x, score=[1, 0.9, 0.5, 0.7, NAN, 0.1, 1]), lowest_score_fraction=None)
     np.testing.assert_allclose(kept.position[:, 0, 0], x)
 
 

@@ -202,11 +202,12 @@ def test_an_infinite_coordinate_is_refused_by_name():
 
 
 def test_a_rigid_group_of_unknown_or_too_few_nodes_is_refused():
-    for group in (["a", "b", "whisker"], ["a", "a", "b"]):
-        with pytest.raises(FilterError, match=f"rigid group {', '.join(group)}: expected three or more"):
+    with pytest.raises(FilterError, match="rigid group a, b, whisker: expected three or more"):
+        kalman(still(10, n_nodes=3), rigid_groups=[["a", "b", "whisker"]])
+    for group in (["a", "b"], ["a", "a", "b"]):
+        expected = r"rigid_groups is .*expected a list of rigid groups, each a list of three"
+        with pytest.raises(FilterError, match=expected):
             kalman(still(10, n_nodes=3), rigid_groups=[group])
-    with pytest.raises(FilterError, match=r"rigid_groups is .*expected a list of rigid groups, each a list of three"):
-        kalman(still(10, n_nodes=3), rigid_groups=[["a", "b"]])
 
 
 def test_ten_million_frames_take_memory_in_proportion():

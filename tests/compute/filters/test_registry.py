@@ -75,7 +75,7 @@ def test_a_value_that_cannot_be_is_refused_by_filter_name_and_value(name):
     one_point = Tracks(np.zeros((1, 1, 2)), np.ones((1, 1)), [0.0], ["jaw_tip"])
     for parameter, (rule, may_be_none) in rules_of_parameters(inspect.unwrap(function_of(name))).items():
         refused = [math.nan, math.inf, -1, [1.0], "0.1", {"a": 1}, *([] if may_be_none else [None])]
-        refused += [] if rule.expected.startswith("a whole number") else [10**400]
+        refused += [10**400]
         refused += [] if rule.expected == "true or false" else [True]
         for value in refused:
             for call in (check_parameters, lambda name, values: apply_filter(one_point, name, values)):

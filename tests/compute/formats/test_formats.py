@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -244,11 +247,51 @@ def test_a_truncated_file_is_named_and_gives_no_half_result(format_name: str, tm
 @pytest.mark.parametrize("format_name", list(FORMATS))
 def test_an_export_that_was_killed_is_simply_done_again(format_name: str, tmp_path: Path) -> None:
     path = tmp_path / f"file{FORMATS[format_name].ending}"
-    write(format_name, path, example())
-    path.rename(path.with_name(f".part.{path.name}"))  # as far as it had come
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = path.with_name(f".part-{platform.node()}-{ended.pid}-1-0.{path.name}")
+    left.write_bytes(b"as far as it had come")
     write(format_name, path, example())
     assert_same(read(path), example())
     assert not list(tmp_path.glob(".part*"))
+
+
+EXPORT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from compute.formats import PortableTrack, write
+from compute.tracks import Tracks
+value = float(sys.argv[3])
+shape = (3000, 3)
+tracks = Tracks(np.full((*shape, 2), value), np.full(shape, value), np.arange(3000) / 100, ("a", "b", "c"))
+track = PortableTrack(tracks, video_file=sys.argv[3])
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    write("csv", Path(sys.argv[2]), track)
+"""
+
+
+def test_two_exports_to_one_name_leave_one_of_both_with_its_own_sidecar(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.csv"
+    root = str(Path(__file__).parents[3])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    exports = [
+        subprocess.Popen([sys.executable, "-c", EXPORT, root, str(path), value], text=True, **pipes) for value in "12"
+    ]
+    for export in exports:
+        assert export.stdout.readline() == "ready\n"
+    for export in exports:
+        export.stdin.write("go\n")
+        export.stdin.flush()
+    assert [export.communicate() for export in exports] == [("", ""), ("", "")]
+    track = read(path)
+    (value,) = np.unique(track.tracks.position)
+    assert track.tracks.n_frames == 3000
+    assert float(track.video_file) == value
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tracks.csv", "tracks.csv.json"]
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -377,3 +377,30 @@ def test_an_image_is_a_frame_of_its_own_video_only(tmp_path):
         assert (match_with_video(images, wrong, tmp_path / f"{video}.mp4") > 2 * SAME_IMAGE_GRAY_LEVELS).all()
     outside = match_with_video([*images, images[0][:40]], [*indices[:3], 20, 12], tmp_path / "own.mp4")
     np.testing.assert_array_equal(outside, [0, 0, 0, np.nan, np.nan])
+
+
+def test_images_of_a_turned_video_are_those_that_the_labeler_saw(tmp_path):
+    """SLEAP shows a video as its display matrix says; so do labels, packages and the search for their frames."""
+    path = tmp_path / "side.mp4"
+    write_video(path, list(moving_frames(6, seed=1)), 30, crf=0)
+    upright = list(read_video_luma(path))
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44  # the matrix of the first track
+    for element, value in enumerate((0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)):  # a quarter turn clockwise
+        content[place + 4 * element : place + 4 * element + 4] = value.to_bytes(4, "big", signed=True)
+    path.write_bytes(content)
+    skeleton = sio.Skeleton(nodes=list(NODES))
+    frame = sio.LabeledFrame(
+        video=sio.Video.from_filename(str(path)),
+        frame_idx=4,
+        instances=[sio.Instance.from_numpy(np.full((len(NODES), 2), 7.0), skeleton=skeleton)],
+    )
+    sio.Labels([frame], skeletons=[skeleton]).save(str(tmp_path / "labels.slp"))
+    labels = read_labels(tmp_path / "labels.slp")
+    (image,) = labeled_images(labels)
+    np.testing.assert_array_equal(image, np.rot90(upright[4], -1))
+    shown = frame.video[4][..., 0]
+    assert np.abs(image.astype(int) - shown).max() <= 1
+    save_package(labels, tmp_path / "turned.pkg.slp")
+    np.testing.assert_array_equal(labeled_images(load_package(tmp_path / "turned.pkg.slp"))[0], image)
+    assert match_with_video([image], [4], path).tolist() == [0.0]

@@ -125,10 +125,25 @@ def test_bouts_refuse_what_is_no_bout(lab: Settings) -> None:
     from pipeline import query
 
     for speed in (-50, math.nan, "fast"):
-        with pytest.raises(query.QueryError, match=f"minimum_speed_px_per_s={speed!r}; expected a number"):
+        with pytest.raises(query.QueryError, match=f"minimum_speed_px_per_s is {speed!r}, expected a number"):
             query.bouts("jaw_tip", minimum_speed_px_per_s=speed)  # type: ignore[arg-type]
     with pytest.raises(query.QueryError, match="one node"):
         query.bouts(["jaw_tip", "tongue"], minimum_speed_px_per_s=50)  # type: ignore[arg-type]
+    with pytest.raises(query.QueryError, match="not both"):
+        query.bouts("jaw_tip", minimum_speed_px_per_s=50, method="licks")
+    with pytest.raises(query.QueryError, match=r"no bouts of bout_method 'licks' are found in this lab; .*none yet"):
+        query.bouts(method="licks")
+
+
+def test_all_stands_for_every_filter(lab: Settings) -> None:
+    from pipeline import query
+
+    every = query.tracks(filter=["raw", "kalman"]).rows
+    assert query.tracks(filter="all").rows == every == query.tracks(filter=["all"]).rows
+    assert query.ask_sql("select distinct filter_method from tracks order by 1", filter="all").to_pylist() == [
+        {"filter_method": "kalman"},
+        {"filter_method": "raw"},
+    ]
 
 
 def test_a_time_span_may_be_open(lab: Settings) -> None:

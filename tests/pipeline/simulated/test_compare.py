@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compute.errors import LabelsError
 from compute.filters import apply_filter, registered_filters
 from compute.filters.kalman import kalman
+from compute.measures.distances import distance_px
 from compute.measures.label_errors import label_error_px
 
 METHODS = sum(len(one.methods) for one in registered_filters().values())
@@ -39,7 +41,7 @@ def compared(simulated_database: Any) -> Any:
 
 def run(database: Any, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command on the test's own tables."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "COLUMNS": "100"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "COLUMNS": "80"}
     environment["OROFACIAL_SCHEMA_PREFIX"] = database.settings.schema_prefix
     command = [sys.executable, "-m", "pipeline.cli", "--data-folder", database.settings.data_folder, *arguments]
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment, check=False)
@@ -102,24 +104,77 @@ def test_the_comparison_is_as_the_truth_says(compared: Any) -> None:
 
 def test_changing_a_pair_has_its_comparison_computed_again(compared: Any) -> None:
     from ingest.pairs import add_node_pair
+    from pipeline.query.filter_comparison import compare_filters
     from pipeline.work.populate import populate
-    from schemas.metric import FilterComparison
+    from schemas.metric import FilterComparison, NodePair, PairDefinition
 
     pair = {"node_a": compared.moving[0], "node_b": compared.moving[1]}
     add_node_pair(*compared.moving, kind="moving")
     assert populate().computed == {}
     add_node_pair(*compared.moving, kind="moving", band_hz=(3.0, 9.0))
     assert populate().computed == {"FilterComparison": 4 * METHODS}
-    assert set((FilterComparison & pair).to_arrays("band_low_hz")) == {3.0}
-    add_node_pair(*compared.moving, kind="moving")
-    populate()
+    assert set((FilterComparison & pair & PairDefinition.current()).to_arrays("band_low_hz")) == {3.0}
+    assert len(FilterComparison & pair) == 2 * 4 * METHODS
+    assert {one.band_hz for one in compare_filters()[0].pairs if one.kind == "moving"} == {(3.0, 9.0)}
+    # Changed back, what was computed for it counts again, and by whichever way it is changed.
+    NodePair.update1({**(NodePair & pair).fetch1("KEY"), "band_low_hz": None, "band_high_hz": None})
+    assert populate().computed == {}
+    assert {one.band_hz for one in compare_filters()[0].pairs if one.kind == "moving"} != {(3.0, 9.0)}
+    with pytest.raises(LabelsError, match=r"the band is 9.0 to 3.0 Hz, expected a rising one above 0"):
+        NodePair.update1({**(NodePair & pair).fetch1("KEY"), "band_low_hz": 9.0, "band_high_hz": 3.0})
+
+
+def test_filters_are_compared_on_the_points_and_frames_that_all_have(compared: Any) -> None:
+    """A filter that drops points where it is unsure gets no better error, and what it lacks is shown."""
+    from ingest.filters import add_filter_method
+    from pipeline.query.filter_comparison import compare_filters
+    from pipeline.work.populate import populate
+    from schemas.metric import FilterComparison, LabelError
+    from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
+
+    before = {one.filter_method: one for one in compare_filters()[0].filters}
+    dropping = {"lowest_score_fraction": 0.4, "max_gap_s": 0.0001}
+    assert add_filter_method("dropping", "interpolate", dropping)
+    assert add_filter_method("nearly_nothing", "interpolate", {**dropping, "lowest_score_fraction": 0.9})
+    assert not populate().failed
+    after = {one.filter_method: one for one in compare_filters()[0].filters}
+    one = after["dropping"]
+    assert one.labels is not None and one.labels.n_missed > 5 and one.fraction_missing > 0.4
+    # The same points for all of them: the dropping filter passes its points as they are, so it is as good as raw.
+    n_common = {found.labels.n_common for found in after.values() if found.labels}
+    assert n_common == {one.labels.n_points}
+    assert one.labels.p50_px == after["raw"].labels.p50_px and one.labels.mean_px == after["raw"].labels.mean_px
+    assert one.rigid_variance.value == 1
+    # One that lacks more than half of the points takes none from the others, and shows no error.
+    nothing = after["nearly_nothing"]
+    assert nothing.labels.p50_px is None and nothing.labels.mean_px.value is None
+    assert nothing.labels.fraction_missing > 0.8
+    for row in (FilterComparison * FilteredTrack & {"filter_method": "median"}).proj("common_variance_px2").to_dicts():
+        raw, filtered = (
+            distance_px(fetch_tracks({**row, "filter_method": method}), row["node_a"], row["node_b"])
+            for method in ("raw", "median")
+        )
+        known = ~np.isnan(raw) & ~np.isnan(filtered)
+        assert row["common_variance_px2"] == pytest.approx(filtered[known].var(ddof=1))
+    for method in ("dropping", "nearly_nothing"):
+        (FilteredTrack & {"filter_method": method}).delete(prompt=False)
+        (FilterMethod & {"filter_method": method}).delete_quick()
+    assert not LabelError & {"filter_method": "dropping"}
+    assert {one.filter_method: one for one in compare_filters()[0].filters} == before
 
 
 def test_the_terminal_says_what_json_says_and_draws(compared: Any, tmp_path: Path) -> None:
     said = run(compared, "compare", "--pairs", "-o", tmp_path / "compare.png")
     assert said.returncode == 0, said.stderr
-    assert max(map(len, said.stdout.splitlines())) <= 120
-    for text in ("camera side, model simulated", "kalman", "savitzky_golay", "mice: 2 in training, 2 held out"):
+    assert max(len(line) for line in said.stdout.splitlines() if not line.startswith(("drawn", "next"))) <= 80
+    for text in (
+        "camera side, model simulated",
+        "kalman",
+        "savitzky_golay",
+        "held out (2)",
+        "bottom_snout_tip - jaw_tip, moving, ",
+        "mice: 2 in training, 2 held out",
+    ):
         assert text in said.stdout
     assert "error of 2 mice in training: distance from 28 points" in said.stdout
     assert "error of mice held out from training:" in said.stdout  # of which there is no labeled frame

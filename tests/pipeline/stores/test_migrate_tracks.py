@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import datajoint as dj
 import numpy as np
@@ -68,6 +69,44 @@ def test_arrays_become_tracks(old: tuple[str, type[dj.Manual]], column: str) -> 
     again = migrate_tracks(name, "Pose", column, nodes=NODES, fps=50)
     assert (again.n_migrated, again.n_known, len(again.refused)) == (0, 3, 1)
     new.drop(prompt=False)
+
+
+def test_a_file_that_reads_back_otherwise_leaves_neither_row_nor_file(database: Settings) -> None:
+    """A trigger of the server lets the second row point at the first one's file, which is not what was written."""
+    name = f"{database.schema_prefix}swapped"
+    schema = dj.Schema(name, connection=dj.conn())
+
+    @schema
+    class Pose(dj.Manual):
+        definition = """
+        day : int32
+        ---
+        points : <blob>
+        """
+
+    try:
+        Pose.insert1({"day": 0, "points": np.zeros((5, 2, 2))})
+        migrate_tracks(name, "Pose", "points", nodes=NODES, fps=50)
+        dj.conn().query(
+            f"""
+            CREATE FUNCTION "{name}".swap() RETURNS trigger AS $$ BEGIN
+            NEW.tracks := (SELECT tracks FROM "{name}"."pose_tracks" WHERE day = 0);
+            RETURN NEW; END $$ LANGUAGE plpgsql;
+            CREATE TRIGGER swap BEFORE INSERT ON "{name}"."pose_tracks" FOR EACH ROW EXECUTE FUNCTION "{name}".swap();
+            """
+        )
+        store = Path(dj.config.get_store_spec("tracks")["location"])
+        before = sorted(path for path in store.rglob("*") if path.is_file())
+        Pose.insert1({"day": 1, "points": np.ones((5, 2, 2))})
+        with pytest.raises(DatabaseError, match=r"'day': 1.*the store gave back another position than was written"):
+            migrate_tracks(name, "Pose", "points", nodes=NODES, fps=50)
+        new = dj.VirtualModule("new", name, connection=dj.conn()).PoseTracks
+        assert new.to_arrays("day").tolist() == [0]
+        assert sorted(path for path in store.rglob("*") if path.is_file()) == before
+        dj.conn().query(f'DROP TRIGGER swap ON "{name}"."pose_tracks"')
+        assert migrate_tracks(name, "Pose", "points", nodes=NODES, fps=50).n_migrated == 1
+    finally:
+        schema.drop(prompt=False)
 
 
 def test_what_is_not_there_is_said(old: tuple[str, type[dj.Manual]]) -> None:

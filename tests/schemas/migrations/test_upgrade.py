@@ -19,7 +19,8 @@ CHANGED_ON_PURPOSE: dict[str, str] = {
     "model.ModelEvaluation.Node": _EVALUATION,
     "jobs of model.ModelEvaluation": _EVALUATION,
     "metric.LabelError": "its key has the model and the labels, not the training",
-    "track.FilterMethod": "the parameter motion of kalman is gone",
+    "metric.FilterComparison": "computed anew, on the frames that the raw tracks have too",
+    "track.FilterMethod": "the parameter motion of kalman is gone, interpolate has another one and a method of today",
     **{f"why: side {name}": "says n_evaluated_frames" for name in ("by_node", "kalman", "raw")},
 }
 """Tables and questions (names in the recorded answers) that a step answers differently on purpose, and why.
@@ -224,7 +225,7 @@ def test_tables_are_not_changed_under_a_running_worker(old_lab: Any) -> None:
 import os, platform
 from compute.errors import DatabaseError
 from pipeline.work.worker_locks import try_worker_lock
-from schemas.migrations.binding import bind_tables
+from schemas.binding import bind_tables
 from schemas.worker import Worker
 
 bind_tables(schemas.table_schemas(prefix), connection)

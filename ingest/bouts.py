@@ -1,0 +1,54 @@
+"""Bout methods: what a lab counts as a bout of movement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compute.errors import TracksError
+from schemas.labels import Skeleton
+from schemas.metric import BoutMethod
+
+
+def add_bout_method(bout_method: str, node: str, **limits: Any) -> bool:
+    """Add a row of `BoutMethod`; return whether it is new.
+
+    Parameters
+    ----------
+    bout_method : str
+        Name of the row, up to 64 letters, digits and underscores.
+    node : str
+        The node that moves.
+    **limits
+        The other columns: ``filter_method`` and ``minimum_speed_px_per_s``, and where they are not the defaults
+        ``minimum_duration_s``, ``maximum_gap_s``, ``reference_node`` and ``camera``.
+
+    Raises
+    ------
+    TracksError
+        If a value is none that the row may have, no skeleton has the nodes, or the name is taken by a row with other
+        values.
+    """
+    row = BoutMethod().checked({"bout_method": bout_method, "node": node, **limits})
+    _check_nodes([name for name in (row["node"], row["reference_node"]) if name])
+    key = {"bout_method": bout_method}
+    if not BoutMethod & key:
+        BoutMethod.insert1(row)
+        return True
+    there = (BoutMethod & key).fetch1()
+    differing = [f"{name} is {there[name]!r}, not {value!r}" for name, value in row.items() if there[name] != value]
+    if differing:
+        raise TracksError(
+            f"bout method {bout_method} is there already: {'; '.join(differing)}. Its bouts depend on it, so it stays"
+            " as it is; choose another name"
+        )
+    return False
+
+
+def _check_nodes(nodes: list[str]) -> None:
+    """Refuse nodes that no skeleton has together."""
+    of_skeletons: dict[str, set[str]] = {}
+    for row in Skeleton.Node.to_dicts():
+        of_skeletons.setdefault(row["skeleton_id"], set()).add(row["node"])
+    if not any(set(nodes) <= names for names in of_skeletons.values()):
+        known = ", ".join(sorted(set().union(*of_skeletons.values()))) or "none yet: import labels or a model first"
+        raise TracksError(f"no skeleton has {' and '.join(nodes)}; nodes are {known}")
