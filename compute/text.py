@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -24,6 +24,17 @@ def count_text(n: int, noun: str, plural: str = "") -> str:
     ('1 file', '0 files', '2 mice')
     """
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def names_text(names: Iterable[str], none: str = "none yet") -> str:
+    """Names for a message; an empty one, which stands for what is not known, is left out.
+
+    Examples
+    --------
+    >>> names_text(["", "het", "wild type"]), names_text([""])
+    ('het, wild type', 'none yet')
+    """
+    return ", ".join(name for name in names if name) or none
 
 
 def session_text(key: Mapping[str, Any]) -> str:

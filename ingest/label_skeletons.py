@@ -71,4 +71,4 @@ def _adopt_node_pairs(skeleton_id: str) -> None:
     pairs = [pair for pair in NodePair.to_dicts() if {pair["node_a"], pair["node_b"]} <= own]
     pairs.sort(key=lambda pair: (-len(nodes[pair["skeleton_id"]] & own), pair["skeleton_id"]))
     adopted = {frozenset((pair["node_a"], pair["node_b"])): pair for pair in reversed(pairs)}
-    NodePair.insert([{**pair, "skeleton_id": skeleton_id} for pair in adopted.values()])
+    NodePair().insert([{**pair, "skeleton_id": skeleton_id} for pair in adopted.values()])

@@ -243,10 +243,11 @@ def insert_new_session(session: NewSession) -> None:
 
 def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
     """Insert a mouse, or complete its row from session.toml."""
-    if not Mouse & {"mouse_id": mouse_id}:
+    rows = (Mouse & {"mouse_id": mouse_id}).to_dicts()
+    if not rows:
         Mouse.insert1({"mouse_id": mouse_id, **said}, skip_duplicates=True)
         return
-    row = (Mouse & {"mouse_id": mouse_id}).fetch1()
+    (row,) = rows
     known_before = dict.fromkeys(said) | known_metadata(Mouse.metadata, row)
     compared = compare_known_row(known_before, said)
     compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "Correct the one that is wrong")

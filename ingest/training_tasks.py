@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from compute import estimators
 from compute.errors import LabelsError, ModelError
+from compute.json_text import json_text
 from ingest.known_rows import take_in_row
 from schemas.labels import LabeledFrames
 from schemas.model import (
@@ -141,7 +141,7 @@ def insert_training_settings(config: dict[str, Any], name: str, estimator: str |
         parameters = kind.training_parameters(config)
     except ModelError as error:
         raise ModelError(f"training settings {name}: {error}") from error
-    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json_text(parameters, sort_keys=True, ascii_only=True).encode()).hexdigest()[:8]
     row = {
         "training_config": f"{name}-{digest}",
         "estimator": kind.name,

@@ -9,6 +9,7 @@ import h5py  # type: ignore[import-untyped]
 
 from compute import formats
 from compute.formats import ExportError
+from compute.formats.deeplabcut_table import read_deeplabcut_header
 from compute.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def read(file: str | Path, *, fps: float | None = None, name: str | None = None)
     fps : float, optional
         Frames a second (Hz), for tracks of another program that hold no times.
     name : str, optional
-        Which PoseEstimation of an NWB file.
+        Which of several that a file holds: a PoseEstimation of NWB, an animal (track, individual), a network (scorer),
+        or a video.
 
     Returns
     -------
@@ -99,7 +101,5 @@ def _is_labeled_slp(path: Path) -> bool:
 
 def _is_labeled_csv(path: Path) -> bool:
     """Whether it is a table of DeepLabCut's layout that gives no likelihoods."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = [next(file, "") for _ in range(4)]
-    coords = next((line for line in header if line.startswith("coords,")), None)
-    return coords is not None and "likelihood" not in coords
+    header = read_deeplabcut_header(path)
+    return header is not None and "likelihood" not in header.levels["coords"]

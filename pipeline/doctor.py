@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +25,10 @@ class DoctorCheck:
     advice: str = ""
 
 
-def doctor_checks(settings: Settings) -> list[DoctorCheck]:
-    """Check everything that the pipeline needs. A check that fails does not stop the others."""
-    checks: list[tuple[str, Callable[[Settings], DoctorCheck]]] = [
-        ("database", _check_database),
-        ("tables", _check_tables),
-        ("filters", _check_filters),
-        ("stores", _check_stores),
-        ("video", _check_video),
-        ("estimator", _check_estimators),
-        ("disk", _check_disk),
-    ]
-    return [_run(name, check, settings) for name, check in checks]
+def doctor_checks(settings: Settings) -> Iterator[DoctorCheck]:
+    """Check everything that the pipeline needs, one after the other; a check that fails does not stop the others."""
+    for name, check in _CHECKS.items():
+        yield _run(name, check, settings)
 
 
 def _run(name: str, check: Callable[[Settings], DoctorCheck], settings: Settings) -> DoctorCheck:
@@ -176,3 +168,14 @@ def _check_disk(settings: Settings) -> DoctorCheck:
     if free < _ENOUGH_FREE_BYTES:
         return DoctorCheck("disk", False, found, "free some space: tracks need about 6 MB for 100,000 frames")
     return DoctorCheck("disk", True, found)
+
+
+_CHECKS: dict[str, Callable[[Settings], DoctorCheck]] = {
+    "database": _check_database,
+    "tables": _check_tables,
+    "filters": _check_filters,
+    "stores": _check_stores,
+    "video": _check_video,
+    "estimator": _check_estimators,
+    "disk": _check_disk,
+}

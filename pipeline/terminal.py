@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, is_dataclass
-from datetime import date
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from compute.json_text import json_text
 
 # The name of a mouse may hold colons: ":x:" is not an emoji.
 console = Console(soft_wrap=True, highlight=False, emoji=False)
@@ -23,29 +19,12 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 def print_json(value: Any) -> None:
     """Print one JSON object: dates as text, paths as text, NaN as null."""
-    print(json.dumps(terminal_text(value), indent=2, allow_nan=False))
+    print(json_text(value, indent=2, ascii_only=True))
 
 
 def print_json_line(value: Any) -> None:
     """Print one JSON object as one line, at once: for commands that go on."""
-    print(json.dumps(terminal_text(value), allow_nan=False), flush=True)
-
-
-def terminal_text(value: Any) -> Any:
-    """The value as JSON can hold it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return terminal_text(asdict(value))
-    if isinstance(value, dict):
-        return {str(name): terminal_text(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [terminal_text(item) for item in value]
-    if isinstance(value, np.generic):
-        return terminal_text(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, (date, Path, Fraction)):
-        return str(value)
-    return value
+    print(json_text(value, ascii_only=True), flush=True)
 
 
 def print_table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:

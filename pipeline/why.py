@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from compute.errors import OrofacialError
+from compute.json_text import json_value
 from compute.text import session_text
 from compute.tracks import Tracks
 from pipeline.query.selection import selection_row_name
@@ -63,7 +62,7 @@ def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | 
         "estimation": _estimation(key, tracks),
         "filter": _filter(key, tracks, nodes),
     }
-    return {name: _plain(value) for name, value in result.items()}
+    return {name: json_value(value) for name, value in result.items()}
 
 
 def why_tracks(key: dict[str, Any], nodes: Sequence[str] | None = None) -> Tracks:
@@ -194,16 +193,3 @@ def _filter(key: dict[str, Any], tracks: Tracks, nodes: tuple[str, ...]) -> dict
         "fitted": {node: fitted[node] for node in nodes if node in fitted} or None,
         "provenance": (FilteredTrack & key).fetch1("filter_provenance"),
     }
-
-
-def _plain(value: Any) -> Any:
-    """As JSON can hold it: dates as text, NaN as None."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value.isoformat() if isinstance(value, date) else value

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 _INTEGERS = {"int16": 16, "int32": 32, "int64": 64}
@@ -93,7 +94,7 @@ class MetadataColumn:
         """Whether a query takes its values as a keyword."""
         return self.python_type is str
 
-    @property
+    @cached_property
     def unknown(self) -> str | None:
         """Its value where nothing is known."""
         if self.values:

@@ -88,3 +88,14 @@ def test_no_room_holds_more_than_a_third_of_the_code() -> None:
         n_lines[path.parent] += len(path.read_text(encoding="utf-8").splitlines())
     total = sum(n_lines.values())
     assert {str(folder.relative_to(ROOT)): n / total for folder, n in n_lines.items() if n > total / 3} == {}
+
+
+def test_one_module_writes_json_so_that_none_holds_nan() -> None:
+    """`compute.json_text`; tables and their keys (schemas) leave it to DataJoint."""
+    writers = [
+        str(path.relative_to(ROOT))
+        for folder in ("compute", "ingest", "pipeline", "orofacial")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "json.dump" in path.read_text(encoding="utf-8")
+    ]
+    assert writers == ["compute/json_text.py"]

@@ -39,7 +39,7 @@ class BundleInfo:
     width_px, height_px : int or None
         Size of the frames that it was trained on.
     n_channels : int or None
-        Channels of those frames: 1 is gray, 3 is color.
+        Channels of those frames: 1 is gray, 3 is color. It is shown frames of so many.
     n_training_frames : int or None
         Number of labeled frames that it was fitted to.
     training_frames : tuple of TrainingFrame or None

@@ -25,10 +25,13 @@ from compute.estimators.bundle_info import BundleInfo
 from compute.estimators.estimator import EstimatorKind, Progress
 from compute.estimators.evaluation_results import EvaluationResult
 from compute.files import VIDEO_SUFFIXES, whole_file
+from compute.json_text import json_text
 from compute.tracks import Tracks
 
 DESCRIPTION = "deeplabcut.json"
 _SUFFIXES = (".h5", ".csv")
+
+_TAKE_ONE = "Take one of them out with 'orofacial convert FILE OUTPUT --name NAME', and import that"
 
 _IDENTITY = ("nodes", "edges", "minimum_score", "network", "ending", "revision")
 """What the description holds; its hash is the model's id."""
@@ -90,7 +93,7 @@ class DeepLabCutKind(EstimatorKind):
         bundle_folder.mkdir(parents=True)
         with whole_file(bundle_folder / DESCRIPTION, ModelError) as temporary:
             content = {name: getattr(bundle, name) for name in _IDENTITY}
-            temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(content, indent=1, sort_keys=True, ascii_only=True) + "\n", encoding="utf-8")
         return bundle
 
     def read_bundle(self, folder: Path) -> DeepLabCutBundle:
@@ -180,12 +183,9 @@ class DeepLabCutEstimator:
         times = _times(Path(video_path), time)
         content = _read_bytes(path)
         table = _read_table(path, content)
-        self._check(path, table, len(times))
+        self._check(path, table)
         order = [table.nodes.index(node) for node in self.nodes]
-        position = np.full((len(times), len(order), 2), np.nan, np.float32)
-        score = np.zeros(position.shape[:2], np.float32)
-        position[table.frame_index] = table.position[:, order]
-        score[table.frame_index] = table.score[:, order]
+        position, score = _placed(path, table, order, len(times))
         score_limit = self.bundle.minimum_score if minimum_score is None else minimum_score
         lost = np.isnan(position[..., 0]) | (score < score_limit)
         if progress:
@@ -214,7 +214,7 @@ class DeepLabCutEstimator:
             " cannot be measured here"
         )
 
-    def _check(self, path: Path, table: Any, n_frames: int) -> None:
+    def _check(self, path: Path, table: Any) -> None:
         if table.scorer != self.bundle.network:
             raise ModelError(
                 f"{path} holds poses of the network {table.scorer}, expected {self.bundle.network};"
@@ -224,12 +224,6 @@ class DeepLabCutEstimator:
             raise ModelError(
                 f"{path} has the nodes {', '.join(table.nodes)}; the model has {', '.join(self.nodes)};"
                 " import it as a model of its own"
-            )
-        last = int(table.frame_index.max(initial=-1))
-        if last >= n_frames:
-            raise ModelError(
-                f"{path} has a pose of frame {last}, but the video has {n_frames} frames (0 to {n_frames - 1});"
-                " it is of another video"
             )
 
 
@@ -259,9 +253,24 @@ def _read_table(path: Path, content: bytes) -> Any:
     from compute.formats.deeplabcut_table import read_deeplabcut_table
 
     try:
-        return read_deeplabcut_table(path, content)
+        table = read_deeplabcut_table(path, content, advice=_TAKE_ONE)
     except OrofacialError as error:
         raise ModelError(str(error)) from error
+    if not len(table.frame_index):
+        raise ModelError(f"{path} holds no frame; estimate the video again")
+    return table
+
+
+def _placed(path: Path, table: Any, order: list[int], n_frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Position (frame, node, 2) and score (frame, node) of all frames of the video."""
+    from compute.formats.frame_rows import rows_by_frame
+
+    rows = {"position": table.position[:, order], "score": table.score[:, order]}
+    try:
+        placed = rows_by_frame(path, table.frame_index, rows, nodes=table.nodes, n_frames=n_frames)
+    except OrofacialError as error:
+        raise ModelError(str(error)) from error
+    return placed["position"], placed["score"]
 
 
 def _times(video_path: Path, time: ArrayLike | None) -> NDArray[np.float64]:

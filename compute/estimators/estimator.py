@@ -23,6 +23,9 @@ What the contract asks for:
   mouse would count as held out.
 - A **further input file** of a video (beside the video and the bundle) is found by `EstimatorKind.input_file`. The
   pipeline keeps its hash in a table before anything is computed from it, and refuses the file once it has changed.
+- A model is shown the **pixels that it was trained on**: frames of its size (others are refused with a `ModelError`)
+  and of its `BundleInfo.n_channels`, read with `compute.video.read_video_luma` or `read_video_rgb`, which turn
+  them as the labeler saw them.
 - Importing the module is **cheap**: heavy libraries are imported by the functions that need them, and a kind whose
   libraries are not installed is still known, with `EstimatorKind.missing` saying what to install.
 """

@@ -65,10 +65,6 @@ Pixels = Annotated[float, _number(1e-3, 1000, "of px ")]
 ProcessNoise = Annotated[float, _number(1e-6, 1e12, "of px²/s³ ")]
 HertzPerSpeed = Annotated[float, _number(1e-6, 1000, "of Hz per px/s ")]
 Exponent = Annotated[float, _number(0, 10)]
-Positive = Annotated[
-    float,
-    ParameterRule("a number above 0 and up to 1e9", lambda value: is_number_parameter(value) and 0 < value <= 1e9),
-]
 NotNegative = Annotated[float, _number(0, 1e9)]
 Probability = Annotated[
     float, ParameterRule("a number between 0 and 1", lambda value: is_number_parameter(value) and 0 < value < 1)

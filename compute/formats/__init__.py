@@ -18,13 +18,14 @@ Examples
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from compute.errors import ExportError
-from compute.files import folder_lock, whole_file
-from compute.formats.portable import PortableTrack
+from compute.files import folder_lock, read_first_line, whole_file
+from compute.formats.portable import PortableTrack, frame_rate_note
 from compute.formats.registry import Format, all_formats
 from compute.formats.sidecar import sidecar_path
 
@@ -83,11 +84,13 @@ def read(path: str | Path, *, fps: float | None = None, name: str | None = None)
     Parameters
     ----------
     path : str or Path
-        Written by this project, SLEAP, DeepLabCut or Lightning Pose; or NWB with ndx-pose.
+        Written by this project, SLEAP, sleap-io, DeepLabCut or Lightning Pose; or NWB with ndx-pose.
     fps : float, optional
-        Frames a second, for a file of another program that holds no times.
+        Frames a second, for a file of another program that holds no times. Of a file that has times those are taken,
+        also where they are irregular; a warning says so if they do not fit.
     name : str, optional
-        Which PoseEstimation of an NWB file.
+        Which of several that a file holds: a PoseEstimation of NWB, an animal (track, individual), a network (scorer),
+        or a video.
 
     Returns
     -------
@@ -97,13 +100,18 @@ def read(path: str | Path, *, fps: float | None = None, name: str | None = None)
     Raises
     ------
     ExportError
-        If the file is missing, unreadable or in no known format, or holds no times and no `fps` is given.
+        If the file is missing, unreadable or in no known format, holds several of something and none is named, holds a
+        frame twice, or holds no times and no `fps` is given.
     """
     path = Path(path)
     if not path.is_file():
         raise ExportError(f"{path} does not exist or is no file")
     one = FORMATS[format_of(path)]
-    return one.read(path, fps=fps, name=name) if one.a_session else one.read(path, fps=fps)
+    track = one.read(path, fps=fps, name=name)
+    note = frame_rate_note(path, track.tracks, fps)
+    if note:
+        warnings.warn(note, stacklevel=2)
+    return track
 
 
 def format_of(path: Path) -> str:
@@ -118,7 +126,14 @@ def format_of(path: Path) -> str:
         if one.fits(path):
             return name
     known = ", ".join(one.ending for one in FORMATS.values())
-    raise ExportError(f"{path} is in no format that is known here ({known})")
+    raise ExportError(f"{path} is in no format that is known here ({known}){_first_line_text(path)}")
+
+
+def _first_line_text(path: Path) -> str:
+    """How a text file begins, for people: it may be one with another header."""
+    if path.suffix.lower() not in (".csv", ".txt", ".tsv"):
+        return ""
+    return f"; it begins with {read_first_line(path).strip()[:80]!r}"
 
 
 def format_for(path: Path) -> str:

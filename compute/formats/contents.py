@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from compute.errors import ExportError
 from compute.formats.registry import Format
 
 Contents = dict[tuple[str, str, str], frozenset[str]]
-"""Nodes of each track, by camera, model and filter."""
+"""Nodes of each track, and the span of time if it is only a part, by camera, model and filter."""
 
 
 def file_contents(one: Format, path: Path) -> Contents | None:
@@ -30,9 +32,29 @@ def file_contents(one: Format, path: Path) -> Contents | None:
     import pyarrow as pa
 
     try:
-        return {_key(said["provenance"]): frozenset(said["nodes"]) for said in one.about(path)}
+        return {_key(said["provenance"]): _said(said) for said in one.about(path)}
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException, ExportError):
         return None
+
+
+def track_contents(nodes: Iterable[str], time_span_s: Sequence[float | None] | None) -> frozenset[str]:
+    """What one track holds: its nodes, and the span of time if it is only a part; None or infinite at an open end.
+
+    Examples
+    --------
+    >>> sorted(track_contents(["jaw_tip"], (5, None)))
+    ['frames from 5 s on', 'jaw_tip']
+    """
+    if time_span_s is None:
+        return frozenset(nodes)
+    start_s, end_s = (None if time_s is None or math.isinf(time_s) else time_s for time_s in time_span_s)
+    ends = [f"from {start_s:g} s on"] if start_s is not None else []
+    ends += [f"before {end_s:g} s"] if end_s is not None else []
+    return frozenset(nodes) | {f"frames {' and '.join(ends)}"}
+
+
+def _said(about: dict[str, Any]) -> frozenset[str]:
+    return track_contents(about["nodes"], about["provenance"].get("time_span_s"))
 
 
 def _key(provenance: dict[str, Any]) -> tuple[str, str, str]:

@@ -6,17 +6,20 @@ Numbers have all digits of their precision, a person's NaN score too. Provenance
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compute.errors import ExportError
-from compute.files import read_first_line
+from compute.formats.frame_rows import frame_numbers, rows_by_frame
+from compute.formats.one_animal import check_unnamed
 from compute.formats.portable import PortableTrack, portable_tracks
 from compute.formats.registry import Format, register_format
 from compute.formats.sidecar import about_in_sidecar, write_sidecar
+from compute.formats.text_table import TextTable
+from compute.json_text import json_text
 
 
 def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None) -> None:
@@ -34,7 +37,7 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
         name: pa.repeat(pa.scalar(value), tracks.score.size) for name, value in (row or {}).items()
     }
     columns |= {
-        "frame_index": np.repeat(np.arange(n_frames), n_nodes),
+        "frame_index": np.repeat(np.arange(n_frames) + track.first_frame, n_nodes),
         "time_s": np.repeat(tracks.time, n_nodes),
         "node": pa.array(list(tracks.nodes) * n_frames, pa.string()),
         "x_px": tracks.position[..., 0].ravel(),
@@ -50,42 +53,69 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
     pa_csv.write_csv(pa.table(columns), path)
 
 
-def read(path: Path, *, fps: float | None = None) -> PortableTrack:
-    """Read a file that `write` wrote; `fps` is not needed.
+def read(path: Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
+    """Read a file that `write` wrote; `fps` is not needed. Lines may stand in any order.
 
     Raises
     ------
     ExportError
-        If it is no such file, or its ``.json`` is missing: only that has the order of the nodes.
+        If it is no such file, has a point twice or lacks a frame, or its ``.json`` is missing: only that has the order
+        of the nodes.
     """
     import pyarrow.csv as pa_csv
 
+    check_unnamed(path, name)
     (said,) = about_in_sidecar(path)
-    nodes = tuple(said["nodes"])
     try:
         table = pa_csv.read_csv(
             path,
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(column_types=_types(), strings_can_be_null=False),
         )
-        n_frames = table.num_rows // len(nodes)
-        if table["node"][: len(nodes)].to_pylist() != list(nodes)[: table.num_rows]:
-            raise ValueError(f"its lines do not begin with the nodes {', '.join(nodes)}")
-
-        def plane(name: str) -> Any:
-            return table[name].to_numpy().reshape(n_frames, len(nodes))
-
-        arrays: dict[str, Any] = {
-            "position": np.stack([plane("x_px"), plane("y_px")], axis=-1),
-            "score": plane("score"),
-            "time": plane("time_s")[:, 0],
-        }
-        if "x_sd_px" in table.column_names:
-            arrays["sd"] = np.stack([plane("x_sd_px"), plane("y_sd_px")], axis=-1)
-        arrays |= {name: plane(name) for name in ("rejected", "filled") if name in table.column_names}
-    except (OSError, KeyError, ValueError, ZeroDivisionError) as error:
+        columns = {name: table[name].to_numpy() for name in table.column_names if name in (*_types(), "frame_index")}
+        nodes, first, n_frames = tuple(said["nodes"]), said.get("first_frame", 0), said["n_frames"]
+        arrays = _by_frame_and_node(path, columns, nodes, first, n_frames)
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise ExportError(f"{path} cannot be read as tracks with a line a frame and node ({error})") from error
-    return PortableTrack.with_about(path, portable_tracks(path, nodes=nodes, **arrays), json.dumps(said))
+    return PortableTrack.with_about(path, portable_tracks(path, nodes=nodes, **arrays), json_text(said))
+
+
+def _by_frame_and_node(
+    path: Path, columns: dict[str, NDArray[Any]], nodes: tuple[str, ...], first: int, n_frames: int
+) -> dict[str, NDArray[Any]]:
+    """Arrays with a row a frame and a column a node, each line put where its frame number and node say."""
+    column_of = {node: column for column, node in enumerate(nodes)}
+    unknown = sorted(set(columns["node"]) - set(nodes))
+    if unknown:
+        raise ExportError(f"{path} has points of {', '.join(unknown)}; its .json names {', '.join(nodes)}")
+    frame_index = frame_numbers(columns["frame_index"], lambda row: f"{path}, line {row + 2}")
+    keys = frame_index * len(nodes) + np.array([column_of[node] for node in columns["node"]], np.int64)
+    rows = {"position": np.column_stack([columns["x_px"], columns["y_px"]]), "score": columns["score"]}
+    if "x_sd_px" in columns:
+        rows["sd"] = np.column_stack([columns["x_sd_px"], columns["y_sd_px"]])
+    rows |= {name: columns[name] for name in ("rejected", "filled") if name in columns}
+    flat = rows_by_frame(
+        path,
+        keys,
+        rows,
+        n_frames=n_frames * len(nodes),
+        first_frame=first * len(nodes),
+        named=lambda key: f"{nodes[key % len(nodes)]} of frame {key // len(nodes)}",
+    )
+    arrays = {name: values.reshape(n_frames, len(nodes), *values.shape[1:]) for name, values in flat.items()}
+    frames, lines, of_line = np.unique(frame_index, return_index=True, return_inverse=True)
+    missing = np.setdiff1d(np.arange(first, first + n_frames), frames)
+    if missing.size:
+        raise ExportError(
+            f"{path} has no line of frame {missing[0]}, so its time is not known; it was written with frames {first} to"
+            f" {first + n_frames - 1}. Export it again"
+        )
+    time = columns["time_s"][lines]
+    other = columns["time_s"] != time[of_line]
+    if other.any():
+        line = int(np.argmax(other))
+        raise ExportError(f"{path}, line {line + 2}: frame {frame_index[line]} has two times; export it again")
+    return {**arrays, "time": time}
 
 
 def _types() -> dict[str, Any]:
@@ -101,8 +131,10 @@ def _types() -> dict[str, Any]:
 
 
 def _is_one(path: Path) -> bool:
-    """Any CSV but DeepLabCut's: `read` says what is missing."""
-    return not read_first_line(path).startswith("scorer,")
+    try:
+        return {"frame_index", "node"} <= set(next(iter(TextTable.head(path)), []))
+    except ExportError:
+        return False
 
 
 register_format(

@@ -8,27 +8,21 @@ place for edges, times, filter columns and provenance: the HDF5 file has them in
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compute.errors import ExportError
-from compute.files import read_first_line
+from compute.formats.assembly import assemble_tracks
+from compute.formats.deeplabcut_table import COORDS, KEY, read_deeplabcut_header, read_deeplabcut_table
 from compute.formats.hdf5_group import about_in_hdf5_group, hdf5_has, read_hdf5_group, write_hdf5_group
-from compute.formats.portable import PortableTrack, portable_times, portable_tracks
+from compute.formats.portable import KeptBeside, PortableTrack
 from compute.formats.registry import Format, register_format
-from compute.formats.sidecar import about_in_sidecar, read_sidecar, write_sidecar
+from compute.formats.sidecar import about_in_sidecar, read_sidecar_times, write_sidecar
 
 if TYPE_CHECKING:
     import pandas as pd
-
-KEY = "df_with_missing"
-"""DeepLabCut's name of the table in its HDF5 files."""
-
-_COORDS = ("x", "y", "likelihood")
 
 
 def write_csv(path: Path, track: PortableTrack) -> None:
@@ -43,7 +37,7 @@ def write_csv(path: Path, track: PortableTrack) -> None:
         for level in frame.columns.names:
             writer.writerow([level, *frame.columns.get_level_values(level)])
     # pyarrow writes the same digits as pandas, ten times as fast; a missing value is an empty cell.
-    columns = [pa.array(np.arange(len(frame)))]
+    columns = [pa.array(frame.index)]
     columns += [pa.array(column, from_pandas=True) for column in frame.to_numpy().T]
     table = pa.table(columns, names=[str(index) for index in range(len(columns))])
     with path.open("ab") as file:
@@ -70,10 +64,11 @@ def _frame(track: PortableTrack) -> pd.DataFrame:
 
     tracks = track.tracks
     columns = pd.MultiIndex.from_product(
-        [[_scorer(track)], tracks.nodes, _COORDS], names=["scorer", "bodyparts", "coords"]
+        [[_scorer(track)], tracks.nodes, COORDS], names=["scorer", "bodyparts", "coords"]
     )
     values = np.concatenate([tracks.position, tracks.score[..., None]], axis=-1)
-    return pd.DataFrame(values.reshape(tracks.n_frames, len(columns)), columns=columns)
+    index = pd.RangeIndex(track.first_frame, track.first_frame + tracks.n_frames)
+    return pd.DataFrame(values.reshape(tracks.n_frames, len(columns)), columns=columns, index=index)
 
 
 def _scorer(track: PortableTrack) -> str:
@@ -83,58 +78,33 @@ def _scorer(track: PortableTrack) -> str:
     return "_".join(["orofacial", *(part for part in (model, method) if part)])
 
 
-def read_csv(path: Path, *, fps: float | None = None) -> PortableTrack:
+def read_csv(path: Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
     """Read a CSV of one animal, written by `write_csv`, DeepLabCut or Lightning Pose.
 
     Raises
     ------
     ExportError
-        If it is no such table, or there are no times beside it and no `fps` is given.
+        As `compute.formats.deeplabcut_table.read_deeplabcut_table`; or if a frame is there twice, or there are no times
+        beside it and no `fps` is given.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
-            header = [next(reader) for _ in range(3)]
-            rows = [[float(cell) if cell else np.nan for cell in row[1:]] for row in reader]
-        values = np.array(rows, np.float32).reshape(len(rows), len(header[0]) - 1)
-    except (OSError, ValueError, StopIteration) as error:
-        raise ExportError(f"{path} cannot be read as DeepLabCut's CSV ({error or 'too short'})") from error
-    nodes, position, score = _arrays(path, header[1][1:], header[2][1:], values)
-    said = read_sidecar(path)
-    time = portable_times(path, len(position), fps) if said is None else np.array(said["time_s"], np.float64)
-    tracks = portable_tracks(path, position=position, score=score, time=time, nodes=nodes)
-    return PortableTrack.with_about(path, tracks, None if said is None else json.dumps(said))
+    return _read(path, read_sidecar_times(path), fps, name)
 
 
-def read_hdf5(path: Path, *, fps: float | None = None) -> PortableTrack:
+def read_hdf5(path: Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
     """Read an HDF5 table of one animal, written by `write_hdf5` or DeepLabCut.
 
     Raises
     ------
     ExportError
-        If it is no such table, or holds no times and no `fps` is given.
+        As `read_csv`.
     """
-    import pandas as pd
-
-    try:
-        frame = pd.read_hdf(path, key=KEY)
-        bodyparts, coords = (frame.columns.get_level_values(level) for level in ("bodyparts", "coords"))
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ExportError(f"{path} cannot be read as DeepLabCut's HDF5 ({error})") from error
-    nodes, position, score = _arrays(path, list(bodyparts), list(coords), frame.to_numpy(np.float32))
-    return read_hdf5_group(path, nodes, position, score, fps)
+    return _read(path, read_hdf5_group(path), fps, name)
 
 
-def _arrays(
-    path: Path, bodyparts: list[str], coords: list[str], values: NDArray[np.float32]
-) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]:
-    """Nodes, positions (frame, node, 2) and scores (frame, node) of a table with one animal."""
-    nodes = tuple(dict.fromkeys(bodyparts))
-    expected = [(node, coord) for node in nodes for coord in _COORDS]
-    if list(zip(bodyparts, coords, strict=True)) != expected:
-        raise ExportError(f"{path}: expected x, y and likelihood of each body part of one animal, in this order")
-    points = values.reshape(len(values), len(nodes), 3)
-    return nodes, points[..., :2], points[..., 2]
+def _read(path: Path, beside: KeptBeside | None, fps: float | None, name: str | None) -> PortableTrack:
+    table = read_deeplabcut_table(path, name=name)
+    rows = {"position": table.position, "score": table.score}
+    return assemble_tracks(path, table.nodes, table.frame_index, rows, beside, fps=fps)
 
 
 register_format(
@@ -145,7 +115,7 @@ register_format(
         write_csv,
         read_csv,
         about_in_sidecar,
-        is_one=lambda path: read_first_line(path).startswith("scorer,"),
+        is_one=lambda path: read_deeplabcut_header(path) is not None,
     )
 )
 register_format(

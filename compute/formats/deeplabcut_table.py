@@ -1,14 +1,13 @@
 """The tables that DeepLabCut and Lightning Pose write beside a video, as they stand in the file: CSV and HDF5.
 
 Both have a header of three levels (scorer, bodyparts, coords), or of four with ``individuals``, and a row a frame. The
-first column is the number of the frame: rows may be missing, and their order says nothing.
+first column is the number of the frame: rows may be missing, and their order says nothing. Scorer and individual are
+keys, too: a file may hold poses of several networks and animals.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import ExportError
+from compute.formats.frame_rows import check_rows, frame_numbers
+from compute.formats.one_animal import CHOOSE, choose_one, join_one_animal
+from compute.formats.text_table import TextTable
 
 KEY = "df_with_missing"
 """DeepLabCut's name of the table in its HDF5 files."""
@@ -26,7 +28,10 @@ COORDS = ("x", "y", "likelihood")
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 _OPTIONAL_LEVEL = "individuals"
 
-_FAILURES = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, csv.Error)
+_OF_NO_ANIMAL = "single"
+"""What DeepLabCut calls the individual of body parts that are there once, whatever the number of animals."""
+
+_FAILURES = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, ExportError)
 """What the readers raise for a file that is no such table; PyTables' errors are RuntimeErrors."""
 
 
@@ -64,15 +69,32 @@ class DeepLabCutHeader:
     @property
     def is_of_poses(self) -> bool:
         """Whether these are poses of a network: x, y and likelihood, which labels of a person do not have."""
-        return {"scorer", "bodyparts", "coords"} <= set(self.levels) and set(COORDS) <= set(self.levels["coords"])
+        return set(COORDS) <= set(self.levels["coords"]) and not self.is_spatial
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether the positions have three coordinates."""
+        return "z" in self.levels["coords"]
+
+    def columns(self) -> dict[tuple[str, str, str, str], int]:
+        """Place of each column of x, y or likelihood, by scorer, individual, body part and coordinate."""
+        individuals = self.levels.get(_OPTIONAL_LEVEL, ("",) * len(self.levels["coords"]))
+        keys = zip(self.levels["scorer"], individuals, self.levels["bodyparts"], self.levels["coords"], strict=True)
+        places: dict[tuple[str, str, str, str], int] = {}
+        for place, key in enumerate(keys):
+            if key[3] not in COORDS:
+                continue
+            if key in places:
+                raise ExportError(f"two columns for {key[3]} of {key[2]}; expected one")
+            places[key] = place
+        return places
 
 
 def read_deeplabcut_header(path: Path) -> DeepLabCutHeader | None:
     """Names of a file's columns; None if it is no such table. Of an HDF5 file nothing but the header is read."""
     try:
         if path.suffix.lower() == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                return _csv_header(csv.reader(file))
+            return _csv_header(TextTable.head(path))
         if path.suffix.lower() in (".h5", ".hdf5"):
             import pandas as pd
 
@@ -82,8 +104,12 @@ def read_deeplabcut_header(path: Path) -> DeepLabCutHeader | None:
     return None
 
 
-def read_deeplabcut_table(path: Path, content: bytes | None = None) -> DeepLabCutTable:
+def read_deeplabcut_table(
+    path: Path, content: bytes | None = None, *, name: str | None = None, advice: str = CHOOSE
+) -> DeepLabCutTable:
     """Read the poses of one animal from a CSV or HDF5 file.
+
+    Individuals that are never there in the same frame are one animal, whose track broke.
 
     Parameters
     ----------
@@ -91,69 +117,57 @@ def read_deeplabcut_table(path: Path, content: bytes | None = None) -> DeepLabCu
         The file; its ending says which of the two it is.
     content : bytes, optional
         The file's bytes, if they have been read already.
+    name : str, optional
+        Which scorer or individual, where there are several.
+    advice : str
+        What to do where there are several and none is named.
 
     Raises
     ------
     ExportError
-        If it is no such table or is damaged, holds labels of a person, poses of several animals or of several networks,
-        a point with only one of x and y, or a frame twice.
+        If it is no such table or is damaged, holds labels of a person, positions in space, or poses of several animals
+        or networks of which none is named; or if a frame is there twice, or a point has only one of x and y.
     """
     content = path.read_bytes() if content is None else content
     try:
-        header, frame_index, values = _read_csv(content) if path.suffix.lower() == ".csv" else _read_hdf5(path, content)
+        header, frame_index, values = (_read_csv if path.suffix.lower() == ".csv" else _read_hdf5)(path, content)
+        places = header.columns()
     except _FAILURES as error:
-        raise ExportError(
-            f"{path} cannot be read as a table of DeepLabCut or Lightning Pose ({error or 'it is too short'})"
-        ) from error
+        said = str(error).removeprefix(str(path)).lstrip(",: ") or "it is too short"
+        raise ExportError(f"{path} cannot be read as a table of DeepLabCut or Lightning Pose ({said})") from error
+    if header.is_spatial:
+        raise ExportError(f"{path} holds positions in space (x, y, z); expected those in the picture of one camera")
     if not header.is_of_poses:
         raise ExportError(
             f"{path} holds no likelihoods, so it is no network's output; labels of a person come in with"
             " 'orofacial labels import'"
         )
-    for level, what in (("scorer", "networks"), (_OPTIONAL_LEVEL, "animals")):
-        names = list(dict.fromkeys(header.levels.get(level, ())))
-        if len(names) > 1:
-            raise ExportError(f"{path} holds poses of several {what} ({', '.join(names)}); expected one")
-    if not len(values):
-        raise ExportError(f"{path} holds no frame; estimate the video again")
-    nodes, columns = _columns(path, header)
-    points = values[:, columns].astype(np.float32).reshape(len(values), len(nodes), len(COORDS))
-    _check_points(path, nodes, frame_index, points)
-    return DeepLabCutTable(header.levels["scorer"][0], nodes, frame_index, points[..., :2], points[..., 2])
+    scorers = list(dict.fromkeys(scorer for scorer, *_ in places))
+    is_of_scorer = name in scorers or _OPTIONAL_LEVEL not in header.levels
+    scorer = choose_one(path, "networks", scorers, name if is_of_scorer else None, advice)
+    of_scorer = {key[1:]: place for key, place in places.items() if key[0] == scorer}
+    animals = [one for one in dict.fromkeys(one for one, *_ in of_scorer) if one != _OF_NO_ANIMAL] or [_OF_NO_ANIMAL]
+    nodes = tuple(dict.fromkeys(node for _, node, _ in of_scorer))
+    columns = [[[_place(path, of_scorer, one, node, coord) for coord in COORDS] for node in nodes] for one in animals]
+    points = values[:, np.array(columns)].astype(np.float32)
+    animal = None if is_of_scorer else name
+    position, score = join_one_animal(path, frame_index, points[..., :2], points[..., 2], animals, animal, advice)
+    check_rows(path, frame_index, {"position": position, "score": score}, nodes=nodes)
+    return DeepLabCutTable(scorer, nodes, frame_index, position, score)
 
 
-def _columns(path: Path, header: DeepLabCutHeader) -> tuple[tuple[str, ...], list[int]]:
-    """Body parts, and the columns of x, y and likelihood of each; other columns of a file are left out."""
-    places: dict[tuple[str, str], int] = {}
-    for index, column in enumerate(zip(header.levels["bodyparts"], header.levels["coords"], strict=True)):
-        if column in places:
-            raise ExportError(f"{path} has two columns for {column[1]} of {column[0]}; expected one")
-        places[column] = index
-    nodes = tuple(dict.fromkeys(header.levels["bodyparts"]))
-    wanted = [(node, coord) for node in nodes for coord in COORDS]
-    missing = [f"{coord} of {node}" for node, coord in wanted if (node, coord) not in places]
-    if missing:
-        raise ExportError(f"{path} has no column for {', '.join(missing)}")
-    return nodes, [places[column] for column in wanted]
+def _place(path: Path, columns: dict[tuple[str, str, str], int], animal: str, node: str, coord: str) -> int:
+    place = columns.get((animal, node, coord), columns.get((_OF_NO_ANIMAL, node, coord)))
+    if place is None:
+        of = f"{node} of {animal}" if animal else node
+        raise ExportError(f"{path} has no column for {coord} of {of}")
+    return place
 
 
-def _check_points(
-    path: Path, nodes: tuple[str, ...], frame_index: NDArray[np.int64], points: NDArray[np.float32]
-) -> None:
-    numbers, counts = np.unique(frame_index, return_counts=True)
-    if (counts > 1).any():
-        raise ExportError(f"{path} has frame {numbers[counts > 1][0]} more than once; expected each frame in one row")
-    half = np.isnan(points[..., 0]) != np.isnan(points[..., 1])
-    for wrong, what in ((half, "only one of x and y"), (np.isinf(points).any(axis=-1), "an infinite number")):
-        if wrong.any():
-            row, node = np.argwhere(wrong)[0]
-            raise ExportError(f"{path}: frame {frame_index[row]} has {what} for {nodes[node]}")
-
-
-def _csv_header(reader: Iterable[list[str]]) -> DeepLabCutHeader:
+def _csv_header(table: Iterable[list[str]]) -> DeepLabCutHeader:
     levels: dict[str, tuple[str, ...]] = {}
-    for row in reader:
-        level = row[0].strip().lower() if row else ""
+    for row in table:
+        level = row[0].strip().lower()
         if level not in _LEVELS:
             raise ValueError(f"its header has {level!r} where one of {', '.join(_LEVELS)} was expected")
         levels[level] = tuple(row[1:])
@@ -168,20 +182,21 @@ def _checked(levels: dict[str, tuple[str, ...]]) -> DeepLabCutHeader:
         raise ValueError(f"its header has no line {', '.join(missing)}")
     if len({len(names) for names in levels.values()}) != 1 or not levels["coords"]:
         raise ValueError("the lines of its header have different numbers of columns, or none")
-    return DeepLabCutHeader(levels)
+    return DeepLabCutHeader({**levels, "coords": tuple(coord.strip().lower() for coord in levels["coords"])})
 
 
-def _read_csv(content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64]]:
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    header = _csv_header(reader)
-    width = len(header.levels["coords"]) + 1
-    numbers, rows = [], []
-    for row in reader:
-        if len(row) != width:
-            raise ValueError(f"line {reader.line_num} has {len(row)} cells, expected {width}: it may have been cut off")
-        numbers.append(row[0])
-        rows.append([float(cell) if cell else np.nan for cell in row[1:]])
-    return header, _frame_numbers(numbers), np.array(rows, np.float64).reshape(len(rows), width - 1)
+def _read_csv(path: Path, content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64]]:
+    table = TextTable(path, content)
+    header = _csv_header(table)
+    numbers, lines, rows = [], [], []
+    used = set(header.columns().values())
+    for cells in table:
+        table.check_width(cells, len(header.levels["coords"]) + 1)
+        numbers.append(cells[0])
+        lines.append(table.line_number)
+        rows.append([table.number(cell) if place in used else np.nan for place, cell in enumerate(cells[1:])])
+    frame_index = frame_numbers(numbers, lambda row: table.line(lines[row]))
+    return header, frame_index, np.array(rows, np.float64).reshape(len(rows), len(header.levels["coords"]))
 
 
 def _read_hdf5(path: Path, content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64]]:
@@ -191,18 +206,14 @@ def _read_hdf5(path: Path, content: bytes) -> tuple[DeepLabCutHeader, NDArray[np
     options: dict[str, Any] = {"driver": "H5FD_CORE", "driver_core_backing_store": 0, "driver_core_image": content}
     with pd.HDFStore(path.name, mode="r", **options) as store:
         frame = store[KEY]
-    return _hdf5_header(frame), _frame_numbers(list(frame.index)), frame.to_numpy(np.float64)
+    header = _hdf5_header(frame)
+    values = np.full(frame.shape, np.nan)
+    for place in header.columns().values():
+        values[:, place] = frame.iloc[:, place].to_numpy(np.float64)
+    return header, frame_numbers(list(frame.index), lambda row: f"{path}, row {row}"), values
 
 
 def _hdf5_header(frame: Any) -> DeepLabCutHeader:
     names = [str(name) for name in frame.columns.names]
-    return _checked({name: tuple(map(str, frame.columns.get_level_values(name))) for name in names if name in _LEVELS})
-
-
-def _frame_numbers(cells: Sequence[Any]) -> NDArray[np.int64]:
-    """Numbers of the frames; labels of a person have names of images there."""
-    numbers = np.array([float(cell) for cell in cells], np.float64)
-    wrong = ~((numbers >= 0) & (numbers == np.round(numbers)))
-    if wrong.any():
-        raise ValueError(f"{cells[int(np.argmax(wrong))]!r} is no number of a frame")
-    return numbers.astype(np.int64)
+    levels = {name.strip().lower(): tuple(map(str, frame.columns.get_level_values(name))) for name in names}
+    return _checked({name: values for name, values in levels.items() if name in _LEVELS})

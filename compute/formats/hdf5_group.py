@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from compute.errors import ExportError
-from compute.formats.portable import PortableTrack, portable_times, portable_tracks
+from compute.formats.portable import KeptBeside, PortableTrack
 from compute.tracks import FILTER_COLUMNS
 
 GROUP = "orofacial"
@@ -29,44 +27,16 @@ def write_hdf5_group(path: Path, track: PortableTrack) -> None:
                 group.create_dataset(name, data=getattr(track.tracks, name), compression="gzip", shuffle=True)
 
 
-def read_hdf5_group(
-    path: Path, nodes: tuple[str, ...], position: NDArray[Any], score: NDArray[Any], fps: float | None
-) -> PortableTrack:
-    """Combine a tool's arrays with the group that `write_hdf5_group` added, if there is one.
-
-    Parameters
-    ----------
-    path : Path
-        The HDF5 file.
-    nodes : tuple of str
-        Names of the nodes.
-    position : array, shape (frame, node, 2)
-        In px, NaN where not found.
-    score : array, shape (frame, node)
-        NaN where a person placed the point.
-    fps : float, optional
-        Frames a second, for a file that holds no times.
-
-    Raises
-    ------
-    ExportError
-        If there are no times, or for another number of frames.
-    """
+def read_hdf5_group(path: Path) -> KeptBeside | None:
+    """What `write_hdf5_group` wrote into an HDF5 file; None if another program wrote the file."""
     import h5py
 
     with h5py.File(path, "r") as file:
         if GROUP not in file:
-            time = portable_times(path, len(position), fps)
-            return PortableTrack(portable_tracks(path, position=position, score=score, time=time, nodes=nodes))
+            return None
         group = file[GROUP]
-        time, about = group["time_s"][:], group["about"][()]
-        optional = {name: group[name][:] for name in FILTER_COLUMNS if name in group}
-    if len(time) != len(position):
-        raise ExportError(
-            f"{path} holds {len(position)} frames and {len(time)} times; another program altered it. Export it again"
-        )
-    tracks = portable_tracks(path, position=position, score=score, time=time, nodes=nodes, **optional)
-    return PortableTrack.with_about(path, tracks, about)
+        columns = {name: group[name][:] for name in FILTER_COLUMNS if name in group}
+        return KeptBeside(group["time_s"][:], group["about"][()], columns)
 
 
 def about_in_hdf5_group(path: Path) -> list[dict[str, Any]]:

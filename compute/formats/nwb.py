@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import ExportError
+from compute.formats.nwb_poses import ABOUT, join_poses, nwb_series_names, read_pose
 from compute.formats.nwb_session import new_nwb_session, nwb_name
-from compute.formats.portable import PortableTrack, portable_tracks
+from compute.formats.one_animal import choose_one
+from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
-from compute.tracks import FILTER_COLUMNS
 
 _REGULAR_WITHIN_S = 1e-9
 _CONFIDENCE = (
     "The pose estimator's score (SLEAP: the peak of the confidence map, which may exceed 1); 0: not found;"
     " NaN: placed by a person"
 )
-ABOUT = "provenance_"
-"""Prefix of the scratch data that hold `PortableTrack.about`."""
+_SLEAP_TRACK = "track="
+"""How the name of a PoseEstimation begins that sleap-io wrote: one for each track, in a module for each video."""
 
 _ORIGIN = "(0, 0) is the center of the upper left pixel of the video's frame; x to the right, y down"
 
@@ -106,12 +107,6 @@ def _model(track: PortableTrack) -> str:
     return str(track.provenance.get("model", {}).get("model_id", "model"))
 
 
-def _series_names(nodes: Sequence[str]) -> list[str]:
-    """Names of the nodes' series; the true names are in the skeleton."""
-    names = [nwb_name(node) for node in nodes]
-    return [f"{name}-{index}" if names.count(name) > 1 else name for index, name in enumerate(names)]
-
-
 def _add_tracks(file: Any, path: Path, names: list[str], tracks: Sequence[PortableTrack]) -> None:
     from ndx_pose import Skeletons
 
@@ -168,18 +163,30 @@ def _clock(track: PortableTrack) -> dict[str, Any]:
     return {"timestamps": times}
 
 
+def _clock_of_video(track: PortableTrack) -> dict[str, Any] | None:
+    """Times of all frames of the video; None where the tracks are a part of it, and its times are irregular."""
+    clock = _clock(track)
+    n_frames = track.provenance.get("video", {}).get("n_frames", track.tracks.n_frames)
+    if "rate" in clock:  # else the number of frames is that of the timestamps
+        start_s = clock["starting_time"] - track.first_frame / clock["rate"]
+        return {
+            **clock,
+            "starting_time": start_s,
+            "num_samples": max(n_frames, track.first_frame + track.tracks.n_frames),
+        }
+    return clock if n_frames == track.tracks.n_frames else None
+
+
 def _add_video(file: Any, path: Path, camera: str, track: PortableTrack) -> Any:
     """Add the camera, and the link to its video; None if the video is not known."""
     from pynwb.image import ImageSeries
 
     name = nwb_name(camera)
-    device = file.create_device(name=name, description=f"Camera {camera}, which films the head-fixed mouse")
-    if not track.video_file:
-        return None
+    device = file.create_device(name=name, description=f"Camera {camera}, which films the mouse")
     said = track.provenance.get("video", {})
-    clock = _clock(track)
-    if "rate" in clock:  # else the number of frames is that of the timestamps
-        clock["num_samples"] = track.tracks.n_frames
+    clock = _clock_of_video(track)
+    if not track.video_file or clock is None:
+        return None
     video = ImageSeries(
         name=f"video_{name}",
         description=f"Video of camera {camera}; ingested from {track.video_file}, sha256 {said.get('content_hash')}",
@@ -206,7 +213,7 @@ def _pose(name: str, track: PortableTrack, skeleton: Any, device: Any, video: An
     if video is not None and "timestamps" in clock and np.array_equal(clock["timestamps"], video.timestamps):
         clock = {"timestamps": video}
     all_series = []
-    for index, series_name in enumerate(_series_names(track.tracks.nodes)):
+    for index, series_name in enumerate(nwb_series_names(track.tracks.nodes)):
         series = PoseEstimationSeries(
             name=series_name,
             description=f"{track.tracks.nodes[index]}, camera {_camera(track)}, filter {_filter(track)}",
@@ -279,6 +286,32 @@ def read_all_nwb(path: Path) -> dict[str, PortableTrack]:
     ExportError
         If the file cannot be read, or holds none.
     """
+    return _read_poses(path, list)
+
+
+def read(path: Path, *, name: str | None = None, fps: float | None = None) -> PortableTrack:
+    """Read one PoseEstimation; `fps` is not needed.
+
+    Of a file of sleap-io's, the tracks of one video that are never there at the same time are one animal.
+
+    Raises
+    ------
+    ExportError
+        As `read_all_nwb`; also if there are several and none, or an unknown one, is named.
+    """
+
+    def chosen(poses: dict[str, Any]) -> list[str]:
+        of_one_video = len({pose.parent.name for pose in poses.values()}) == 1
+        if name is None and of_one_video and all(one.startswith(_SLEAP_TRACK) for one in poses):
+            return list(poses)
+        return [choose_one(path, "poses", list(poses), name)]
+
+    tracks = _read_poses(path, chosen)
+    return next(iter(tracks.values())) if len(tracks) == 1 else join_poses(path, tracks)
+
+
+def _read_poses(path: Path, chosen: Callable[[dict[str, Any]], list[str]]) -> dict[str, PortableTrack]:
+    """Read those PoseEstimations whose names are chosen."""
     with _quiet():
         import ndx_pose
         from pynwb import NWBHDF5IO
@@ -286,61 +319,21 @@ def read_all_nwb(path: Path) -> dict[str, PortableTrack]:
         try:
             with NWBHDF5IO(path, "r") as io:
                 file = io.read()
-                poses = {one.name: one for one in file.objects.values() if isinstance(one, ndx_pose.PoseEstimation)}
-                tracks = {name: _read_pose(path, pose, file) for name, pose in poses.items()}
+                poses = _named([one for one in file.objects.values() if isinstance(one, ndx_pose.PoseEstimation)])
+                if not poses:
+                    raise ExportError(f"{path} holds no PoseEstimation (ndx-pose)")
+                return {one: read_pose(path, poses[one], file) for one in chosen(poses)}
         except ExportError:
             raise
         except Exception as error:  # reading a broken file can raise anything
             raise ExportError(f"{path} cannot be read as NWB ({error}); export or copy it again") from error
-    if not tracks:
-        raise ExportError(f"{path} holds no PoseEstimation (ndx-pose)")
-    return tracks
 
 
-def _read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
-    nodes = tuple(str(node) for node in pose.skeleton.nodes[:])
-    series = [pose[name] for name in _series_names(nodes)]
-    arrays: dict[str, Any] = {}
-    interfaces = file.processing["behavior"].data_interfaces if "behavior" in file.processing else {}
-    for field in FILTER_COLUMNS:
-        if f"{pose.name}_{field}" in interfaces:
-            arrays[field] = interfaces[f"{pose.name}_{field}"].data[:]
-    tracks = portable_tracks(
-        path,
-        position=np.stack([np.asarray(one.data[:], np.float32) for one in series], axis=1),
-        score=np.stack([np.asarray(one.confidence[:], np.float32) for one in series], axis=1),
-        time=_times(series[0]),
-        nodes=nodes,
-        **arrays,
-    )
-    if ABOUT + pose.name in (file.scratch or {}):
-        about = file.scratch[ABOUT + pose.name].data
-        return PortableTrack.with_about(path, tracks, about[()] if hasattr(about, "shape") else about)
-    edges = tuple((nodes[int(source)], nodes[int(target)]) for source, target in pose.skeleton.edges[:])
-    return PortableTrack(tracks, edges)
-
-
-def _times(series: Any) -> NDArray[np.float64]:
-    if series.timestamps is not None:
-        return np.asarray(series.timestamps[:], np.float64)
-    return np.asarray(series.starting_time + np.arange(series.data.shape[0]) / series.rate, np.float64)
-
-
-def read(path: Path, *, name: str | None = None, fps: float | None = None) -> PortableTrack:
-    """Read one PoseEstimation; `fps` is not needed.
-
-    Raises
-    ------
-    ExportError
-        As `read_all_nwb`; also if there are several and none, or an unknown one, is named.
-    """
-    tracks = read_all_nwb(path)
-    if name is None and len(tracks) == 1:
-        return next(iter(tracks.values()))
-    if name not in tracks:
-        found = f"no {name!r}" if name is not None else "several"
-        raise ExportError(f"{path} holds {found}; choose one with --name: {', '.join(sorted(tracks))}")
-    return tracks[name]
+def _named(poses: list[Any]) -> dict[str, Any]:
+    """By name, in order; by the module, too, where the poses of several cameras have one name."""
+    names = [pose.name for pose in poses]
+    named = {pose.name if names.count(pose.name) == 1 else f"{pose.parent.name}/{pose.name}": pose for pose in poses}
+    return dict(sorted(named.items()))
 
 
 def about(path: Path) -> list[dict[str, Any]]:

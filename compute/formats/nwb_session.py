@@ -35,7 +35,7 @@ def new_nwb_session(provenance: Mapping[str, Any]) -> Any:
     start, remark = _start(recording.get("session_start"), day)
     experimenter = recording.get("experimenter")
     file = NWBFile(
-        session_description=f"Head-fixed mouse, orofacial movements filmed; session {session}.{remark}",
+        session_description=f"Orofacial movements of a mouse, filmed; session {session}.{remark}",
         identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, f"orofacial:{session}:{provenance.get('video', {})}")),
         session_start_time=start,
         session_id=nwb_name(session),
@@ -53,7 +53,7 @@ def new_nwb_session(provenance: Mapping[str, Any]) -> Any:
         date_of_birth=None if born is None else datetime.combine(born, time(), tzinfo=start.tzinfo),
         age=_UNKNOWN_AGE if born is None else f"P{(start.date() - born).days}D",
         **_texts(_OF_SUBJECT, mouse),
-        description="head-fixed mouse",
+        description=None,
     )
     return file
 

@@ -11,10 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compute.errors import ExportError
 from compute.files import whole_file
+from compute.formats.frame_rows import rows_by_time
+from compute.formats.one_animal import check_unnamed
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
+from compute.json_text import json_text
 from compute.tracks import Tracks
 
 KEYS = {
@@ -68,8 +73,8 @@ def _describe(column: str) -> dict[str, str]:
     return {"description": text, "unit": unit}
 
 
-def read(path: Path, *, fps: float | None = None) -> PortableTrack:
-    """Read a file that `write` wrote, or a file of the tracks store; `fps` is not needed.
+def read(path: Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
+    """Read a file that `write` wrote, or a file of the tracks store; `fps` is not needed. Rows may stand in any order.
 
     Raises
     ------
@@ -78,10 +83,12 @@ def read(path: Path, *, fps: float | None = None) -> PortableTrack:
     """
     import pyarrow.parquet as pq
 
+    check_unnamed(path, name)
     try:
         table = pq.read_table(path)
-        tracks = Tracks.from_arrow(table)
-    except (OSError, ValueError) as error:
+        (order,) = rows_by_time(path, {"the file": table["time_s"].to_numpy()})[1].values()
+        tracks = Tracks.from_arrow(table.take(np.argsort(order)))
+    except (OSError, KeyError, ValueError) as error:
         raise ExportError(f"{path} cannot be read as tracks: {error}") from error
     return PortableTrack.with_about(path, tracks, table.schema.metadata.get(_ABOUT))
 
@@ -110,7 +117,7 @@ def write_parquet_dictionary(folder: Path, metadata: Mapping[str, str] | None = 
     if said:
         lines += ["", _README_METADATA, *(f"| `{one['name']}` | {one['description']} |" for one in said)]
     dictionary = {"columns": columns, "metadata": said}
-    texts = {"data_dictionary.json": json.dumps(dictionary, indent=1), "README.md": _README + "\n".join(lines)}
+    texts = {"data_dictionary.json": json_text(dictionary, indent=1), "README.md": _README + "\n".join(lines)}
     for name, text in texts.items():
         with whole_file(folder / name, ExportError) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")

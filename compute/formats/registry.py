@@ -34,7 +34,8 @@ class Format:
         ``write(path, track)``. Where `a_session` holds: ``write(path, tracks)``. Where `takes_row` holds it has the
         keyword ``row``.
     read : callable
-        ``read(path, *, fps=None)`` gives a `PortableTrack`. Where `a_session` holds it has the keyword ``name``.
+        ``read(path, *, fps=None, name=None)`` gives a `PortableTrack`; `name` chooses where a file holds several: a
+        PoseEstimation, an animal, a network, a video.
     about : callable
         ``about(path)`` gives what the file says beside the arrays: `PortableTrack.about` of each of its tracks, parsed.
         The tracks are not read.

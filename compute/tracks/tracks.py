@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import TracksError
+from compute.json_text import json_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -155,6 +156,12 @@ class Tracks:
             self, position=self.position[:, index], score=self.score[:, index], nodes=tuple(nodes), **optional
         )
 
+    def part(self, start: int, stop: int) -> Tracks:
+        """Only the frames from start to stop - 1."""
+        names = ("position", "score", "time", *FILTER_COLUMNS)
+        arrays = {name: getattr(self, name)[start:stop] for name in names if getattr(self, name) is not None}
+        return replace(self, **arrays)
+
     def to_xarray(self, individual: str = "mouse") -> xr.Dataset:
         """As a dataset with the layout of the `movement` package.
 
@@ -195,7 +202,7 @@ class Tracks:
                 "time_unit": "seconds",
                 "source_software": str(self.attributes.get("estimator", "unknown")),
                 "fps": self.fps,
-                "attributes": json.dumps(dict(self.attributes)),
+                "attributes": json_text(self.attributes),
             },
         )
 
@@ -257,7 +264,7 @@ class Tracks:
             "key": {name: value if isinstance(value, int) else str(value) for name, value in (key or {}).items()},
         }
         arrays = [pa.array(np.ascontiguousarray(column), from_pandas=True) for column in columns.values()]
-        return pa.table(arrays, names=list(columns)).replace_schema_metadata({"orofacial": json.dumps(metadata)})
+        return pa.table(arrays, names=list(columns)).replace_schema_metadata({"orofacial": json_text(metadata)})
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Tracks:

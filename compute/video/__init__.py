@@ -1,6 +1,6 @@
 """Videos: probed, read in order as gray levels or colors, checked for wholeness, written."""
 
-from compute.video.reading import (
+from compute.video.decoding import (
     VideoInfo,
     probe_video,
     read_video_frame,

@@ -61,12 +61,12 @@ def quarter_turns(frame: av.VideoFrame, path: Path) -> int:
     return _QUARTER_TURNS[a, b, c, d]
 
 
-def luma(frame: av.VideoFrame, turns: int) -> NDArray[np.uint8]:
+def luma_pixels(frame: av.VideoFrame, turns: int) -> NDArray[np.uint8]:
     """Gray levels from 0 to 255, shape (height, width), turned, in memory of its own."""
     return _turned(_luma(frame), turns)
 
 
-def rgb(frame: av.VideoFrame, turns: int) -> NDArray[np.uint8]:
+def rgb_pixels(frame: av.VideoFrame, turns: int) -> NDArray[np.uint8]:
     """Red, green and blue from 0 to 255, shape (height, width, 3), turned, in memory of its own."""
     return _turned(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), turns)
 

@@ -28,6 +28,9 @@ Message = tuple[int, str, str]
 _FRAMES_OF_SLACK = 1.5
 """How many frames before the promised end the last frame may end; writers round, and some leave out its duration."""
 
+_HARMLESS = ("SEI type", "number of reference frames")
+"""How errors of the decoder begin that touch no picture: cameras write notes and headers that are not quite right."""
+
 _NO_TIME = -(2**63)
 """Stands for no time among integers, as in FFmpeg."""
 
@@ -80,7 +83,7 @@ class Wholeness:
 
     def add_messages(self, packet: av.Packet, messages: Sequence[Message]) -> None:
         """Take what FFmpeg said while a packet was decoded."""
-        if messages and packet.size:
+        if packet.size and any(not text.startswith(_HARMLESS) for _, _, text in messages):
             self._damaged.add(_time(packet))
 
     def add_frame(self, frame: av.VideoFrame) -> None:
@@ -217,7 +220,7 @@ def decoder_messages() -> AbstractContextManager[list[Message]]:
     return _log.listening()
 
 
-def take(messages: list[Message]) -> list[Message]:
+def take_messages(messages: list[Message]) -> list[Message]:
     """The messages so far; the list is empty then."""
     taken = messages[:]
     messages.clear()

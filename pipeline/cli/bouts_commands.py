@@ -10,7 +10,7 @@ import rich_click as click
 from compute.text import session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.cli.distances_commands import output_option, say_if_nothing, say_results
-from pipeline.cli.query_commands import question_of_options, result_options
+from pipeline.cli.question_options import question_of_options, result_options
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 _LINES_SHOWN = 40
@@ -30,10 +30,10 @@ def bouts(context: click.Context, output: Path | None, as_json: bool, **options:
     """
     if context.invoked_subcommand is not None:
         return
-    connect_command(context)
+    settings = connect_command(context)
     from pipeline import query
 
-    question = question_of_options(options)
+    question = question_of_options(options, settings)
     if output is not None or as_json:
         say_results(query.bouts(**question), output, as_json, "bouts")
         return

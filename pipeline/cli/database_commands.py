@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import rich_click as click
 
+from compute.json_text import json_text
 from pipeline.cli.command_tools import command_says_errors, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
@@ -89,6 +89,6 @@ def init_server(context: click.Context, url: str, as_json: bool) -> None:
     for role in prepared.roles:
         console.print(f"password of {role.user}: {role.password_from}", markup=False)
     console.print("\ndatajoint.json for every machine of the lab, in the folder where orofacial is run:")
-    console.print(json.dumps(configuration, indent=2), markup=False)
+    console.print(json_text(configuration, indent=2), markup=False)
     console.print("and beside it .secrets/database.user and .secrets/database.password, readable by their owner only\n")
     print_next_step("orofacial doctor on those machines, then orofacial work or orofacial ingest RAW_FOLDER")

@@ -10,7 +10,7 @@ import rich_click as click
 
 from compute.text import session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
-from pipeline.cli.query_commands import question_of_options, result_options
+from pipeline.cli.question_options import question_of_options, result_options
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 _LINES_SHOWN = 40
@@ -32,11 +32,11 @@ def distances(context: click.Context, output: Path | None, as_json: bool, **opti
     With --node only pairs of that node. Without -o a table for each pair: mean and variance over the frames that the
     filter has, and the share of frames that it lacks.
     """
-    connect_command(context)
+    settings = connect_command(context)
     from pipeline import query
 
     nodes = set(options.pop("node"))
-    found = query.distances(**question_of_options(options))
+    found = query.distances(**question_of_options(options, settings))
     if nodes:
         kept = [bool(nodes & {row["node_a"], row["node_b"]}) for row in found.select(["node_a", "node_b"]).to_pylist()]
         found = found.filter(kept)

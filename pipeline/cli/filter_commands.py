@@ -11,6 +11,7 @@ import rich_click as click
 
 from compute.errors import FilterError
 from compute.filters import check_parameters, default_parameters, registered_filters
+from compute.json_text import json_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
@@ -121,7 +122,7 @@ def _of_file(path: Path | None) -> dict[str, Any]:
 def _changed_text(filter_name: str, parameters: Any) -> str:
     """The parameters that are not today's defaults."""
     if not isinstance(parameters, dict):
-        return json.dumps(parameters)
+        return json_text(parameters)
     defaults = default_parameters(filter_name)
     changed = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
     texts = [f"{name}={_value_text(value)}" for name, value in changed.items()]
@@ -133,4 +134,4 @@ def _value_text(value: Any) -> str:
         return ", ".join(
             f"{node}: {entry.get('filter') if isinstance(entry, dict) else entry}" for node, entry in value.items()
         )
-    return json.dumps(value)
+    return json_text(value)

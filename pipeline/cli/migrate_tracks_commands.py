@@ -32,7 +32,7 @@ def migrate_tracks(
 
     def show(done: int, total: int) -> None:
         if done and (done % 100 == 0 or done == total):
-            errors.print(f"{done} of {total} rows", markup=False)
+            errors.print(f"{done} of {count_text(total, 'row')}", markup=False)
 
     result = migrate_tracks(schema, table, column, nodes=nodes, fps=fps, progress=show)
     if as_json:

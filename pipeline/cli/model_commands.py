@@ -21,11 +21,11 @@ def model() -> None:
 @click.argument("labels")
 @click.option("--camera", required=True, help="The camera of the labels.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with training settings.")
-@click.option("--seed", default=0, show_default=True, help="Of weights, order, augmentation and split.")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights, order, augmentation and split.")
 @click.option(
     "--held-out", "fraction_held_out", default=0.2, show_default=True, help="Fraction kept to measure errors."
 )
-@click.option("--estimator", help="What to train.  [default: the only estimator that can train]")
+@click.option("--estimator", help="Estimator to train.  [default: the only one that can train]")
 @click.option(
     "--split-by",
     type=click.Choice(["frame", "mouse"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,101 +11,12 @@ from typing import Any
 import rich_click as click
 
 from compute.errors import LeftOutWarning
-from compute.text import session_text
+from compute.text import count_text, session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.question_options import question_of_options, question_options
 from pipeline.terminal import console, errors, print_answer, print_json, print_next_step, print_table
 
 _ROWS_SHOWN = 40
-
-
-held_out_options = (
-    click.option(
-        "--held-out/--in-training",
-        "held_out",
-        default=None,
-        help="Only mice that the model is known not to have been trained on, or known to have been.",
-    ),
-    click.option("--held-out-not-known", is_flag=True, help="Only mice of which neither is known."),
-)
-"""Options of which `asked_held_out` makes the keyword ``held_out`` of `pipeline.query.tracks`."""
-
-
-def asked_held_out(held_out: bool | None, not_known: bool) -> Any:
-    """What `held_out_options` ask for: True, False, ``"not known"``, or None for all."""
-    if held_out is not None and not_known:
-        raise click.UsageError("--held-out-not-known is neither --held-out nor --in-training; give one of them")
-    return "not known" if not_known else held_out
-
-
-def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which tracks; they arrive as the keywords of `pipeline.query.tracks`."""
-    return _with_options(function, list(_options(("raw",))))
-
-
-def result_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say of which tracks results are shown: no frames, and every filter where none is named."""
-    without = ("--from", "--to", "--skip-broken")
-    return _with_options(function, [name for name in _options(("all",)) if name not in without], ("all",))
-
-
-def _with_options(
-    function: Callable[..., Any], names: list[str], filters: tuple[str, ...] = ("raw",)
-) -> Callable[..., Any]:
-    options = _options(filters)
-    for name in reversed(names):
-        function = options[name](function)
-    return function
-
-
-def _options(filters: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
-    """Every option of a question; `filters` are those that are meant where none is named."""
-
-    def several(name: str, text: str, **more: Any) -> Callable[..., Any]:
-        return click.option(name, multiple=True, help=text, **more)
-
-    of_filters = {"default": filters, "show_default": True}
-    return {
-        "--mouse": several("--mouse", "Only this mouse; like the next five, may be given several times."),
-        "--camera": several("--camera", "Only this camera."),
-        "--model": several("--model", "This model (name or id), or: all.  [default: the deployed one]"),
-        "--sex": several("--sex", "Only mice of this sex."),
-        "--genotype": several("--genotype", "Only mice of this genotype."),
-        "--filter": several("--filter", "The filter; all for every one.", **of_filters),
-        "--node": several("--node", "Only this node; may be given several times."),
-        "--date": several("--date", "Only sessions of this day; twice: first and last day."),
-        "--from": click.option("--from", "from_s", type=float, help="Only frames from this time on (s)."),
-        "--to": click.option("--to", "to_s", type=float, help="Only frames before this time (s)."),
-        "--held-out": held_out_options[0],
-        "--held-out-not-known": held_out_options[1],
-        "--quality": several("--quality", "Only tracks as good as this, such as 'jaw_tip.found > 0.95'."),
-        "--where": click.option("--where", help="Any other restriction in SQL, such as \"rig='left'\"."),
-        "--skip-broken": click.option(
-            "--skip-broken", is_flag=True, help="Leave out tracks that cannot be read, and say which."
-        ),
-    }
-
-
-def question_of_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Keywords of `pipeline.query.tracks` from the options of the command line.
-
-    Raises
-    ------
-    QueryError
-        If a day is given three times.
-    """
-    from pipeline.query import QueryError
-
-    question = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
-    question |= {name: options[name] for name in ("skip_broken",) if name in options}
-    question["held_out"] = asked_held_out(options["held_out"], options["held_out_not_known"])
-    question["restriction"] = options["where"]
-    if len(options["date"]) > 2:
-        raise QueryError(f"--date was given {len(options['date'])} times; expected one day, or the first and the last")
-    if len(options["date"]) == 1:
-        question["date"] = options["date"][0]
-    if options.get("from_s") is not None or options.get("to_s") is not None:
-        question["time_span_s"] = (options["from_s"], options["to_s"])
-    return question
 
 
 @contextmanager
@@ -131,13 +42,13 @@ def _left_out_said() -> Iterator[list[str]]:
 @command_says_errors
 def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_json: bool, **options: Any) -> None:
     """Get tracks across all animals: list those that fit, or write them to a file, a line a frame and node."""
-    connect_command(context)
+    settings = connect_command(context)
     from pipeline import query
 
     if as_manifest and output is None:
         raise query.QueryError("--manifest writes a file: give -o FILE.csv or -o FILE.parquet")
     with _left_out_said() as left_out:
-        selection = query.tracks(**question_of_options(options))
+        selection = query.tracks(**question_of_options(options, settings))
         if options["skip_broken"]:
             selection = selection.readable()
         n_rows = _written(selection, output, as_manifest) if output is not None and selection.rows else None
@@ -150,8 +61,8 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
     selection.check_any()
     if output is not None:
         gone = [one.row for one in selection.left_out]
-        of = "" if as_manifest else f" of {sum(row not in gone for row in selection.rows)} tracks"
-        console.print(f"{n_rows} lines{of} written to {output}", markup=False)
+        of = "" if as_manifest else f" of {count_text(sum(row not in gone for row in selection.rows), 'track')}"
+        console.print(f"{count_text(n_rows or 0, 'line')}{of} written to {output}", markup=False)
     else:
         _list(selection, broken)
 
@@ -218,10 +129,10 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
     time_s, and for each node NODE_x, NODE_y (px), NODE_score; `select * from tracks limit 1` shows them all. Each
     camera has its own coordinates: give --camera, or group by it. Also distances, qualities and bouts are tables.
     """
-    connect_command(context)
+    settings = connect_command(context)
     from pipeline import query
 
-    question = question_of_options(options)
+    question = question_of_options(options, settings)
     with _left_out_said() as left_out:
         answer = query.ask_sql(statement, **question)
     if output is not None:
@@ -230,7 +141,7 @@ def sql(context: click.Context, statement: str, output: Path | None, as_json: bo
         rows = answer.to_pylist() if output is None else None
         print_json({"rows": rows, "output": output, "n_rows": answer.num_rows, "left_out": left_out})
     elif output is not None:
-        console.print(f"{answer.num_rows} lines written to {output}", markup=False)
+        console.print(f"{count_text(answer.num_rows, 'line')} written to {output}", markup=False)
     else:
         rows = answer.slice(0, _ROWS_SHOWN).to_pylist()
         print_answer(answer.column_names, [list(row.values()) for row in rows])

@@ -11,7 +11,9 @@ from pipeline.terminal import console
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default="report.html", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="report.html", show_default=True, help="The HTML file."
+)
 @click.option("--model", help="This model (name or id), or: all.  [default: the deployed one of each camera]")
 @click.option("--json", "summary_file", type=click.Path(path_type=Path), help="Also write the numbers to this file.")
 @click.pass_context

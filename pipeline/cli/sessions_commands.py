@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("raw_folder", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Read and check everything, insert nothing.")
-@click.option("--stable-after", "stable_after_s", type=float, help="Seconds without a change before a folder is taken.")
+@click.option(
+    "--stable-after",
+    "stable_after_s",
+    type=click.FloatRange(min=0),
+    help="Seconds without a change before a folder is taken.  [default: stable_after_s of settings.toml]",
+)
 @json_option
 @click.pass_context
 @command_says_errors
@@ -132,7 +137,7 @@ def _show(state: Status) -> None:
     total = [f"all {count_text(state.n_sessions, 'session')}", *map(str, state.stages.values())]
     print_table(["session", *heads], [*rows, total])
     if len(rows) < state.n_sessions:
-        console.print(f"shown: {len(rows)} of {state.n_sessions} sessions, unfinished ones only")
+        console.print(f"shown: {len(rows)} of {count_text(state.n_sessions, 'session')}, unfinished ones only")
     _show_others(state)
 
 

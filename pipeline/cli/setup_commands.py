@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
-from pipeline.terminal import console, print_json, print_next_step, print_table
+from pipeline.terminal import console, errors, print_json, print_next_step, print_table
+
+if TYPE_CHECKING:
+    from pipeline.doctor import DoctorCheck
 
 _MARKS = {True: "[green]works[/]", False: "[bold red]does not work[/]", None: "[dim]not here[/]"}
 
@@ -19,6 +22,7 @@ _MARKS = {True: "[green]works[/]", False: "[bold red]does not work[/]", None: "[
 @command_says_errors
 def init(context: click.Context, as_json: bool) -> None:
     """Make the data folder, the database and the stores, and say where they are. Doing it again changes nothing."""
+    errors.print("opening the database; the first time it is made, which takes some seconds")
     settings = connect_command(context)
     from pipeline.database.connection import describe_connection
     from pipeline.doctor import doctor_store_addresses
@@ -43,21 +47,26 @@ def init(context: click.Context, as_json: bool) -> None:
 @command_says_errors
 def doctor(context: click.Context, as_json: bool) -> None:
     """Check database, stores, video decoder, GPU and disk; say what to do about what does not work."""
+    errors.print("checking database, tables, stores, video decoder, estimators and disk: a few seconds")
     from pipeline.doctor import doctor_checks
     from pipeline.settings import load_settings
 
-    checks = doctor_checks(load_settings(context.find_root().obj))
+    checks = []
+    for check in doctor_checks(load_settings(context.find_root().obj)):
+        checks.append(check)
+        if not as_json:
+            _show(check)
     works = all(check.ok is not False for check in checks)
     if as_json:
         print_json({"checks": checks, "ok": works})
-    else:
-        for check in checks:
-            mark = _MARKS[check.ok]
-            console.print(f"{mark}  [bold]{check.name}[/]  ", end="")
-            console.print(check.found, markup=False)
-            if check.advice:
-                console.print(f"       do: {check.advice}", markup=False)
     sys.exit(0 if works else 1)
+
+
+def _show(check: DoctorCheck) -> None:
+    console.print(f"{_MARKS[check.ok]}  [bold]{check.name}[/]  ", end="")
+    console.print(check.found, markup=False)
+    if check.advice:
+        console.print(f"       do: {check.advice}", markup=False)
 
 
 @click.group()

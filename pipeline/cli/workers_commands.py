@@ -79,10 +79,17 @@ def _log_lines() -> None:
     "--stable-after",
     "stable_after_s",
     type=click.FloatRange(min=0),
-    help="Seconds without a change before a folder is taken.",
+    help="Seconds without a change before a folder is taken.  [default: stable_after_s of settings.toml]",
 )
 @click.option("--marker", default="", help="A file that the rig writes last: a folder is taken when it is there.")
-@click.option("--scan-every", "scan_every_s", type=click.FloatRange(min=1), default=60.0, show_default=True)
+@click.option(
+    "--scan-every",
+    "scan_every_s",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two looks at all folders, for changes that the file system does not tell.",
+)
 @json_option
 @click.pass_context
 @command_says_errors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.json_text import json_text
 from compute.simulated_mouse.anatomy import CAMERAS, NODES
 from pipeline import query
 from pipeline.demo.simulated_lab import SimulatedLab
@@ -43,7 +43,7 @@ def write_demo_report(lab: SimulatedLab, folder: Path) -> Summary:
         "machine": {"system": platform.platform(), "python": platform.python_version()},
     }
     write_report(folder / "report.html", truth=truth)
-    write_report_text(folder / "summary.json", json.dumps(summary, indent=2, default=str))
+    write_report_text(folder / "summary.json", json_text(summary, indent=2))
     return summary
 
 

@@ -9,11 +9,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from compute.json_text import json_text
-
 from compute.comparison.intervals import Interval
 from compute.errors import LeftOutWarning, OrofacialError
 from compute.files import whole_file
+from compute.json_text import json_text
 from compute.text import count_text
 from pipeline import query
 from pipeline.figures.colors import method_colors

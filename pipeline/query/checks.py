@@ -19,7 +19,7 @@ class QueryError(OrofacialError):
 
 
 def checked_texts(name: str, value: Any) -> tuple[str, ...]:
-    """One text or several as a tuple.
+    """One text or several as a tuple; one that is given twice counts once.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def checked_texts(name: str, value: Any) -> tuple[str, ...]:
         return () if value is None else (value,)
     if isinstance(value, (bytes, Mapping)) or not hasattr(value, "__iter__"):
         raise QueryError(f"{name}={value!r}; expected a text or a list of texts")
-    several = tuple(value)
+    several = tuple(dict.fromkeys(value))
     if not all(isinstance(one, str) for one in several):
         raise QueryError(f"{name}={value!r}; expected a text or a list of texts")
     return several

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from compute.comparison.filter_choice import FilterChoice, chosen_node_filters, filter_choices
+from compute.json_text import json_text
 from compute.tracks import Tracks
 from ingest.filters import add_filter_method
 from pipeline.query.chosen_models import Choice, chosen_models, left_out_models
@@ -61,7 +61,7 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
         )
     choices = filter_choices(_tracks(keys))
     parameters = {"filters": chosen_node_filters(choices)}
-    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json_text(parameters, sort_keys=True, ascii_only=True).encode()).hexdigest()
     method = f"chosen_{digest[:8]}"
     return method, add_filter_method(method, "per_node", parameters), choices
 

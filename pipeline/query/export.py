@@ -11,9 +11,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from compute.errors import OrofacialError
+import numpy as np
+
+from compute.errors import DatabaseError
 from compute.formats import FORMATS, ExportError, Format, PortableTrack, write, write_whole
-from compute.formats.contents import Contents, contents_difference, file_contents
+from compute.formats.contents import Contents, contents_difference, file_contents, track_contents
+from compute.json_text import json_value
+from pipeline.query.checks import checked_texts
 from pipeline.query.columns import KEY
 from pipeline.query.selection import LeftOut, selection_row_name
 from pipeline.why import why_chain, why_tracks
@@ -36,7 +40,7 @@ class Exported:
     kept : list of Path
         Existing files that were kept.
     left_out : list of LeftOut
-        Tracks that could not be read, and why.
+        Tracks that could not be read or have no frame in the span of time, and why.
     """
 
     written: list[Path] = field(default_factory=list)
@@ -50,6 +54,7 @@ def export_rows(
     folder: Path,
     *,
     nodes: Sequence[str] | None = None,
+    time_span_s: tuple[float, float] | None = None,
     overwrite: bool = False,
     skip_broken: bool = False,
     on_file: Callable[[Path], None] = lambda path: None,
@@ -65,7 +70,10 @@ def export_rows(
     folder : Path
         Made if it is not there.
     nodes : sequence of str, optional
-        Only these nodes.
+        Only these nodes; one that is named twice counts once.
+    time_span_s : tuple of two floats, optional
+        Only frames with start <= time < end (s); infinite at an open end. They keep the numbers and times that they
+        have in the video. A track without such a frame is left out.
     overwrite : bool
         Write existing files again. Without it they are kept: somebody may have edited them, and an export
         that was stopped continues. An existing file with other tracks or nodes is an error.
@@ -83,6 +91,7 @@ def export_rows(
         If tracks cannot be read from the store, naming the row.
     """
     one, done = FORMATS[format_name], Exported()
+    nodes = checked_texts("nodes", nodes) or None
     ordered = sorted(rows, key=_order)
     if not ordered:
         raise ExportError("there is nothing to export: no tracks fit")
@@ -90,12 +99,12 @@ def export_rows(
     by_path = {folder / export_file_name(format_name, group[0]): group for group in groups}
     if not overwrite:
         done.kept.extend(path for path in by_path if path.exists())
-        _refuse_others(one, {path: by_path[path] for path in done.kept}, nodes)
+        _refuse_others(one, {path: by_path[path] for path in done.kept}, nodes, time_span_s)
     kept = set(done.kept)
     for path, group in by_path.items():
         if path in kept:
             continue
-        tracks = _read(group, nodes, done.left_out if skip_broken else None)
+        tracks = _read(group, nodes, time_span_s, done.left_out, skip_broken)
         if tracks:
             _write(one, path, tracks, group[0])
             done.written.append(path)
@@ -105,11 +114,16 @@ def export_rows(
     return done
 
 
-def _refuse_others(one: Format, kept: dict[Path, list[dict[str, Any]]], nodes: Sequence[str] | None) -> None:
-    """Refuse to keep existing files that hold other tracks or nodes."""
+def _refuse_others(
+    one: Format,
+    kept: dict[Path, list[dict[str, Any]]],
+    nodes: Sequence[str] | None,
+    time_span_s: tuple[float, float] | None,
+) -> None:
+    """Refuse to keep existing files that hold other tracks, nodes or frames."""
     for path, group in kept.items():
         held = file_contents(one, path)
-        differs = contents_difference(held, _wanted(group, nodes)) if held is not None else ""
+        differs = contents_difference(held, _wanted(group, nodes, time_span_s)) if held is not None else ""
         if differs:
             raise ExportError(
                 f"{path} is there already: {differs}. Nothing was written; name another folder, or write the files anew"
@@ -117,12 +131,14 @@ def _refuse_others(one: Format, kept: dict[Path, list[dict[str, Any]]], nodes: S
             )
 
 
-def _wanted(group: list[dict[str, Any]], nodes: Sequence[str] | None) -> Contents:
+def _wanted(
+    group: list[dict[str, Any]], nodes: Sequence[str] | None, time_span_s: tuple[float, float] | None
+) -> Contents:
     """What the file of these rows is to hold."""
     wanted: Contents = {}
     for row in group:
         named = nodes or _nodes(str((Model & {"model_id": row["model_id"]}).fetch1("skeleton_id")))
-        wanted[row["camera"], row["model_id"], row["filter_method"]] = frozenset(named)
+        wanted[row["camera"], row["model_id"], row["filter_method"]] = track_contents(named, time_span_s)
     return wanted
 
 
@@ -136,15 +152,23 @@ def _order(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _read(
-    group: list[dict[str, Any]], nodes: Sequence[str] | None, left_out: list[LeftOut] | None
+    group: list[dict[str, Any]],
+    nodes: Sequence[str] | None,
+    time_span_s: tuple[float, float] | None,
+    left_out: list[LeftOut],
+    skip_broken: bool,
 ) -> list[PortableTrack]:
-    """Read the tracks of a file; those that cannot be read go to `left_out`, without it they are an error."""
+    """Read the tracks of a file; those without a frame, or with `skip_broken` those that are damaged, are left out."""
     tracks = []
     for row in group:
         try:
-            tracks.append(export_track(row, nodes))
-        except OrofacialError as error:
-            if left_out is None:
+            track = export_track(row, nodes, time_span_s)
+            if time_span_s is None or track.tracks.n_frames:
+                tracks.append(track)
+            else:
+                left_out.append(LeftOut(row, "no frame in the span of time"))
+        except DatabaseError as error:
+            if not skip_broken:
                 raise type(error)(f"{error}. To go on without it: --skip-broken") from error
             left_out.append(LeftOut(row, str(error).removeprefix(f"{selection_row_name(row)}: ")))
     return tracks
@@ -158,7 +182,9 @@ def _write(one: Format, path: Path, tracks: list[PortableTrack], row: dict[str, 
     write(one.name, path, tracks[0], **options)
 
 
-def export_track(row: dict[str, Any], nodes: Sequence[str] | None = None) -> PortableTrack:
+def export_track(
+    row: dict[str, Any], nodes: Sequence[str] | None = None, time_span_s: tuple[float, float] | None = None
+) -> PortableTrack:
     """Read the tracks of a row, with skeleton, video and provenance.
 
     Parameters
@@ -167,17 +193,26 @@ def export_track(row: dict[str, Any], nodes: Sequence[str] | None = None) -> Por
         A row of `pipeline.query.tracks`, or another dict with the primary key of `FilteredTrack`.
     nodes : sequence of str, optional
         Only these nodes, and the edges between them.
+    time_span_s : tuple of two floats, optional
+        Only frames with start <= time < end (s).
     """
     key = {name: row[name] for name in FilteredTrack.primary_key}
     tracks = why_tracks(key, nodes)
     video_file, width_px, height_px = (Video & key).fetch1("video_file", "width_px", "height_px")
     edges = _edges(str((Model & key).fetch1("skeleton_id")))
+    made = why_chain(key, tracks=tracks)
+    first_frame = 0
+    if time_span_s is not None:
+        first_frame, stop = np.searchsorted(tracks.time, time_span_s).tolist()
+        tracks = tracks.part(first_frame, stop)
+        made["time_span_s"] = json_value(time_span_s)
     return PortableTrack(
         tracks,
         tuple(edge for edge in edges if set(edge) <= set(tracks.nodes)),
         video_file,
         (width_px, height_px),
-        why_chain(key, tracks=tracks),
+        made,
+        first_frame,
     )
 
 

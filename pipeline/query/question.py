@@ -9,6 +9,7 @@ from datetime import date as Date
 from typing import Any
 
 from compute.measures.quality import NodeQuality
+from compute.text import names_text
 from pipeline.query.checks import QueryError, checked_days, checked_restriction, checked_texts
 from pipeline.query.chosen_models import Choice, chosen_models
 from schemas.making.checked_rows import EVERY
@@ -119,13 +120,12 @@ class Question:
             known = sorted(set((tables | TEXTS)[column].to_arrays(column)))
             for value in values:
                 if value not in known:
-                    listed = ", ".join(known) or "none yet"
-                    raise QueryError(f"no {column} {value!r} in the database; known are {listed}")
+                    raise QueryError(f"no {column} {value!r} in the database; known are {names_text(known)}")
         for condition in checked_texts("quality", self.quality):
             node = _parsed(condition)["node"]
             known = sorted(set(TrackQuality.Node.to_arrays("node")))
             if known and node not in known:
-                raise QueryError(f"no quality of a node {node!r} is known; nodes are {', '.join(known)}")
+                raise QueryError(f"no quality of a node {node!r} is known; nodes are {names_text(known)}")
 
     def _values(self) -> dict[str, tuple[str, ...]]:
         columns = {"mouse": "mouse_id", "filter": "filter_method"}

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from compute.errors import LeftOutWarning, OrofacialError
-from compute.text import session_text
+from compute.errors import DatabaseError, LeftOutWarning, OrofacialError
+from compute.text import count_text, session_text
 from compute.tracks import Tracks, check_tracks_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.chosen_models import model_text
@@ -80,7 +80,7 @@ class TrackSelection:
         for row, reference in zip(self.rows, self.references, strict=True):
             try:
                 tracks = reference.tracks(self.nodes, self.time_span_s)
-            except OrofacialError as error:
+            except DatabaseError as error:
                 self._broken(row, error)
             else:
                 yield row, tracks
@@ -97,7 +97,7 @@ class TrackSelection:
         for index, (row, reference) in enumerate(zip(self.rows, self.references, strict=True)):
             try:
                 reference.tracks(self.nodes, self.time_span_s) if thoroughly else reference.footer()
-            except OrofacialError as error:
+            except DatabaseError as error:
                 self._broken(row, error)
             else:
                 kept.append(index)
@@ -109,7 +109,7 @@ class TrackSelection:
         for row, reference in zip(self.rows, self.references, strict=True):
             try:
                 reference.footer()
-            except OrofacialError as error:
+            except DatabaseError as error:
                 found.append(LeftOut(row, str(error)))
         return found
 
@@ -140,7 +140,9 @@ class TrackSelection:
             If nothing fits, or nothing of it can be read.
         """
         if not self.rows and self.left_out:
-            raise QueryError(f"none of the {len(self.left_out)} tracks that fit can be read; see what was left out")
+            raise QueryError(
+                f"none of the {count_text(len(self.left_out), 'track')} that fit can be read; see what was left out"
+            )
         if not self.rows:
             raise QueryError("no tracks fit; 'orofacial status' shows what has been computed")
 
@@ -172,16 +174,14 @@ class TrackSelection:
     def to_xarray(self) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         """One dataset a track with `movement`'s layout, beside its row; the individual is the mouse.
 
-        `movement`'s functions take each dataset as it is. Its attributes hold the row.
+        `movement`'s functions take each dataset as it is. Its attributes hold the row: the keys as text, ``held_out``
+        as a number, as netCDF has neither a boolean nor None: 1 held out, 0 in the model's training, -1 not known. The
+        attribute ``held_out_meanings`` says so in the file.
         """
         for row, tracks in self:
-            dataset = tracks.to_xarray(individual=row["mouse_id"])
-            yield (
-                row,
-                dataset.assign_attrs(
-                    {name: "not known" if value is None else str(value) for name, value in row.items()}
-                ),
-            )
+            attributes: dict[str, Any] = {name: str(value) for name, value in row.items()}
+            attributes |= {"held_out": held_out_flag(row["held_out"]), "held_out_meanings": HELD_OUT_MEANINGS}
+            yield row, tracks.to_xarray(individual=row["mouse_id"]).assign_attrs(attributes)
 
     def to_arrow(self) -> Iterator[pa.Table]:
         """One table a track, one line a frame and node.
@@ -196,7 +196,7 @@ class TrackSelection:
             try:
                 tracks = reference.tracks(self.nodes, self.time_span_s)
                 first = self._first_frame(reference, tracks)
-            except OrofacialError as error:
+            except DatabaseError as error:
                 self._broken(row, error)
             else:
                 yield tidy_columns({**row, **details}, tracks, first, columns)
@@ -294,6 +294,20 @@ class TrackSelection:
         if left_out.row not in [other.row for other in self.left_out]:
             self.left_out.append(left_out)
             warnings.warn(f"left out {left_out}", LeftOutWarning, stacklevel=3)
+
+
+HELD_OUT_MEANINGS = "1: kept from the model's training, 0: in it, -1: not known"
+
+
+def held_out_flag(held_out: bool | None) -> int:
+    """Whether a mouse was held out, as files without booleans hold it, see `HELD_OUT_MEANINGS`.
+
+    Examples
+    --------
+    >>> [held_out_flag(one) for one in (True, False, None)]
+    [1, 0, -1]
+    """
+    return -1 if held_out is None else int(held_out)
 
 
 def selection_row_name(row: dict[str, Any]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from compute.files import whole_file
+from compute.json_text import json_text
 from pipeline.query.bouts import bouts
 from pipeline.query.checks import QueryError
 from pipeline.query.results import distances, qualities
@@ -165,6 +165,6 @@ def write_sql_manifest(selection: TrackSelection, output: Path) -> None:
 
     table = selection.manifest()
     if output.suffix == ".csv":
-        nodes = pa.array([json.dumps(names, ensure_ascii=False) for names in table["nodes"].to_pylist()], pa.string())
+        nodes = pa.array([json_text(names) for names in table["nodes"].to_pylist()], pa.string())
         table = table.set_column(table.column_names.index("nodes"), "nodes", nodes)
     write_sql_table(table, output)

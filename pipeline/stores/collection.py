@@ -34,6 +34,7 @@ from datajoint.storage import StorageBackend
 
 import schemas
 from compute.errors import OrofacialError
+from compute.text import count_text
 from schemas.labels import DeletedLabels
 from schemas.stored.publishing import check_may_publish
 
@@ -130,9 +131,9 @@ def collect(
     young = [file for file in loose if file.written_at >= cutoff]
     if len(garbage) > len(files) / 2 and not (dry_run or even_most):
         raise CollectionError(
-            f"{len(garbage)} of {len(files)} files in the stores are pointed at by no row of this database; nothing was"
-            " removed. If another database uses the same stores its files would be lost. If none does, say so with"
-            " --even-most"
+            f"{len(garbage)} of {count_text(len(files), 'file')} in the stores are pointed at by no row of this"
+            " database; nothing was removed. If another database uses the same stores its files would be lost. If none"
+            " does, say so with --even-most"
         )
     garbage += _deleted_packages(referenced, labels_grace_s)
     removed = [] if dry_run else remove_collected(garbage)

@@ -28,7 +28,7 @@ import schemas
 from compute.errors import DatabaseError
 from compute.estimators import Device
 from compute.text import session_text
-from ingest.poses import register_pose_files
+from ingest.poses import PoseFileSearch
 from pipeline.work.installed import installed_jobs_by_device, only_installed
 from pipeline.work.worker_locks import one_worker_at_a_time
 from schemas.pose import PoseEstimation
@@ -39,9 +39,6 @@ TABLES = schemas.tables.computed_tables()
 
 SESSION = {"mouse_id", "session_date", "session_number"}
 """The key of a session."""
-
-POSE_FILE_STABLE_AFTER_S = 2.0
-"""(s) a file of poses that was written this recently may still be written: the next refresh takes it."""
 
 _PRIORITY = 5
 
@@ -110,18 +107,30 @@ def refresh_jobs(
     restriction: dict[str, Any] | None = None,
     *,
     wait: bool = True,
+    pose_files: PoseFileSearch | None = None,
 ) -> bool:
     """Add jobs for what can be computed now, and remove those whose inputs are gone; return whether it was done.
 
     Files of poses that have come since, beside videos that are known, are registered first.
     One process does this at a time: others wait, or skip it without `wait`.
+
+    Parameters
+    ----------
+    tables : tuple of tables
+        Whose jobs.
+    restriction : dict, optional
+        Add only jobs with these values.
+    wait : bool
+        Whether to wait for a process that does the same.
+    pose_files : PoseFileSearch, optional
+        Kept by a process that refreshes again and again. Without it, it is looked beside every video.
     """
     targets = [jobs_table(table) for table in tables]
     reads_files = any(isinstance(target, PoseEstimation) for target in targets)
     with one_worker_at_a_time(targets[0].connection, "refresh", wait) as mine:
         if mine:
             if reads_files:
-                register_pose_files(stable_after_s=POSE_FILE_STABLE_AFTER_S)
+                (pose_files or PoseFileSearch()).register()
             for target in targets:
                 wanted = target.key_source
                 _add_jobs(target, wanted & (restriction or {}))

@@ -28,6 +28,7 @@ import psutil
 
 from compute.errors import DatabaseError, OrofacialError
 from compute.estimators import Device
+from ingest.poses import PoseFileSearch
 from pipeline.database import connection as database
 from pipeline.work import jobs
 from pipeline.work.dead_workers import release_dead_workers
@@ -110,6 +111,7 @@ class JobWorker:
         self._waiting = [jobs.WaitingJob(table, self._restriction, device) for table in self._tables]
         self._dependents = {table.table_name: jobs.dependent_jobs(table, self._all_tables) for table in self._tables}
         self._finished: dict[str, list[dict[str, Any]]] = {}  # by table, until their dependents are in the queue
+        self._pose_files = PoseFileSearch()
         self._device = device
         self._until_empty = until_empty
         self._listener = listener
@@ -117,8 +119,7 @@ class JobWorker:
         self._owner: Owner = (platform.node(), os.getpid(), self._connection.connection_id)
         self._summary = WorkerSummary()
         self._stop = Stop()
-        self._last_heartbeat = self._last_housekeeping = self._last_added = self._job_started = 0.0
-        self._pause_s = 0.0
+        self._last_heartbeat = self._last_housekeeping = self._last_added = self._job_started = self._pause_s = 0.0
         self._n_lost = 0  # times in a row without a job finished in between
 
     @property
@@ -199,7 +200,7 @@ class JobWorker:
     def _housekeeping(self, *, wait: bool) -> None:
         """Put back what dead workers had, and look for new jobs."""
         release_dead_workers(self._all_tables)
-        jobs.refresh_jobs(tuple(reversed(self._tables)), self._restriction, wait=wait)
+        jobs.refresh_jobs(tuple(reversed(self._tables)), self._restriction, wait=wait, pose_files=self._pose_files)
         self._last_housekeeping = time.monotonic()
         if self._listener:
             for table in reversed(self._tables):

@@ -119,11 +119,14 @@ class TracksReference:
         DatabaseError
             If the file is gone or damaged, or of a newer format version.
         TracksError
-            If there is no such node.
+            If there is no such node, or one is asked for twice: what is asked is checked before the file is opened, and
+            says nothing of it.
         """
         unknown = [node for node in nodes or () if node not in self.nodes]
         if unknown:
             raise TracksError(f"no node {unknown[0]!r} in {self.path}; there are {', '.join(self.nodes)}")
+        if nodes is not None and len(set(nodes)) < len(nodes):
+            raise TracksError(f"a node is asked for twice: {', '.join(nodes)}; ask for each once")
         with self._opened() as file:
             return read_parquet_tracks(file, nodes, time_span_s)
 

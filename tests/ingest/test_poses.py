@@ -111,6 +111,49 @@ def test_a_file_that_comes_later_is_taken_by_the_next_populate_once_it_rests(ses
     assert sorted(poses_of(model_id)) == ["mouse01", "mouse03"]
 
 
+def test_a_search_looks_beside_new_videos_each_time_and_beside_all_the_first_time(
+    sessions: list[Path], make_session: Callable[..., Path]
+) -> None:
+    from ingest.poses import PoseFileSearch
+    from ingest.sessions import ingest_sessions
+    from schemas.pose import PoseFile
+    from schemas.session import Session
+
+    def paths() -> set[str]:
+        return set(PoseFile.to_arrays("pose_file"))
+
+    files = [folder / f"side{NETWORK}.csv" for folder in sessions]
+    write_poses(files[0], seed=0)
+    import_and_deploy(files[0])
+    # Ingested long ago, by the database's own clock.
+    Session.connection.query(f"UPDATE {Session().full_table_name} SET ingested_at='2026-01-01 00:00:00'")
+    search = PoseFileSearch(every_s=1e6)
+    assert search.register() == 1
+    write_poses(files[1], seed=1)
+    new = make_session("mouse01/2026-03-03_1", cameras=("side",))
+    assert [one.status for one in ingest_sessions(new, stable_after_s=0)] == ["ingested"]
+    write_poses(new / f"side{NETWORK}.csv", seed=3)
+    assert search.register() == 1 and paths() == {str(files[0]), str(new / f"side{NETWORK}.csv")}
+    write_poses(files[2], seed=2)
+    assert search.register() == 0
+    assert PoseFileSearch().register() == 2 and {str(files[1]), str(files[2])} <= paths()
+
+
+def test_a_search_looks_beside_all_videos_for_a_model_that_was_deployed_meanwhile(sessions: list[Path]) -> None:
+    from ingest.poses import PoseFileSearch
+    from schemas.session import Session
+
+    for seed, folder in enumerate(sessions):
+        write_poses(folder / f"side{NETWORK}.csv", seed)
+    Session.connection.query(f"UPDATE {Session().full_table_name} SET ingested_at='2026-01-01 00:00:00'")
+    search = PoseFileSearch(every_s=1e6)
+    assert search.register() == 0
+    import_and_deploy(sessions[0] / f"side{NETWORK}.csv")
+    assert search.register() == 3
+    import_and_deploy(sessions[0] / f"side{NETWORK}.csv", name="another")
+    assert (search.register(), search.register()) == (3, 0)
+
+
 def test_a_file_that_changed_is_refused_and_another_name_takes_it_as_another_model(sessions: list[Path]) -> None:
     from ingest.poses import register_pose_files
     from pipeline.work.jobs import retry_failed_jobs

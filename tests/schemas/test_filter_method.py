@@ -169,8 +169,8 @@ def test_rows_that_are_there_and_cannot_be_are_said_and_break_nothing(small_lab:
         assert "gate_probability is 1.5, expected a number between 0 and 1 or none" in check.found
         assert filter_row_fault((FilterMethod & {"filter_method": "kalman"}).fetch1()) is None
         done = populate(restriction={"mouse_id": "mouse01", "camera": "side"})
-        assert {failure.key["filter_method"] for failure in done.failed} == rows.keys()
-        assert all("filter method" in failure.message for failure in done.failed)
+        assert {failure["key"]["filter_method"] for failure in done.failed} == rows.keys()
+        assert all("filter method" in failure["message"] for failure in done.failed)
         listed = orofacial("filter", "list")
         assert listed.returncode == 0 and "sure makes no tracks: kalman: gate_probability is 1.5" in listed.stdout
     finally:
@@ -182,16 +182,13 @@ def test_rows_that_are_there_and_cannot_be_are_said_and_break_nothing(small_lab:
 
 def test_a_default_method_of_an_older_version_gets_one_of_today_beside_it(database: Any) -> None:
     """Also in a lab that has added methods of its own: DataJoint counts rows before it inserts first ones."""
-    import schemas
     from schemas.track import FilterMethod
 
     FilterMethod.update1({"filter_method": "median", "filter_version": 0})
     (FilterMethod & {"filter_method": "one_euro"}).delete(prompt=False)
     FilterMethod.insert([[f"own_{index}", "median", {"window_s": 0.01 * index + 0.01}] for index in range(5)])
     before = set(FilterMethod.to_arrays("filter_method"))
-    connection = FilterMethod().connection
     FilterMethod().insert(FilterMethod().contents, skip_duplicates=True)
     assert set(FilterMethod.to_arrays("filter_method")) - before == {"one_euro", "median_v1"}
     assert len(FilterMethod().contents) == 0
     assert (FilterMethod & {"filter_method": "median"}).fetch1("filter_version") == 0
-    assert schemas.is_active(database.schema_prefix, connection)

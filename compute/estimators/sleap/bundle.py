@@ -14,6 +14,7 @@ from compute.estimators.bundle_info import BundleInfo
 from compute.estimators.sleap.model_folder import CONFIG, MINIMUM_SCORE, WEIGHTS, model_files
 from compute.estimators.sleap.runtime import sleap_nn_runtime
 from compute.estimators.sleap.training_frames import read_training_frames
+from compute.json_text import json_text
 
 DESCRIPTION = "bundle.json"
 _COLOR = 3
@@ -85,7 +86,9 @@ def write_bundle(model_folder: Path, bundle_folder: Path, bundle: SleapBundle) -
         else:
             shutil.copyfile(weights, temporary / weights.name)
             shutil.copyfile(config, temporary / config.name)
-        (temporary / DESCRIPTION).write_text(json.dumps(_described(bundle), indent=1, sort_keys=True) + "\n")
+        (temporary / DESCRIPTION).write_text(
+            json_text(_described(bundle), indent=1, sort_keys=True, ascii_only=True) + "\n"
+        )
         temporary.rename(bundle_folder)
 
 

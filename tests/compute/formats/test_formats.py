@@ -32,7 +32,7 @@ NODE_NAMES = st.lists(
 )
 """Any names that a person can type: with spaces, quotes, slashes, commas, unicode."""
 
-KEEPS_FILTER_COLUMNS = set(FORMATS) - {"dlc-csv"}
+KEEPS_FILTER_COLUMNS = set(FORMATS) - {"dlc-csv", "sleap-csv"}
 
 
 @st.composite
@@ -156,6 +156,17 @@ def test_the_analysis_file_is_laid_out_as_sleap_does_it(tmp_path: Path) -> None:
     theirs_read = read(tmp_path / "theirs.h5", fps=100).tracks
     np.testing.assert_allclose(theirs_read.position, track.tracks.position, atol=1e-4)
     np.testing.assert_array_equal(theirs_read.score, track.tracks.score)
+
+
+def test_sleap_io_reads_our_csv_of_sleap(tmp_path: Path) -> None:
+    track = example()
+    write("sleap-csv", tmp_path / "a.sleap.csv", track)
+    labels = sio.load_csv(str(tmp_path / "a.sleap.csv"), format="sleap", video="side.mp4")
+    for frame in labels:
+        (one,) = frame.instances
+        order = [one.skeleton.node_names.index(node) for node in NODES]
+        np.testing.assert_allclose(one.numpy()[order], track.tracks.position[frame.frame_idx], atol=1e-4)
+    assert len(labels) >= 5
 
 
 @pytest.mark.parametrize("format_name", ["dlc-csv", "dlc-h5"])

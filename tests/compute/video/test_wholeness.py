@@ -254,6 +254,23 @@ def test_a_header_that_counts_fewer_frames_than_there_are_is_not_believed(encode
     assert probe_video(path).n_frames == 60
 
 
+def test_notes_of_a_camera_that_the_decoder_cannot_read_are_no_damage(encode: Any, tmp_path: Path) -> None:
+    path = tmp_path / "notes.mkv"
+    note = bytes([6, 5, 200]) + bytes(range(1, 20)) + b"\x80"  # says that it is 200 bytes long
+    with av.open(str(encode())) as container, av.open(str(path), "w") as output:
+        stream: Any = output.add_stream_from_template(container.streams.video[0])
+        for packet in container.demux(video=0):
+            if packet.dts is not None:
+                with_note = av.Packet(len(note).to_bytes(4, "big") + note + bytes(packet))
+                with_note.pts, with_note.dts, with_note.time_base = packet.pts, packet.dts, packet.time_base
+                with_note.is_keyframe, with_note.stream = packet.is_keyframe, stream
+                output.mux(with_note)
+    with decoder_messages() as messages:
+        list(av.open(str(path)).decode(video=0))
+        assert any(text.startswith("SEI type") for _, _, text in messages)
+    assert probe_video(path).damaged_frames == ()
+
+
 def test_two_videos_in_one_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as container:

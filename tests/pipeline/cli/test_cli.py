@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,7 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
+
+from pipeline.cli import COMMANDS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -103,6 +107,28 @@ def test_a_setting_that_does_not_exist_is_named(run: Run, tmp_path: Path) -> Non
     result = run("status")
     assert result.returncode == 1
     assert "sesion_pattern" in result.stderr
+
+
+def _command(name: str) -> click.Command:
+    command = getattr(importlib.import_module(f"pipeline.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+    assert isinstance(command, click.Command)
+    return command
+
+
+@pytest.mark.parametrize("name", [name for name, (_, line) in COMMANDS.items() if ": " in line])
+def test_the_line_of_a_group_names_all_its_commands(name: str) -> None:
+    group, (_, line) = _command(name), COMMANDS[name]
+    if isinstance(group, click.Group):
+        assert set(line.rstrip(".").rpartition(": ")[2].split(", ")) == set(group.commands)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_line_of_help_fits_a_terminal_and_every_option_is_explained(name: str) -> None:
+    assert len(COMMANDS[name][1]) <= 80 - len("| migrate-tracks   |")
+    group = _command(name)
+    for command in group.commands.values() if isinstance(group, click.Group) else [group]:
+        options = [one for one in command.params if isinstance(one, click.Option)]
+        assert [one.name for one in options if not one.help] == [], command.name
 
 
 def test_help_imports_nothing_heavy() -> None:

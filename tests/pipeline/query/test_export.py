@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pyarrow.dataset as pa_dataset
 import pytest
 import sleap_io as sio
 
+from compute.errors import TracksError
 from compute.filters import registered_filters
 from compute.formats import FORMATS, ExportError, read
 from compute.simulated_mouse.anatomy import EDGES, NODES
@@ -264,3 +266,69 @@ def test_the_command_says_what_it_did_and_converts(small_lab: Any, orofacial: Ru
         assert result.returncode == 1, words
         assert said in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_export_takes_every_option_that_says_which_tracks() -> None:
+    from pipeline.cli.export_commands import export
+    from pipeline.cli.query_commands import sql, tracks
+    from pipeline.cli.question_options import question_options
+
+    def options(command: Any) -> dict[str, Any]:
+        return {one.name: one for one in command.params if isinstance(one, click.Option)}
+
+    shared = options(click.command()(question_options(lambda **_: None)))
+    assert {"mouse", "session", "sex", "genotype", "quality", "date", "from_s", "held_out", "where"} <= set(shared)
+    for command in (tracks, sql, export):
+        for name, option in shared.items():
+            found = options(command)[name]
+            assert (found.opts, found.secondary_opts, found.multiple) == (
+                option.opts,
+                option.secondary_opts,
+                option.multiple,
+            )
+    assert set(options(tracks)) - set(shared) <= {"output", "as_manifest", "as_json"}  # nothing else says which tracks
+
+
+def test_what_tracks_lists_export_writes(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
+    chosen = ("--sex", "male", "--sex", "female", "--session", "mouse02/2026-03-02_1", "--date", "2026-03-02")
+    chosen += ("--from", "0.5", "--to", "1", "--node", "jaw_tip", "--node", "jaw_tip", "--camera", "side")
+    listed = json.loads(orofacial("tracks", *chosen, "--json").stdout)["tracks"]
+    done = orofacial("export", "csv", "-o", tmp_path, *chosen)
+    assert done.returncode == 0, done.stderr
+    assert [(one["mouse_id"], one["camera"]) for one in listed] == [("mouse02", "side")]
+    (path,) = tmp_path.glob("*.csv")
+    part = read(path)
+    assert (part.tracks.nodes, part.tracks.n_frames, part.first_frame) == (("jaw_tip",), 50, 50)
+    np.testing.assert_allclose(part.tracks.time, np.arange(50, 100) / 100)
+    (row,) = rows_of("raw", mouse="mouse02", camera="side")
+    from pipeline.query.export import export_track
+
+    whole = export_track(row, ("jaw_tip",))
+    np.testing.assert_array_equal(part.tracks.position, whole.tracks.position[50:100])
+    other = orofacial(
+        "export", "csv", "-o", tmp_path, *chosen[:-6], "--node", "jaw_tip", "--camera", "side", "--to", "2"
+    )
+    assert other.returncode == 1
+    assert "it holds frames from 0.5 s on and before 1 s, jaw_tip; asked for is" in other.stderr
+    nothing = orofacial("export", "csv", "-o", tmp_path / "none", "--from", "100", "--mouse", "mouse02")
+    assert nothing.returncode == 1 and "no frame" in nothing.stderr
+    assert not list((tmp_path / "none").glob("*.csv"))
+
+
+def test_nodes_that_are_named_twice_count_once_and_unknown_ones_are_refused(small_lab: Any, tmp_path: Path) -> None:
+    rows = rows_of("raw", mouse="mouse02", camera="side")
+    (path,) = export_rows("parquet", rows, tmp_path, nodes=("jaw_tip", "jaw_tip"), skip_broken=True).written
+    assert read(path).tracks.nodes == ("jaw_tip",)
+    with pytest.raises(TracksError, match="no node 'nose9'"):
+        export_rows("parquet", rows, tmp_path / "other", nodes=("nose9",), skip_broken=True)
+
+
+def test_nwb_says_what_is_known_of_the_mouse_and_no_more(nwb_folder: Path) -> None:
+    import h5py
+
+    for path in nwb_folder.glob("*.nwb"):
+        with h5py.File(path) as file:
+            assert "description" not in file["general/subject"]
+            texts = [file["session_description"][()].decode()]
+            texts += [str(one.attrs.get("description")) for one in file["general/devices"].values()]
+        assert not any("head-fixed" in text.lower() for text in texts), texts

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 import pytest
+import xarray as xr
 
 from compute.filters import apply_filter
 from compute.tracks import Tracks
@@ -221,7 +223,7 @@ def test_results_are_tables_too(lab: Settings) -> None:
     assert all(Path(file).exists() for file in manifest["file"].to_pylist())
 
 
-def test_xarray_has_movements_layout(lab: Settings) -> None:
+def test_xarray_has_movements_layout(lab: Settings, tmp_path: Path) -> None:
     """As `movement.validators.datasets.ValidPosesInputs` demands it (movement 0.15), variable by variable."""
     from pipeline import query
 
@@ -234,7 +236,9 @@ def test_xarray_has_movements_layout(lab: Settings) -> None:
         assert dataset.attrs["ds_type"] == "poses"
         assert dataset.attrs["time_unit"] == "seconds"
         assert dataset.attrs["fps"] == pytest.approx(100)
-        assert dataset.attrs["held_out"] == str(row["held_out"])
+        assert dataset.attrs["held_out"] == (1 if row["held_out"] else 0)
+        dataset.to_netcdf(tmp_path / "one.nc", engine="scipy")
+        assert xr.load_dataset(tmp_path / "one.nc").attrs["held_out"] == dataset.attrs["held_out"]
 
 
 @pytest.fixture
@@ -297,6 +301,34 @@ def test_a_broken_file_names_its_row_or_is_left_out(
     if how is not _newer:
         with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1"):
             query.ask_sql("select sum(jaw_tip_x) from tracks", model=MODEL)
+
+
+def test_a_wrong_question_says_nothing_of_the_stored_tracks(lab: Settings) -> None:
+    from compute.errors import DatabaseError, TracksError
+    from pipeline import query
+    from pipeline.query.selection import HELD_OUT_MEANINGS, held_out_flag
+
+    once = query.tracks(model=MODEL, node=["jaw_tip", "jaw_tip"], mouse=[MICE[0], MICE[0]], skip_broken=True)
+    assert once.nodes == ("jaw_tip",) and len(list(once)) == len(once) == 1 and not once.left_out
+    assert len(query.sql("select count(jaw_tip_x) from tracks", model=MODEL, node=["jaw_tip"] * 2).fetchall()) == 1
+    for nodes, said in ((("jaw_tip", "jaw_tip"), "asked for twice"), (("nose9",), "no node 'nose9'")):
+        with pytest.raises(TracksError, match=said) as refused:
+            once.references[0].tracks(nodes)
+        assert not isinstance(refused.value, DatabaseError) and "backup" not in str(refused.value)
+        with pytest.raises(TracksError, match=said):
+            list(replace(once, nodes=nodes))  # skip_broken leaves out what is broken, not what was asked wrongly
+    assert not once.left_out
+    assert [held_out_flag(one) for one in (True, False, None)] == [1, 0, -1] and "not known" in HELD_OUT_MEANINGS
+
+
+def test_a_value_that_is_not_known_is_no_name(lab: Settings) -> None:
+    from pipeline import query
+    from schemas.subject import Mouse
+
+    Mouse.insert1({"mouse_id": "unknown genotype"})
+    with pytest.raises(query.QueryError, match=r"known are ko, wt$"):
+        query.tracks(genotype="het")
+    (Mouse & {"mouse_id": "unknown genotype"}).delete(prompt=False)
 
 
 def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settings) -> None:

@@ -24,7 +24,7 @@ from compute.errors import VideoError
 from compute.frame_times import frame_times_of_pts
 from compute.text import count_text
 from compute.video import pixels
-from compute.video.wholeness import Message, Wholeness, decoder_messages, frame_ranges, take
+from compute.video.wholeness import Message, Wholeness, decoder_messages, frame_ranges, take_messages
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def read_video_luma(path: str | Path, *, start: int = 0, stop: int | None = None
     >>> for gray in read_video_luma("side.mp4", stop=10):  # doctest: +SKIP
     ...     print(gray.mean())
     """
-    return _read(Path(path), start, stop, pixels.luma)
+    return _read(Path(path), start, stop, pixels.luma_pixels)
 
 
 def read_video_rgb(path: str | Path, *, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
@@ -161,7 +161,7 @@ def read_video_rgb(path: str | Path, *, start: int = 0, stop: int | None = None)
     ------
     array, shape (height, width, 3), uint8
     """
-    return _read(Path(path), start, stop, pixels.rgb)
+    return _read(Path(path), start, stop, pixels.rgb_pixels)
 
 
 def read_video_frame(path: str | Path, index: int) -> NDArray[np.uint8]:
@@ -268,11 +268,11 @@ class _Decoding:
         """Yield every frame; raise where one cannot be read or changes size, and at the end if something is missing."""
         try:
             for packet in self.container.demux():
-                self.wholeness.add_packet(packet, take(self._messages))
+                self.wholeness.add_packet(packet, take_messages(self._messages))
                 if packet.stream.index != self.stream.index:
                     continue
                 decoded = self.stream.decode(packet)
-                self.wholeness.add_messages(packet, take(self._messages))
+                self.wholeness.add_messages(packet, take_messages(self._messages))
                 for frame in decoded:
                     self._check_size(frame)
                     self.wholeness.add_frame(frame)
