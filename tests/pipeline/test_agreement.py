@@ -189,6 +189,7 @@ def computed() -> None:
 
 def another_model(lab: Any, name: str) -> str:
     """A second model of the side camera that was trained on mouse03; its tracks lie 2 px beside those of the first."""
+    from schemas.evaluation import ModelEvaluation
     from schemas.model import Model
     from schemas.pose import PoseEstimation
 
@@ -202,6 +203,9 @@ def another_model(lab: Any, name: str) -> str:
     row = (Model & {"model_id": first}).fetch1()
     Model.insert1({**row, "model_id": model_id, "model_name": f"{name} side", "bundle": bundle})
     Model.Mouse.insert1({"model_id": model_id, "mouse_id": "mouse03"})
+    labels = (ModelEvaluation & {"model_id": first}).fetch1("labels_id")
+    seen_all = {"known_unseen": True, "n_evaluated_frames": 0, "n_seen_frames": 4}
+    ModelEvaluation.insert1({"model_id": model_id, "labels_id": labels, **seen_all}, allow_direct_insert=True)
     for estimated in (PoseEstimation & {"model_id": first}).to_dicts():
         tracks = estimated["tracks"].tracks()
         moved = replace(tracks, position=tracks.position + 2)
