@@ -57,7 +57,7 @@ def build(folder: Path, n_sessions: int, n_frames: int, say: Callable[[str], Non
 def _insert_sessions(folder: Path, n_sessions: int, n_frames: int) -> list[dict[str, Any]]:
     """Mice of two genotypes, half of them in the model's training set, with sessions on many days; their keys."""
     from schemas.labels import Skeleton
-    from schemas.model import Model
+    from schemas.model import DeployedModel, Model
     from schemas.session import Session, Video
     from schemas.subject import Mouse
 
@@ -77,6 +77,7 @@ def _insert_sessions(folder: Path, n_sessions: int, n_frames: int) -> list[dict[
         row = {"model_id": MODEL_ID, "camera": "lower", "skeleton_id": SKELETON_ID}
         Model.insert1({**row, "estimator": "sleap", "model_name": "simulated", "bundle": bundle})
         Model.Mouse.insert({"model_id": MODEL_ID, "mouse_id": mouse} for mouse in mice[: N_MICE // 2])
+    DeployedModel.insert1({"camera": "lower", "model_id": MODEL_ID}, skip_duplicates=True)
     keys = [
         {
             "mouse_id": mice[index % N_MICE],

@@ -50,3 +50,7 @@ class OldDatabaseError(DatabaseError):
 
 class StoreError(DatabaseError):
     """A store that cannot be written, such as a full disk; the data are not the cause."""
+
+
+class LeftOutWarning(UserWarning):
+    """What a result leaves out: files that cannot be read, models that are not deployed. Commands say it on stderr."""

@@ -18,7 +18,7 @@ from schemas.pose import PoseEstimation
 from schemas.session import MetadataCorrection, Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
-from schemas.training_mice import TrainingMice
+from schemas.training_mice import NOT_KNOWN, TRAINING_GROUPS, TrainingMice
 
 
 def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | None = None) -> dict[str, Any]:
@@ -184,9 +184,19 @@ def _error(model_id: str, nodes: tuple[str, ...]) -> dict[str, Any] | None:
     return {
         **{name: evaluation[name] for name in names},
         "known_unseen": bool(evaluation["known_unseen"]),
+        "n_frames_of_groups": _groups_of(key),
         "provenance": evaluation["evaluation_provenance"],
         "nodes": {node: {name: by_node[node][name] for name in columns} for node in nodes if node in by_node},
     }
+
+
+def _groups_of(evaluation: dict[str, Any]) -> dict[str, int]:
+    """Compared labeled frames of mice in training, held out, and not known, without groups that have none."""
+    mice = (ModelEvaluation.Frame.proj() * LabeledFrames.Source.proj("mouse_id") & evaluation).to_arrays("mouse_id")
+    training = TrainingMice.fetch(evaluation["model_id"])
+    model_id = evaluation["model_id"]
+    groups = [NOT_KNOWN if one is None else training.group({"model_id": model_id, "mouse_id": one}) for one in mice]
+    return {group: groups.count(group) for group in TRAINING_GROUPS if group in groups}
 
 
 def _estimation(key: dict[str, Any], tracks: Tracks) -> dict[str, Any]:

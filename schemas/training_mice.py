@@ -20,6 +20,13 @@ NOT_KNOWN: Literal["not known"] = "not known"
 TRAINING_GROUPS = ("in training", "held out", NOT_KNOWN)
 """Groups of mice, for people. Statistics over one of them never include mice of another."""
 
+GROUP_TEXTS = {
+    "in training": "in training",
+    "held out": "held out from training",
+    NOT_KNOWN: "of which it is not known whether the model was trained on them",
+}
+"""The same behind the word mice."""
+
 HeldOut = bool | Literal["not known"]
 """What a question may ask for."""
 

@@ -28,6 +28,7 @@ KEYS = {
     "session_number": "counts the sessions of a mouse and day",
     "camera": "the camera that filmed it",
     "model_id": "hash of the model that found the nodes",
+    "model_name": "what people call that model",
     "filter_method": "the filter after it; raw: none",
     "held_out": "true: the mouse was kept from the model's training; false: it was trained on; missing: not known",
 }

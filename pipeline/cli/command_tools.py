@@ -7,20 +7,22 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import rich_click as click
 from rich.markup import escape
 
-from compute.errors import OldDatabaseError, OrofacialError
+from compute.errors import LeftOutWarning, OldDatabaseError, OrofacialError
 from pipeline.terminal import errors, print_json_line
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
 def command_says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn this project's errors into one message and exit code 1; Ctrl-C into exit code 130."""
+    """Turn this project's errors into one message and exit code 1, warnings into lines, Ctrl-C into exit code 130."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -28,7 +30,8 @@ def command_says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         # By default SIGTERM would skip every clean-up, also that of the embedded database.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
-            return function(*args, **kwargs)
+            with _warnings_said():
+                return function(*args, **kwargs)
         except OrofacialError as error:
             from pipeline.database.passwords import hide_password
 
@@ -42,6 +45,23 @@ def command_says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(130)
 
     return wrapper
+
+
+@contextmanager
+def _warnings_said() -> Iterator[None]:
+    """Say on stderr what results leave out, at once; other warnings are shown as before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LeftOutWarning)
+        show = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, LeftOutWarning):
+                errors.print(str(message), markup=False, style="yellow")
+            else:
+                show(message, category, *place, **options)
+
+        warnings.showwarning = say
+        yield
 
 
 def quiet_datajoint() -> None:

@@ -14,13 +14,12 @@ from pipeline.cli.command_tools import command_says_errors, connect_command, jso
 from pipeline.terminal import console, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
-    from compute.comparison.bootstrap import BootstrapInterval
     from pipeline.query.filter_comparison import ModelComparison, PairSummary
 
 
 @click.command()
 @click.option("--camera", help="Only this camera.")
-@click.option("--model", help="Only this model (its id).")
+@click.option("--model", help="This model (name or id), or: all.  [default: the deployed one of each camera]")
 @click.option("--pairs", "with_pairs", is_flag=True, help="Also each node pair by itself.")
 @click.option("--choose", "is_choosing", is_flag=True, help="Choose a filter for each node, and keep the choice.")
 @click.option(
@@ -38,7 +37,7 @@ def compare(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Compare all filters: noise left, movement kept, error on labeled frames that were held out from training.
+    """Compare all filters: noise left, movement kept, error on labeled frames that the model has not seen.
 
     With --choose: hide points that the gate kept, and choose for each node the filter that predicts them best, on
     every second block of 10 s; report its error on the other blocks; write the choice as a filter method.
@@ -70,62 +69,76 @@ def compare(
 
 
 def print_filters(comparison: ModelComparison) -> None:
-    """Print two tables with a line a filter, and how to read them; each fits into 80 columns."""
-    groups = ", ".join(f"{number} {group}" for group, number in comparison.n_mice.items())
+    """Print tables with a line a filter, and how to read them; each fits into 80 columns."""
+    from compute.comparison.intervals import interval_text
+    from pipeline.query.chosen_models import model_line
+
     rows = [
         [
             one.filter_method,
-            _interval(one.rigid_variance, 2),
-            _interval(one.power_kept, 2),
+            interval_text(one.rigid_variance, 2),
+            interval_text(one.power_kept, 2),
             _number(one.bout_amplitude_kept.value, 2),
             _number(one.noise_kept.value, 3),
             _number(None if one.lag_s.value is None else one.lag_s.value * 1000, 1),
+            f"{one.fraction_missing:.1%}",
         ]
         for one in comparison.filters
     ]
-    heads = ["filter", "rigid var.\nof raw", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\nms"]
-    print_table(heads, rows, title=f"camera {comparison.camera}, model {comparison.model_id}, mice: {groups}")
+    groups = ", ".join(f"{number} {group}" for group, number in comparison.n_mice.items() if number)
+    heads = ["filter", "rigid var.\nof raw", "movement\nkept", "bouts\nkept", "noise\nkept", "lag\nms", "miss-\ning"]
+    print_table(heads, rows, title=f"{model_line(vars(comparison))}\nmice: {groups}")
+    console.print(_explanation(), style="dim", markup=False)
+    for group in comparison.n_mice:
+        _print_label_errors(comparison, group)
+    if any(one.held_out_over_training.value is not None for one in comparison.filters):
+        rows = [[one.filter_method, interval_text(one.held_out_over_training, 2)] for one in comparison.filters]
+        print_table(["filter", "held out / in training"], rows, title="variance of rigid distances")
+        console.print("Above 1: tracks of mice that the model was not trained on are noisier.\n", style="dim")
+
+
+def _explanation() -> str:
+    from compute.comparison.intervals import MINIMUM_MICE
+
+    return f"""\
+rigid var.: variance of rigid distances, filtered / raw, in the frames that both
+have; smaller: less noise. missing: frames without the distance.
+movement, bouts: of moving pairs, power in the movement's band and amplitude of
+bouts; noise: power in the upper third of frequencies. All are filtered / raw
+without spikes. The best filter keeps 1, 1 and 0. lag: how much later the
+movement comes. Each value is the (geometric) mean over mice, in brackets its
+95 % interval over mice; fewer than {MINIMUM_MICE} mice give none.
+"""
+
+
+def _print_label_errors(comparison: ModelComparison, group: str) -> None:
+    """Print the distance from placed points in frames of one group of mice, or that there are no such frames."""
+    from compute.comparison.intervals import interval_text
+    from schemas.training_mice import GROUP_TEXTS
+
+    found = {one.filter_method: one.labels[group] for one in comparison.filters if group in one.labels}
+    if not found:
+        if comparison.n_mice[group]:
+            said = f"error of mice {GROUP_TEXTS[group]}:\nno labeled frame is of their ingested videos.\n"
+            console.print(said, markup=False)
+        return
+    one = next(iter(found.values()))
+    frames = count_text(one.n_frames, "labeled frame")
+    seen = "that the model was not trained on" if one.known_unseen else "that the model may have been trained on"
+    mice = count_text(one.mean_px.n_mice, "mouse", "mice")
     rows = [
         [
-            one.filter_method,
-            _number(one.labels.p50_px if one.labels else None, 2),
-            _number(one.labels.p90_px if one.labels else None, 2),
-            "-" if one.labels is None else f"{one.labels.fraction_missing:.1%}",
-            f"{one.fraction_missing:.1%}",
-            _interval(one.held_out_over_training, 2),
+            *(method, *(_number(px, 2) for px in (of.p50_px, of.p90_px)), interval_text(of.mean_px, 2)),
+            f"{of.fraction_missing:.1%}",
         ]
-        for one in comparison.filters
+        for method, of in found.items()
     ]
-    errors = ["label err.\np50 px", "label err.\np90 px", "points\nmissing"]
-    print_table(["filter", *errors, "distances\nmissing", "held out /\ntraining"], rows)
-    console.print(_explanation(comparison), style="dim", markup=False)
-
-
-def _explanation(comparison: ModelComparison) -> str:
-    labels = next((one.labels for one in comparison.filters if one.labels), None)
-    lines = [
-        "rigid var.: variance of rigid distances, filtered / raw, in the frames that both",
-        "  have; smaller means less noise.",
-        "movement, bouts: of moving pairs, power in the movement's band and amplitude of",
-        "  bouts; noise: power in the upper third of frequencies. All are filtered / raw",
-        "  without spikes. The best filter keeps 1, 1 and 0. lag: how much later.",
-    ]
-    if labels is None:
-        lines.append("label err.: no labeled frame held out from training is of an ingested video.")
-    else:
-        which = "held out from training" if labels.known_unseen else "which the model may have been trained on"
-        n_points = labels.n_points + labels.n_missed
-        lines += [
-            f"label err.: distance from {count_text(n_points, 'point')} in"
-            f" {count_text(labels.n_frames, 'labeled frame')}",
-            f"  {which}, at the {labels.n_common} that every filter has.",
-            "  points missing: those without a position after this filter.",
-        ]
-    lines.append("held out / training: variance of rigid distances, held-out over training mice.")
-    if comparison.n_mice.get("not known"):
-        lines.append("  Mice of which it is not known whether the model was trained on them are in neither.")
-    lines.append("In brackets: 95 % interval of a bootstrap over mice; with few mice too short.")
-    return "\n".join(lines) + "\n"
+    print_table(
+        ["filter", "median\npx", "p90\npx", "mean of mice\npx", "points\nmissing"],
+        rows,
+        title=f"error of {mice} {GROUP_TEXTS[group]}: distance from points that\npeople placed, {one.n_common} of"
+        f" {one.n_points + one.n_missed} points (those that every filter has)\nin {frames} {seen}",
+    )
 
 
 def _print_pairs(comparison: ModelComparison) -> None:
@@ -212,12 +225,3 @@ def _tried(choice: Any) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before 0
-
-
-def _interval(interval: BootstrapInterval, digits: int) -> str:
-    if interval.value is None:
-        return "-"
-    text = _number(interval.value, digits)
-    if interval.low is not None and interval.high is not None:
-        text += f" [{_number(interval.low, digits)}-{_number(interval.high, digits)}]"
-    return text

@@ -82,7 +82,8 @@ def train(
             [node[name] for name in ("node", "n_points", "n_missed", "error_p50_px", "error_p90_px", "error_mean_px")]
             for node in nodes
         ],
-        title=f"error on labeled frames held out from training, split by {split_by}",
+        title="error on labeled frames held out from training, "
+        + ("of mice that it was trained on" if split_by == "frame" else "of mice held out from training"),
     )
     _say_deployed(model_id, deployed, wish=deploy)
 
@@ -168,25 +169,38 @@ def _say_deployed(model_id: str, deployed: bool, *, wish: bool | None) -> None:
 def list_models(context: click.Context, as_json: bool) -> None:
     """List the models, and which of them are deployed."""
     connect_command(context)
-    from pipeline.query.models import describe_models
+    from pipeline.query.models import describe_models, model_errors_by_group
 
-    models = describe_models()
+    models = [{**row, "errors": model_errors_by_group(row["model_id"])} for row in describe_models()]
     if as_json:
         print_json(models)
         return
     columns = ["model_id", "camera", "model_name", "deployed"]
-    print_table(
-        ["model", "camera", "name", "deployed", "trained on", "error p50 px", "missed", "on frames"],
+    rows = [[_cell(row[column]) for column in columns] + [_mice(row)] for row in models]
+    print_table(["model", "camera", "name", "deployed", "trained on"], rows)
+    if any(row["errors"] for row in models):
+        _print_errors(models)
+
+
+def _print_errors(models: list[dict[str, Any]]) -> None:
+    """Print the error of each model for each group of mice."""
+    from compute.comparison.intervals import interval_text
+
+    rows = [
         [
-            [_cell(row[column]) for column in columns]
-            + [_mice(row), row["error_p50_px"], _percent(row["fraction_missed"]), _SEEN[row["known_unseen"]]]
-            for row in models
-        ],
-    )
-
-
-_SEEN = {None: "-", True: "held out", False: "maybe seen"}
-"""Whether the model has seen the labeled frames that its error was measured on; of some models that is not known."""
+            *(model["model_id"], group, one.mean_px.n_mice, f"{one.n_frames}{'' if one.known_unseen else ' *'}"),
+            *("-" if one.p50_px is None else f"{one.p50_px:.2f}", interval_text(one.mean_px, 2)),
+            _percent(one.n_missed / max(one.n_points + one.n_missed, 1)),
+        ]
+        for model in models
+        for group, one in model["errors"].items()
+    ]
+    heads = ["model", "mice are", "mice", "frames", "median\npx", "mean of mice\npx", "missed"]
+    print_table(heads, rows, title="error on labeled frames that the model has not seen")
+    said = "In brackets: 95 % interval over mice, from 3 mice on."
+    if any(not one.known_unseen for model in models for one in model["errors"].values()):
+        said += " *: maybe seen, it is not known\nwhich frames that model was trained on."
+    console.print(said, style="dim", markup=False)
 
 
 def _mice(model: dict[str, Any]) -> str:
@@ -219,13 +233,13 @@ def _print_comparison(comparison: dict[str, Any]) -> None:
             + f" of {count_text(comparison['n_mice'], 'mouse', 'mice')}"
         )
         print_table(
-            ["model", "name", "deployed", "error p50 px", "p90 px", "missed", "frames"],
+            ["model", "name", "deployed", "median\npx", "p90\npx", "missed", "frames of mice"],
             [
                 [
                     *(_cell(row[name]) for name in ("model_id", "model_name", "deployed", "error_p50_px")),
                     row["error_p90_px"],
                     _percent(row["fraction_missed"]),
-                    _SEEN[row["known_unseen"]],
+                    _frames_of_groups(row),
                 ]
                 for row in comparison["models"]
             ],
@@ -243,6 +257,12 @@ def _print_comparison(comparison: dict[str, Any]) -> None:
     if comparison["not_evaluated"]:
         console.print(f"not evaluated: {', '.join(comparison['not_evaluated'])}", markup=False)
         print_next_step("orofacial populate")
+
+
+def _frames_of_groups(row: dict[str, Any]) -> str:
+    """How many frames are of mice that the model was trained on, and of others; whether it may have seen them."""
+    frames = ", ".join(f"{number} {group}" for group, number in row["n_frames_of_groups"].items())
+    return frames + ("" if row["known_unseen"] else ", maybe seen")
 
 
 def _cell(value: object) -> object:

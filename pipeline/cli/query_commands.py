@@ -10,6 +10,7 @@ from typing import Any
 
 import rich_click as click
 
+from compute.errors import LeftOutWarning
 from compute.text import count_text, session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.cli.question_options import question_of_options, question_options
@@ -25,7 +26,7 @@ def _left_out_said() -> Iterator[list[str]]:
         warnings.simplefilter("always")
         said: list[str] = []
         yield said
-    said += [str(warning.message) for warning in caught if str(warning.message).startswith("left out ")]
+    said += [str(warning.message) for warning in caught if issubclass(warning.category, LeftOutWarning)]
     for line in said:
         errors.print(line, markup=False, style="yellow")
 
@@ -46,8 +47,8 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
 
     if as_manifest and output is None:
         raise query.QueryError("--manifest writes a file: give -o FILE.csv or -o FILE.parquet")
-    selection = query.tracks(**question_of_options(options, settings))
     with _left_out_said() as left_out:
+        selection = query.tracks(**question_of_options(options, settings))
         if options["skip_broken"]:
             selection = selection.readable()
         n_rows = _written(selection, output, as_manifest) if output is not None and selection.rows else None
@@ -88,7 +89,9 @@ def _described(row: dict[str, Any], details: dict[str, Any], reference: Any) -> 
 
 
 def _list(selection: Any, broken: list[str]) -> None:
-    """Tracks for people, and which of them cannot be read."""
+    """Tracks for people, the names of their models, and which of them cannot be read."""
+    from pipeline.query.chosen_models import model_text
+
     rows = []
     for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True):
         names = [row[name] for name in ("camera", "model_id", "filter_method")]
@@ -102,6 +105,8 @@ def _list(selection: Any, broken: list[str]) -> None:
             ]
         )
     print_table(["session", "camera", "model", "filter", "held\nout", "frames", "fps"], rows)
+    for model in sorted({(row["camera"], model_text(row)) for row in selection.rows}):
+        console.print(f"model of camera {': '.join(model)}", markup=False, style="dim")
     for line in broken:
         errors.print(f"cannot be used: {line}", markup=False, style="yellow")
     leave_out = ", with --skip-broken without those" if broken else ""

@@ -11,6 +11,25 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 
+held_out_options = (
+    click.option(
+        "--held-out/--in-training",
+        "held_out",
+        default=None,
+        help="Only mice that the model is known not to have been trained on, or known to have been.",
+    ),
+    click.option("--held-out-not-known", is_flag=True, help="Only mice of which neither is known."),
+)
+"""Options of which `asked_held_out` makes the keyword ``held_out`` of `pipeline.query.tracks`."""
+
+
+def asked_held_out(held_out: bool | None, not_known: bool) -> Any:
+    """What `held_out_options` ask for: True, False, ``"not known"``, or None for all."""
+    if held_out is not None and not_known:
+        raise click.UsageError("--held-out-not-known is neither --held-out nor --in-training; give one of them")
+    return "not known" if not_known else held_out
+
+
 def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which tracks, of every command that asks; `question_of_options` makes keywords of them."""
     return _with_options(function, list(_options(("raw",))))
@@ -38,12 +57,11 @@ def _options(filters: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
         return click.option(name, multiple=True, help=text, **more)
 
     of_filters = {"default": filters, "show_default": True}
-    held_out = "Only mice that the model is known not to have been trained on, or known to have been."
     return {
         "--mouse": several("--mouse", "Only this mouse; like most of these, may be given several times."),
         "--session": click.option("--session", help="Only this session, such as mouse01/2026-03-02_1."),
         "--camera": several("--camera", "Only this camera."),
-        "--model": several("--model", "Only this model (its id)."),
+        "--model": several("--model", "This model (name or id), or: all.  [default: the deployed one]"),
         "--sex": several("--sex", "Only mice of this sex."),
         "--genotype": several("--genotype", "Only mice of this genotype."),
         "--filter": several("--filter", "The filter; all for every one.", **of_filters),
@@ -51,10 +69,8 @@ def _options(filters: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
         "--date": several("--date", "Only sessions of this day; twice: first and last day."),
         "--from": click.option("--from", "from_s", type=float, help="Only frames from this time on (s)."),
         "--to": click.option("--to", "to_s", type=float, help="Only frames before this time (s)."),
-        "--held-out": click.option("--held-out/--in-training", default=None, help=held_out),
-        "--held-out-not-known": click.option(
-            "--held-out-not-known", is_flag=True, help="Only mice of which neither is known."
-        ),
+        "--held-out": held_out_options[0],
+        "--held-out-not-known": held_out_options[1],
         "--quality": several("--quality", "Only tracks as good as this, such as 'jaw_tip.found > 0.95'."),
         "--where": click.option("--where", help="Any other restriction in SQL, such as \"rig='left'\"."),
         "--skip-broken": click.option(
@@ -77,11 +93,8 @@ def question_of_options(options: dict[str, Any], settings: Settings) -> dict[str
     from pipeline.query.sessions import session_key
 
     question: dict[str, Any] = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
-    question |= {name: options[name] for name in ("held_out", "skip_broken") if name in options}
-    if options["held_out_not_known"]:
-        if options["held_out"] is not None:
-            raise click.UsageError("--held-out-not-known is neither --held-out nor --in-training; give one of them")
-        question["held_out"] = "not known"
+    question |= {name: options[name] for name in ("skip_broken",) if name in options}
+    question["held_out"] = asked_held_out(options["held_out"], options["held_out_not_known"])
     question["restriction"] = options["where"]
     if options["session"] is not None:
         question["restriction"] = _both(options["where"], session_key(options["session"], settings))

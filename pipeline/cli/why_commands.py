@@ -17,7 +17,7 @@ from pipeline.terminal import console, print_json
 @click.option("--node", help="Only this node.  [default: all]")
 @click.option("--filter", "filter_method", default="raw", show_default=True, help="The filter.")
 @click.option("--camera", help="Only this camera.  [default: all]")
-@click.option("--model", help="Only this model (its id).  [default: all]")
+@click.option("--model", help="This model (name or id), or: all.  [default: the deployed one of each camera]")
 @json_option
 @click.pass_context
 @command_says_errors
@@ -126,9 +126,10 @@ _HELD_OUT = {True: "held out", False: "in training", None: "held out or in train
 def _error(error: dict[str, Any] | None) -> list[str]:
     if error is None:
         return ["error: not measured yet"]
-    which = "held out" if error["known_unseen"] else "of which it is not known whether the model has seen them"
+    which = "that it was not trained on" if error["known_unseen"] else "that it may have been trained on"
+    mice = ", ".join(f"{number} of mice {group}" for group, number in error["n_frames_of_groups"].items())
     lines = [
-        f"error on {count_text(error['n_evaluated_frames'], 'labeled frame')} {which}:"
+        f"error on {count_text(error['n_evaluated_frames'], 'labeled frame')} {which}{f' ({mice})' if mice else ''}:"
         f" median {_number(error['error_p50_px'])} px, p90 {_number(error['error_p90_px'])} px"
     ]
     for node, one in error["nodes"].items():

@@ -27,7 +27,6 @@ from schemas.model import DeployedModel, Model, TrainingConfig, TrainingTask
 from schemas.pose import PoseFile
 from schemas.session import Camera, Session, Video
 from schemas.subject import Mouse
-from schemas.track import FilterMethod
 from schemas.worker import Crash, DatabaseVersion, Worker
 
 Role = Literal["reader", "ingester", "worker", "admin"]
@@ -40,7 +39,7 @@ _EVERYONE = frozenset({"SELECT", "REFERENCES"})
 # known.
 _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, Session, Video, NodePair, Camera, LabeledFrames.Source, Model)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
-_INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (FilterMethod, TrainingConfig, TrainingTask, DeployedModel)
+_INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (TrainingConfig, TrainingTask, DeployedModel)
 # Distances in mm depend on the scale: a correction deletes them. What was computed of labels and models goes when more
 # becomes known of them, and is computed anew.
 _INGESTER_DELETES: tuple[Any, ...] = (

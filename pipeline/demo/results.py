@@ -13,7 +13,8 @@ from compute.json_text import json_text
 from compute.simulated_mouse.anatomy import CAMERAS, NODES
 from pipeline import query
 from pipeline.demo.simulated_lab import SimulatedLab
-from pipeline.figures.report import ReportTruth, write_report, write_report_text
+from pipeline.figures.report import write_report, write_report_text
+from pipeline.figures.report_truth import ReportTruth
 from pipeline.figures.traces import SHOWN_METHODS
 from pipeline.query.distances_by_filter import distance_comparison
 from pipeline.query.models import describe_models

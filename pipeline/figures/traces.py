@@ -8,44 +8,55 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from compute.filters import registered_filters
 from compute.measures.distances import distance_px
 from compute.tracks import Tracks
-from pipeline.query.distances_by_filter import GROUPS
-from schemas.training_mice import NOT_KNOWN
+from pipeline.figures.colors import REJECTED_COLOR, method_colors
+from schemas.training_mice import TRAINING_GROUPS
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; a filter's own stands in its registration.
+# Okabe and Ito's colours, which colour-blind people can tell apart; for filters see `pipeline.figures.colors`.
 NODE_COLORS = ("#56B4E9", "#E69F00", "#F0E442", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#FFFFFF")
-OTHER_COLOR = "#000000"
 SHOWN_METHODS = ("raw", "gaussian", "median", "kalman")
 """Filter methods in pictures of tracks and in the demo's tables: more lines could not be told apart."""
 WRONG_PLACEMENT_PX = 5.0
-"""A raw point so far from the filtered track is marked as a wrong placement, where no filter rejected it itself."""
+"""How far from the filtered paths (px) a raw point is marked as a wrong placement, beside being rejected."""
 
 
-def trace_color(method: str) -> str:
-    """Colour of a filter method; one that a lab added has black."""
-    default = re.sub(r"_v\d+$", "", method)  # a default method of a newer version, see `FilterMethod.contents`
-    for one in registered_filters().values():
-        if default in one.colors:
-            return one.colors[default]
-    return OTHER_COLOR
+def wrong_trace_points(tracks: Mapping[str, Tracks]) -> tuple[NDArray[np.bool_], str]:
+    """Raw points that are marked as wrong placements, and the rule.
 
+    A gate alone also rejects a good point now and then, such as the peak of a fast movement, and a path alone cuts
+    such a peak. So a point is marked where a filter rejected it and it lies `WRONG_PLACEMENT_PX` off that filter's path
+    and the median filter's. Where no filter rejects points, the median's path decides alone. The first and last two
+    frames are not marked: there a path knows one side only.
 
-def wrong_trace_points(raw: Tracks, filtered: Tracks) -> NDArray[np.bool_]:
-    """Raw points that are wrong placements: rejected by the filter, else far from its median-filtered path.
+    Parameters
+    ----------
+    tracks : mapping
+        Tracks by filter method; ``raw`` is among them.
 
     Returns
     -------
-    array, shape (frame, node), bool
+    marked : array, shape (frame, node), bool
+    rule : str
+        For the legend.
     """
-    if filtered.rejected is not None:
-        return filtered.rejected
-    with np.errstate(invalid="ignore"):
-        far = np.linalg.norm(raw.position - filtered.position, axis=-1) > WRONG_PLACEMENT_PX
-    return np.asarray(far & raw.found)
+    raw = tracks["raw"]
+    gated = next(((method, one) for method, one in tracks.items() if one.rejected is not None), None)
+    paths = ([] if gated is None else [gated]) + [(name, one) for name, one in tracks.items() if name == "median"]
+    marked = raw.found.copy()
+    if gated is not None and gated[1].rejected is not None:
+        marked &= gated[1].rejected
+    for _, path in paths or [("raw", raw)]:
+        with np.errstate(invalid="ignore"):
+            near = np.linalg.norm(raw.position - path.position, axis=-1) <= WRONG_PLACEMENT_PX
+        marked &= ~near
+    marked[:2] = marked[-2:] = False
+    off = f"> {WRONG_PLACEMENT_PX:g} px off {' and '.join(name for name, _ in paths) or 'itself'}"
+    return marked, off if gated is None else f"rejected by {gated[0]}, {off}"
 
 
 def interesting_trace_span(marked: NDArray[np.bool_], n_shown: int) -> slice:
@@ -58,9 +69,14 @@ def interesting_trace_span(marked: NDArray[np.bool_], n_shown: int) -> slice:
 
 
 def plot_traces(
-    tracks: Mapping[str, Tracks], node: str, *, n_shown: int = 300, truth: NDArray[np.float64] | None = None
+    tracks: Mapping[str, Tracks],
+    node: str,
+    *,
+    n_shown: int = 300,
+    truth: NDArray[np.float64] | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draw x and y of a node over time, raw against filtered, wrong placements marked.
+    """Draw x and y of a node over time, raw against filtered, wrong placements marked (see `wrong_trace_points`).
 
     Parameters
     ----------
@@ -72,28 +88,27 @@ def plot_traces(
         Number of frames shown, around the wrong placements.
     truth : array, shape (frame, 2), optional
         True position in px.
+    colors : mapping, optional
+        Colour of each filter method, see `pipeline.figures.colors.method_colors`.
     """
-    raw = tracks["raw"]
-    # What a filter rejected itself, else what is far from the median.
-    reference = next((one for one in tracks.values() if one.rejected is not None), tracks.get("median", raw))
+    raw, colors = tracks["raw"], colors or method_colors(tracks)
     index = raw.node_index(node)
-    wrong = wrong_trace_points(raw, reference)[:, index]
-    span = interesting_trace_span(wrong, n_shown)
-    figure = Figure(figsize=(10, 4.4), dpi=110, layout="constrained")
+    marked, rule = wrong_trace_points(tracks)
+    span = interesting_trace_span(marked[:, index], n_shown)
+    figure = Figure(figsize=(10, 4.8), dpi=110, layout="constrained")
     for axis, name, ax in zip((0, 1), "xy", figure.subplots(2, 1, sharex=True), strict=True):
         if truth is not None:
             ax.plot(raw.time[span], truth[span, axis], color="black", linewidth=0.8, label="truth")
         for method, one in tracks.items():
             style = {"marker": ".", "linestyle": "none", "markersize": 4} if method == "raw" else {"linewidth": 1.3}
-            color = trace_color(method)
-            ax.plot(one.time[span], one.position[span, index, axis], color=color, label=method, **style)
-        shown = np.flatnonzero(wrong[span]) + span.start
-        ax.plot(raw.time[shown], raw.position[shown, index, axis], "x", color="#D55E00", label="wrong placement")
+            ax.plot(one.time[span], one.position[span, index, axis], color=colors[method], label=method, **style)
+        shown = np.flatnonzero(marked[span, index]) + span.start
+        ax.plot(raw.time[shown], raw.position[shown, index, axis], "x", color=REJECTED_COLOR, label=rule)
         ax.set_ylabel(f"{name} (px)")
         ax.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].set_title(node.replace("_", " "), loc="left")
-    figure.axes[0].legend(ncols=6, fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
     figure.axes[1].set_xlabel("time (s)")
+    figure.suptitle(node.replace("_", " "), x=0.01, ha="left")
+    _legend_below(figure)
     return figure
 
 
@@ -132,7 +147,12 @@ def plot_position_traces(image: NDArray[np.uint8], tracks: Tracks, edges: Sequen
 
 
 def plot_distance_traces(
-    tracks: Mapping[str, Tracks], node_a: str, node_b: str, *, truth: NDArray[np.float64] | None = None
+    tracks: Mapping[str, Tracks],
+    node_a: str,
+    node_b: str,
+    *,
+    truth: NDArray[np.float64] | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw the distance between two nodes over a whole video, a line a filter.
 
@@ -144,56 +164,104 @@ def plot_distance_traces(
         The pair.
     truth : array, shape (frame,), optional
         True distance in px.
+    colors : mapping, optional
+        Colour of each filter method, see `pipeline.figures.colors.method_colors`.
     """
-    figure = Figure(figsize=(10, 2.6), dpi=110, layout="constrained")
+    colors = colors or method_colors(tracks)
+    figure = Figure(figsize=(10, 3), dpi=110, layout="constrained")
     ax = figure.subplots()
     for method, one in tracks.items():
-        color = trace_color(method)
-        ax.plot(one.time, distance_px(one, node_a, node_b), color=color, linewidth=0.8, label=method)
+        ax.plot(one.time, distance_px(one, node_a, node_b), color=colors[method], linewidth=0.8, label=method)
     if truth is not None:
         ax.plot(next(iter(tracks.values())).time, truth, color="black", linewidth=1, label="truth")
     ax.set_xlabel("time (s)")
     ax.set_ylabel("distance (px)")
-    ax.set_title(f"{node_a} - {node_b}".replace("_", " "), loc="left")
-    ax.legend(ncols=6, fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
+    figure.suptitle(f"{node_a} - {node_b}".replace("_", " "), x=0.01, ha="left")
     ax.spines[["top", "right"]].set_visible(False)
+    _legend_below(figure)
     return figure
 
 
-def plot_distance_variance(rows: Sequence[dict[str, Any]], truth: Mapping[str, float] | None = None) -> Figure:
-    """Draw the variance of each pair's distance by filter: in training, held out, not known; a dot a video.
+def plot_distance_variance(
+    rows: Sequence[dict[str, Any]],
+    truth: Mapping[str, float] | None = None,
+    *,
+    colors: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw the variance of each pair's distance: a panel a pair, a line a filter, a dot a video.
 
     Parameters
     ----------
     rows : sequence of dict
-        Rows of `pipeline.query.distances_by_filter.distance_rows` of one camera.
+        Rows of `pipeline.query.distances_by_filter.distance_rows` of one camera and model.
     truth : mapping, optional
         True variance (px²) of each pair, averaged over videos.
+    colors : mapping, optional
+        Colour of each filter method, see `pipeline.figures.colors.method_colors`.
     """
     pairs = sorted({row["pair"] for row in rows})
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
-    figure = Figure(figsize=(3.1 * len(pairs) + 0.6, 3.2), dpi=110, layout="constrained")
-    axes = figure.subplots(1, len(pairs), squeeze=False)[0]
-    for ax, pair in zip(axes, pairs, strict=True):
-        for x, method in enumerate(methods):
-            for group, offset, fill in zip(GROUPS, (-0.2, 0.0, 0.2), ("full", "none", "left"), strict=True):
-                values = [
-                    row["variance_px2"]
-                    for row in rows
-                    if (row["pair"], row["filter_method"], row["group"]) == (pair, method, group)
-                    and row["variance_px2"]
-                ]
-                color = trace_color(method)
-                ax.plot([x + offset] * len(values), values, "o", color=color, fillstyle=fill, markersize=5)
+    colors = colors or method_colors(methods)
+    groups = [group for group in TRAINING_GROUPS if any(row["group"] == group for row in rows)]
+    n_columns = min(len(pairs), 3)
+    n_lines = -(-len(pairs) // n_columns)
+    names = [wrapped_name(method, 24) for method in methods]
+    method_height = 0.14 + 0.13 * max(name.count("\n") + 1 for name in names)
+    figure = Figure(figsize=(11, 0.9 + n_lines * (1.1 + method_height * len(methods))), dpi=110, layout="constrained")
+    axes = figure.subplots(n_lines, n_columns, squeeze=False, sharey=True)
+    for ax in axes.ravel()[len(pairs) :]:
+        ax.set_axis_off()
+    for ax, pair in zip(axes.ravel(), pairs, strict=False):
+        for row in (row for row in rows if row["pair"] == pair and row["variance_px2"]):
+            y = methods.index(row["filter_method"]) + 0.5 * ((groups.index(row["group"]) + 0.5) / len(groups) - 0.5)
+            style = GROUP_STYLES[row["group"]]
+            ax.plot(row["variance_px2"], y, color=colors[row["filter_method"]], linestyle="none", markersize=5, **style)
         if truth is not None and truth.get(pair):
-            ax.axhline(truth[pair], color="black", linewidth=0.8, linestyle="--")
-        ax.set_yscale("log")
-        ax.set_xticks(range(len(methods)), methods, fontsize=8)
-        ax.set_title(pair.replace("_", " ").replace(" - ", " -\n"), fontsize=8, loc="left")
+            ax.axvline(truth[pair], color="black", linewidth=0.8, linestyle="--")
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_yticks(range(len(methods)), names, fontsize=8)
+        ax.set_ylim(len(methods) - 0.5, -0.5)
+        ax.grid(axis="y", color="#EEEEEE")
+        ax.set_title(
+            "\n".join(wrapped_name(name, 34) for name in pair.replace("_", " ").split(" - ")), fontsize=8, loc="left"
+        )
+        ax.set_xlabel("variance of distance (px²)", fontsize=8)
+        ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("variance of distance (px²)")
-    note = "filled: mouse in training; open: held out"
-    note += "; half filled: not known" if any(row["group"] == NOT_KNOWN for row in rows) else ""
-    note += "; dashed: truth" if truth else ""
-    figure.suptitle(note, fontsize=8, x=0.01, ha="left")
+    handles = [Line2D([], [], color="black", linestyle="none", label=group, **GROUP_STYLES[group]) for group in groups]
+    if truth:
+        handles.append(Line2D([], [], color="black", linewidth=0.8, linestyle="--", label="truth"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize=8, frameon=False, title="mice")
     return figure
+
+
+GROUP_STYLES: dict[str, dict[str, Any]] = {
+    "in training": {"marker": "o", "fillstyle": "full"},
+    "held out": {"marker": "o", "fillstyle": "none"},
+    "not known": {"marker": "d", "fillstyle": "none"},
+}
+
+
+def wrapped_name(name: str, longest: int) -> str:
+    r"""A name that fits beside an axis: in lines of that many characters, broken behind underscores and spaces.
+
+    Examples
+    --------
+    >>> wrapped_name("median", 10), wrapped_name("chosen_by_somebody", 10)
+    ('median', 'chosen_by_\nsomebody')
+    """
+    lines = [""]
+    for word in re.findall(r"[^_ ]*[_ ]|[^_ ]+", name):
+        if lines[-1] and len(lines[-1]) + len(word) > longest:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
+
+
+def _legend_below(figure: Figure) -> None:
+    """The legend of the first axes, below all of them, so that it covers nothing."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    names = [wrapped_name(label, 60) for label in labels]
+    figure.legend(handles, names, loc="outside lower left", ncols=6, fontsize=8, frameon=False)

@@ -12,7 +12,9 @@ from compute.comparison.filter_choice import FilterChoice, chosen_node_filters, 
 from compute.json_text import json_text
 from compute.tracks import Tracks
 from ingest.filters import add_filter_method
+from pipeline.query.chosen_models import Choice, chosen_models, left_out_models
 from pipeline.query.filter_comparison import ComparisonError
+from schemas.model import Model
 from schemas.pose import PoseEstimation
 from schemas.track import estimated_tracks
 
@@ -20,13 +22,15 @@ MOST_VIDEOS = 40
 """Largest number of videos to choose on, spread evenly; more would not change a choice."""
 
 
-def choose_filters(*, camera: str | None = None, model: str | None = None) -> tuple[str, bool, list[FilterChoice]]:
+def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[str, bool, list[FilterChoice]]:
     """Choose a filter for each node, and insert it as a row of `FilterMethod`.
 
     Parameters
     ----------
-    camera, model : str, optional
-        Choose on the videos of this camera or model (its id) only.
+    camera : str, optional
+        Choose on the videos of this camera only.
+    model : str or sequence of str, optional
+        As of `pipeline.query.Question`: without it, the deployed model of each camera.
 
     Returns
     -------
@@ -44,10 +48,17 @@ def choose_filters(*, camera: str | None = None, model: str | None = None) -> tu
     FilterError
         If the videos are too short.
     """
-    restriction = {name: value for name, value in (("camera", camera), ("model_id", model)) if value is not None}
-    keys = (PoseEstimation & restriction).keys(order_by="mouse_id, session_date, session_number, camera, model_id")
+    of_camera = {} if camera is None else {"camera": camera}
+    keys = (PoseEstimation & of_camera & chosen_models(model)).keys(
+        order_by="mouse_id, session_date, session_number, camera, model_id"
+    )
     if not keys:
-        raise ComparisonError("there are no tracks to choose on; see 'orofacial status', then run 'orofacial populate'")
+        estimated = PoseEstimation * Model.proj("model_name") & of_camera
+        left_out = left_out_models([], estimated.proj("model_name")) if model is None else ""
+        raise ComparisonError(
+            "there are no tracks to choose on"
+            + (f": {left_out}" if left_out else "; see 'orofacial status', then run 'orofacial populate'")
+        )
     choices = filter_choices(_tracks(keys))
     parameters = {"filters": chosen_node_filters(choices)}
     digest = hashlib.sha256(json_text(parameters, sort_keys=True, ascii_only=True).encode()).hexdigest()

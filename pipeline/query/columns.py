@@ -19,13 +19,14 @@ KEY = {
     "session_number": "int64",
     "camera": "string",
     "model_id": "string",
+    "model_name": "string",
     "filter_method": "string",
     "held_out": "bool",
 }
-"""A track's key and ``held_out``, with their Arrow types."""
+"""A track's key with the name of its model, and ``held_out``, with their Arrow types."""
 
-DETAILS = {**{column.name: metadata_arrow_type(column.datatype) for column in METADATA}, "model_name": "string"}
-"""What is known of a track besides its key: all metadata of mouse, session and video, and the model's name."""
+DETAILS = {column.name: metadata_arrow_type(column.datatype) for column in METADATA}
+"""What is known of a track besides its key: all metadata of mouse, session and video."""
 
 MANIFEST = {**KEY, **DETAILS, "fps": "double", "n_frames": "int64", "nodes": "list", "file": "string"}
 BOUTS = {**KEY, **dict.fromkeys(("start_s", "end_s", "path_px", "peak_speed_px_per_s"), "double")}

@@ -1,4 +1,4 @@
-"""How constant each distance is, by filter, for mice in a model's training set, held out, and not known which."""
+"""How constant each distance is, by filter, for each group of mice: in a model's training set, held out, not known."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.query.chosen_models import Choice, chosen_models
 from schemas.metric import DistanceMetrics, NodePair
+from schemas.model import Model
 from schemas.training_mice import TRAINING_GROUPS, TrainingMice
-
-GROUPS = TRAINING_GROUPS
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class DistanceRow:
 
     camera: str
     model_id: str
+    model_name: str
     pair: str
     kind: str
     filter_method: str
@@ -47,13 +48,19 @@ class DistanceRow:
     fraction_missing: float
 
 
-def distance_comparison() -> list[DistanceRow]:
-    """Compare all distances in the database, ordered by camera, model, pair, filter and group."""
-    groups: dict[tuple[str, str, str, str, str, str], list[dict[str, Any]]] = {}
-    for row in distance_rows():
-        key = (row["camera"], row["model_id"], row["pair"], row["pair_kind"], row["filter_method"], row["group"])
-        groups.setdefault(key, []).append(row)
-    order = sorted(groups, key=lambda key: (*key[:3], key[4] != "raw", key[4], GROUPS.index(key[5])))
+def distance_comparison(*, model: Choice = None) -> list[DistanceRow]:
+    """Compare distances, ordered by camera, model, pair, filter and group.
+
+    Parameters
+    ----------
+    model : str or sequence of str, optional
+        As of `pipeline.query.Question`: without it, the deployed model of each camera.
+    """
+    groups: dict[tuple[str, str, str, str, str, str, str], list[dict[str, Any]]] = {}
+    for row in distance_rows(model=model):
+        of_pair = (row["pair"], row["pair_kind"], row["filter_method"], row["group"])
+        groups.setdefault((row["camera"], row["model_id"], row["model_name"], *of_pair), []).append(row)
+    order = sorted(groups, key=lambda key: (*key[:4], key[5] != "raw", key[5], TRAINING_GROUPS.index(key[6])))
     return [
         DistanceRow(
             *key,
@@ -69,13 +76,20 @@ def distance_comparison() -> list[DistanceRow]:
     ]
 
 
-def distance_rows() -> list[dict[str, Any]]:
-    """Every row of `DistanceMetrics`, with ``pair``, ``pair_kind`` and the ``group`` of its mouse."""
-    training_mice = TrainingMice.fetch()
-    rows: list[dict[str, Any]] = (DistanceMetrics * NodePair.proj("pair_kind")).to_dicts()
+def distance_rows(*, model: Choice = None) -> list[dict[str, Any]]:
+    """Rows of `DistanceMetrics`, with ``model_name``, ``pair``, ``pair_kind`` and the ``group`` of the mouse.
+
+    Parameters
+    ----------
+    model : str or sequence of str, optional
+        As of `pipeline.query.Question`: without it, the deployed model of each camera.
+    """
+    groups = TrainingMice.fetch()
+    measured = DistanceMetrics * NodePair.proj("pair_kind") * Model.proj("model_name")
+    rows: list[dict[str, Any]] = (measured & chosen_models(model)).to_dicts()
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = training_mice.group(row)
+        row["group"] = groups.group(row)
     return rows
 
 

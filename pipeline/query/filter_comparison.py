@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from datajoint import AndList
 from numpy.typing import NDArray
 
-from compute.comparison.bootstrap import NOTHING, BootstrapInterval, bootstrap_mean_over_mice, bootstrap_ratio_of_means
 from compute.comparison.common_points import common_points
-from compute.errors import OrofacialError
-from pipeline.query.distances_by_filter import GROUPS
+from compute.comparison.intervals import (
+    Interval,
+    interval_of_geometric_mean,
+    interval_of_mean,
+    interval_of_ratio,
+)
+from compute.errors import LeftOutWarning, OrofacialError
+from pipeline.query.chosen_models import Choice, chosen_models, describe_chosen_models, left_out_models
+from pipeline.query.label_summary import LabelSummary, label_summary
 from schemas.evaluation import ModelEvaluation
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair, PairDefinition
+from schemas.model import Model
 from schemas.session import Video
-from schemas.training_mice import NOT_KNOWN, TrainingMice
+from schemas.training_mice import TRAINING_GROUPS, TrainingMice
 
 Row = dict[str, Any]
 
@@ -26,44 +35,10 @@ class ComparisonError(OrofacialError):
 
 
 @dataclass(frozen=True)
-class LabelSummary:
-    """Distance from the points that people placed in frames that the model has not seen.
-
-    Filters are compared on the same points: those that all of them have. One that lacks more than half of the points
-    does not count there, so that it does not take the others' points away.
-
-    Attributes
-    ----------
-    known_unseen : bool
-        False: which frames the model was trained on is not known, so these may be among them.
-    n_frames, n_points, n_missed : int
-        Labeled frames; placed points with and without a position after this filter.
-    n_common : int
-        Placed points that all filters have.
-    p50_px, p90_px : float or None
-        Quantiles of the distance over these points; None where there is none, or this filter lacks some of them.
-    mean_px : BootstrapInterval
-        Mean over mice of each mouse's mean distance, over the same points.
-    """
-
-    known_unseen: bool
-    n_frames: int
-    n_points: int
-    n_missed: int
-    n_common: int
-    p50_px: float | None
-    p90_px: float | None
-    mean_px: BootstrapInterval
-
-    @property
-    def fraction_missing(self) -> float:
-        """Fraction of the placed points without a position after this filter."""
-        return self.n_missed / max(1, self.n_points + self.n_missed)
-
-
-@dataclass(frozen=True)
 class FilterSummary:
-    """One filter on one camera's videos. Intervals are over mice, each with the mean of its videos and pairs.
+    """One filter on one camera's videos: values and intervals over mice, each with the mean of its videos and pairs.
+
+    Values are geometric means and ratios of them, the lag is a mean; see `compute.comparison.intervals`.
 
     Attributes
     ----------
@@ -74,21 +49,21 @@ class FilterSummary:
     fraction_missing : float
         Fraction of frames without the distance.
     held_out_over_training : Interval
-        Variance of rigid distances of held-out mice over that of mice in training; both resampled. Mice of which it is
-        not known are in neither.
-    labels : LabelSummary or None
-        None where no labeled frame that the model has not seen is of an ingested video.
+        Variance of rigid distances of held-out mice over that of mice in training.
+    labels : dict of str to LabelSummary
+        By group of mice, in the order of `schemas.training_mice.TRAINING_GROUPS`. A group is missing where no labeled
+        frame that the model has not seen is of an ingested video of its mice.
     """
 
     filter_method: str
-    rigid_variance: BootstrapInterval
-    power_kept: BootstrapInterval
-    noise_kept: BootstrapInterval
-    lag_s: BootstrapInterval
-    bout_amplitude_kept: BootstrapInterval
+    rigid_variance: Interval
+    power_kept: Interval
+    noise_kept: Interval
+    lag_s: Interval
+    bout_amplitude_kept: Interval
     fraction_missing: float
-    held_out_over_training: BootstrapInterval
-    labels: LabelSummary | None
+    held_out_over_training: Interval
+    labels: dict[str, LabelSummary]
 
 
 @dataclass(frozen=True)
@@ -138,72 +113,92 @@ class ModelComparison:
 
     camera: str
     model_id: str
+    model_name: str
+    is_deployed: bool
     n_mice: dict[str, int]
-    """Mice by group: in training, held out, and, if there are any, not known which."""
+    """Mice by group: in training, held out, not known."""
     filters: list[FilterSummary]
     pairs: list[PairSummary]
 
 
-def compare_filters(*, camera: str | None = None, model: str | None = None) -> list[ModelComparison]:
+def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[ModelComparison]:
     """Compare all filters that have been computed, a model at a time.
+
+    What only models have that are not deployed is left out with a `LeftOutWarning`, where no model is named.
 
     Parameters
     ----------
-    camera, model : str, optional
-        Only of this camera or model (its id).
+    camera : str, optional
+        Only of this camera.
+    model : str or sequence of str, optional
+        As of `pipeline.query.Question`: without it, the deployed model of each camera.
 
     Raises
     ------
     ComparisonError
-        If nothing has been compared yet.
+        If nothing has been compared yet, or only of models that are not deployed.
+    QueryError
+        If there is no such model.
     """
-    restriction = {name: value for name, value in (("camera", camera), ("model_id", model)) if value is not None}
-    rows = comparison_rows(restriction)
+    of_camera = {} if camera is None else {"camera": camera}
+    rows = comparison_rows([of_camera, chosen_models(model)])
+    left_out = ""
+    if model is None:
+        left_out = left_out_models(rows, (FilterComparison * Model.proj("model_name") & of_camera).proj("model_name"))
     if not rows:
-        of = " for " + ", ".join(f"{name} {value}" for name, value in restriction.items()) if restriction else ""
+        of = "" if camera is None else f" for camera {camera}"
         raise ComparisonError(
-            f"no filters have been compared{of}; add node pairs ('orofacial pairs add'), then run 'orofacial populate'"
+            f"no filters have been compared{of}"
+            + (
+                f": {left_out}"
+                if left_out
+                else "; add node pairs ('orofacial pairs add'), then run 'orofacial populate'"
+            )
         )
-    errors = _label_rows(restriction)
+    if left_out:
+        warnings.warn(left_out, LeftOutWarning, stacklevel=2)
+    errors = _label_rows([of_camera, chosen_models(model)])
     return [
-        _model(*key, [row for row in rows if _of_model(row) == key], [row for row in errors if _of_model(row) == key])
-        for key in sorted({_of_model(row) for row in rows})
+        _model(one, [row for row in rows if _is_of(row, one)], [row for row in errors if _is_of(row, one)])
+        for one in describe_chosen_models(model)
+        if any(_is_of(row, one) for row in rows)
     ]
 
 
-def comparison_rows(restriction: Row) -> list[Row]:
+def comparison_rows(restrictions: Iterable[Any]) -> list[Row]:
     """Rows of `FilterComparison` for what pairs are now, with `DistanceMetrics`, ``pair``, ``group`` and more.
 
     ``variance_over_raw`` is of the frames that both have, so that dropping frames is not taken for less noise.
     """
-    compared = FilterComparison & PairDefinition.current()
-    rows: list[Row] = (compared * DistanceMetrics * NodePair.proj("pair_kind") & restriction).to_dicts()
-    training_mice = TrainingMice.fetch()
+    compared = (FilterComparison & PairDefinition.current()) * DistanceMetrics * NodePair.proj("pair_kind")
+    rows: list[Row] = (compared & AndList(restrictions)).to_dicts()
+    groups = TrainingMice.fetch()
     for row in rows:
         row["pair"] = f"{row['node_a']} - {row['node_b']}"
-        row["group"] = training_mice.group(row)
+        row["group"] = groups.group(row)
         before, after = row["common_raw_variance_px2"], row["common_variance_px2"]
         row["variance_over_raw"] = after / before if before and after is not None else None
     return rows
 
 
-def _of_model(row: Row) -> tuple[str, str]:
-    return row["camera"], row["model_id"]
+def _is_of(row: Row, model: Row) -> bool:
+    return bool(row["model_id"] == model["model_id"])
 
 
-def _label_rows(restriction: Row) -> list[Row]:
-    rows: list[Row] = (LabelError * ModelEvaluation.proj("known_unseen") & restriction & "n_frames > 0").to_dicts()
-    return rows
+def _label_rows(restrictions: Iterable[Any]) -> list[Row]:
+    measured = LabelError * ModelEvaluation.proj("known_unseen") & "n_frames > 0"
+    rows: list[Row] = (measured & AndList(restrictions)).to_dicts()
+    groups = TrainingMice.fetch()
+    return [{**row, "group": groups.group(row)} for row in rows]
 
 
-def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> ModelComparison:
+def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
     pairs = sorted({(row["pair_kind"], row["pair"]) for row in rows}, reverse=True)
-    common = _common(errors)
+    common = {group: _common([row for row in errors if row["group"] == group]) for group in TRAINING_GROUPS}
     return ModelComparison(
-        camera=camera,
-        model_id=model_id,
-        n_mice=_count_mice(rows),
+        **model,
+        n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in TRAINING_GROUPS},
         filters=[
             _filter(
                 method,
@@ -217,57 +212,41 @@ def _model(camera: str, model_id: str, rows: list[Row], errors: list[Row]) -> Mo
             _pair(kind, pair, method, group, found)
             for kind, pair in pairs
             for method in methods
-            for group in GROUPS
+            for group in TRAINING_GROUPS
             if (found := [r for r in rows if (r["pair"], r["filter_method"], r["group"]) == (pair, method, group)])
         ],
     )
 
 
-def _count_mice(rows: list[Row]) -> dict[str, int]:
-    counts = {group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in GROUPS}
-    return {group: n for group, n in counts.items() if n or group != NOT_KNOWN}
-
-
 def _filter(
-    method: str, rows: list[Row], errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]]
+    method: str, rows: list[Row], errors: list[Row], common: Mapping[str, Mapping[Hashable, NDArray[np.bool_]]]
 ) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
-    moving = {name: bootstrap_mean_over_mice(_by_mouse(rows, name)) for name in ("power_kept", "noise_kept", "lag_s")}
     training, held_out = (
-        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in GROUPS[:2]
+        _by_mouse([row for row in rigid if row["group"] == group], "variance_px2") for group in TRAINING_GROUPS[:2]
     )
     return FilterSummary(
         filter_method=method,
-        rigid_variance=bootstrap_mean_over_mice(_by_mouse(rigid, "variance_over_raw")),
-        bout_amplitude_kept=bootstrap_mean_over_mice(_by_mouse(rows, "bout_amplitude_kept")),
+        rigid_variance=interval_of_geometric_mean(_by_mouse(rigid, "variance_over_raw")),
+        power_kept=interval_of_geometric_mean(_by_mouse(rows, "power_kept")),
+        noise_kept=interval_of_geometric_mean(_by_mouse(rows, "noise_kept")),
+        lag_s=interval_of_mean(_by_mouse(rows, "lag_s")),
+        bout_amplitude_kept=interval_of_geometric_mean(_by_mouse(rows, "bout_amplitude_kept")),
         fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
-        held_out_over_training=bootstrap_ratio_of_means(held_out, training) if held_out and training else NOTHING,
-        labels=_labels(errors, common) if errors else None,
-        **moving,
+        held_out_over_training=interval_of_ratio(held_out, training),
+        labels={
+            group: _labels(found, common[group])
+            for group in TRAINING_GROUPS
+            if (found := [row for row in errors if row["group"] == group])
+        },
     )
 
 
 def _labels(errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]]) -> LabelSummary:
-    by_mouse: dict[str, list[float]] = {}
-    is_whole = True
-    for row in errors:
-        error_px = row["error_px"][common[_of_labels(row)]]
-        is_whole = is_whole and bool(np.isfinite(error_px).all())
-        by_mouse.setdefault(row["mouse_id"], []).extend(error_px.tolist())
-    is_whole = is_whole and {_of_labels(row) for row in errors} == common.keys()
-    points = np.concatenate([np.asarray(values, float) for values in by_mouse.values()]) if is_whole else np.array([])
-    p50, p90 = np.quantile(points, [0.5, 0.9], method="nearest").tolist() if points.size else (None, None)
-    return LabelSummary(
+    return label_summary(
+        [(row["mouse_id"], row["error_px"]) for row in errors],
         known_unseen=all(row["known_unseen"] for row in errors),
-        n_frames=sum(row["n_frames"] for row in errors),
-        n_points=sum(row["n_points"] for row in errors),
-        n_missed=sum(row["n_missed"] for row in errors),
-        n_common=sum(int(one.sum()) for one in common.values()),
-        p50_px=p50,
-        p90_px=p90,
-        mean_px=bootstrap_mean_over_mice([float(np.mean(values)) for values in by_mouse.values() if values])
-        if is_whole
-        else NOTHING,
+        common=[common[_of_labels(row)] for row in errors],
     )
 
 

@@ -6,12 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compute.errors import ModelError
+from pipeline.query.label_summary import LabelSummary, label_summary, placed_quantile_px
 from schemas.evaluation import ModelEvaluation, first_model_evaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.model import DeployedModel, Model
+from schemas.training_mice import NOT_KNOWN, TRAINING_GROUPS, TrainingMice
 
 Row = dict[str, Any]
 
@@ -60,6 +61,42 @@ def describe_models() -> list[Row]:
     return models
 
 
+def model_errors_by_group(model_id: str) -> dict[str, LabelSummary]:
+    """Error of a model on all labeled frames that it has not seen, apart for each group of mice.
+
+    Frames of a mouse in training are easier than those of a mouse that was held out: the error on the first is none of
+    the second. A frame is known by its image; where it was labeled in several sets, the labels that were imported last
+    count.
+
+    Returns
+    -------
+    dict of str to LabelSummary
+        By group, in the order of `schemas.training_mice.TRAINING_GROUPS`; without groups that have no frame.
+    """
+    errors = _frame_errors(model_id)
+    by_group = _by_group(model_id, _one_for_each_image(set(errors)), TrainingMice.fetch(model_id))
+    return {
+        group: label_summary(
+            [(frame[-1], np.array([list(errors[frame][0].values())])) for frame in by_group[group]],
+            known_unseen=all(errors[frame][1] for frame in by_group[group]),
+        )
+        for group in by_group
+    }
+
+
+def _by_group(model_id: str, frames: list[Frame], training: TrainingMice) -> dict[str, list[Frame]]:
+    """Labeled frames by the group of their mouse, in the order of `TRAINING_GROUPS`, without groups that have none."""
+    groups = [
+        NOT_KNOWN if mouse is None else training.group({"model_id": model_id, "mouse_id": mouse})
+        for *_, mouse in frames
+    ]
+    return {
+        group: [frame for frame, of in zip(frames, groups, strict=True) if of == group]
+        for group in TRAINING_GROUPS
+        if group in groups
+    }
+
+
 def _describe_evaluation(evaluation: Row | None) -> Row:
     if evaluation is None:
         return {"error_p50_px": None, "fraction_missed": None, "known_unseen": None, "n_evaluated_frames": None}
@@ -89,8 +126,9 @@ def compare_models(model_ids: Collection[str] = (), *, camera: str | None = None
     -------
     list of dict
         One for each camera and set of nodes: ``camera``, ``nodes``, ``n_frames``, ``n_mice`` (of known name), and
-        ``models``. Each of these has ``model_id``, ``model_name``, ``deployed``, ``known_unseen`` (false: it is not
-        known whether the model has seen these frames), ``n_points``, ``error_p50_px`` and ``error_p90_px`` over all
+        ``models``. Each of these has ``model_id``, ``model_name``, ``deployed``, ``n_frames_of_groups`` (of mice in
+        its training, held out, not known), ``known_unseen`` (false: it is not known whether the model has seen these
+        frames), ``n_points``, ``error_p50_px`` and ``error_p90_px`` over all
         placed points, a missed one being infinitely far (None: infinite, or no point), ``fraction_missed``, and
         ``node_p50_px``, the median of each node. ``not_evaluated`` lists models without an evaluation to compare.
 
@@ -128,7 +166,7 @@ def _compare(camera: str, nodes: tuple[str, ...], models: list[Row]) -> Row:
     compared = [model for model in models if errors[model["model_id"]] or model["model_id"] in seen_all]
     shared = set.intersection(*(set(errors[model["model_id"]]) for model in compared)) if compared else set()
     frames = _one_for_each_image(shared)
-    deployed = set(DeployedModel.to_arrays("model_id"))
+    deployed, training = set(DeployedModel.to_arrays("model_id")), TrainingMice.fetch()
     return {
         "camera": camera,
         "nodes": [str(node) for node in nodes],
@@ -139,6 +177,9 @@ def _compare(camera: str, nodes: tuple[str, ...], models: list[Row]) -> Row:
                 "model_id": model["model_id"],
                 "model_name": model["model_name"],
                 "deployed": model["model_id"] in deployed,
+                "n_frames_of_groups": {
+                    group: len(of) for group, of in _by_group(model["model_id"], frames, training).items()
+                },
                 "known_unseen": all(errors[model["model_id"]][frame][1] for frame in frames),
                 **_summary([errors[model["model_id"]][frame][0] for frame in frames], nodes),
             }
@@ -182,16 +223,11 @@ def _summary(errors: list[dict[str, float]], nodes: tuple[str, ...]) -> Row:
     placed = error_px[~np.isnan(error_px)]
     return {
         "n_points": int(placed.size),
-        "error_p50_px": _quantile(placed, 0.5),
-        "error_p90_px": _quantile(placed, 0.9),
+        "error_p50_px": placed_quantile_px(placed, 0.5),
+        "error_p90_px": placed_quantile_px(placed, 0.9),
         "fraction_missed": float(np.isinf(placed).mean()) if placed.size else None,
         "node_p50_px": {
-            str(node): _quantile(column[~np.isnan(column)], 0.5) for node, column in zip(nodes, error_px.T, strict=True)
+            str(node): placed_quantile_px(column[~np.isnan(column)], 0.5)
+            for node, column in zip(nodes, error_px.T, strict=True)
         },
     }
-
-
-def _quantile(placed: NDArray[np.float64], fraction: float) -> float | None:
-    """Quantile over placed points, a missed one being infinitely far; None if that is infinite."""
-    value = np.quantile(placed, fraction, method="nearest") if placed.size else np.inf
-    return float(value) if np.isfinite(value) else None

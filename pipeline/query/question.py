@@ -11,6 +11,7 @@ from typing import Any
 from compute.measures.quality import NodeQuality
 from compute.text import names_text
 from pipeline.query.checks import QueryError, checked_days, checked_restriction, checked_texts
+from pipeline.query.chosen_models import Choice, chosen_models
 from schemas.making.checked_rows import EVERY
 from schemas.model import Model
 from schemas.pose import PoseEstimation
@@ -32,12 +33,15 @@ _CONDITION = re.compile(r"\s*(?P<node>.+)\.(?P<name>\w+)\s*(?P<sign><=|>=|<|>|=)
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Selection of filtered tracks. A field that is not given restricts nothing, except `filter`.
+    """Selection of filtered tracks. A field that is not given restricts nothing, except `filter` and `model`.
 
     Attributes
     ----------
-    mouse, camera, model : str or sequence of str, optional
-        Only these; a model by its id.
+    mouse, camera : str or sequence of str, optional
+        Only these.
+    model : str or sequence of str, optional
+        Models by their name or id, or ``all``. Without it, the deployed model of each camera: rows of a model that was
+        deployed once are no part of an answer, so that no mouse counts twice. See `pipeline.query.chosen_models`.
     filter : str or sequence of str
         Rows of `FilterMethod`, such as ``raw``, ``gaussian``, ``median``, ``kalman``; ``all`` for every one.
     date : date, text such as ``2026-03-02``, or a pair of these, optional
@@ -57,7 +61,7 @@ class Question:
 
     mouse: str | Sequence[str] | None = None
     camera: str | Sequence[str] | None = None
-    model: str | Sequence[str] | None = None
+    model: Choice = None
     filter: str | Sequence[str] = "raw"
     date: str | Date | Sequence[str | Date] | None = None
     held_out: HeldOut | None = None
@@ -90,6 +94,7 @@ class Question:
             * Mouse
             * Model.proj("estimator", "model_name", "skeleton_id")
         )
+        query = query & chosen_models(self.model)
         for column, values in self._values().items():
             query = query & [{column: value} for value in values]
         if self.date is not None:
@@ -107,10 +112,10 @@ class Question:
         Raises
         ------
         QueryError
-            If it names a mouse, camera, model, filter, genotype ... or node that does not exist; the message lists
-            those that do.
+            If it names a mouse, camera, filter, genotype ... or node that does not exist; the message lists those that
+            do.
         """
-        tables: dict[str, Any] = {"mouse_id": Mouse, "camera": Camera, "model_id": Model, "filter_method": FilterMethod}
+        tables: dict[str, Any] = {"mouse_id": Mouse, "camera": Camera, "filter_method": FilterMethod}
         for column, values in self._values().items():
             known = sorted(set((tables | TEXTS)[column].to_arrays(column)))
             for value in values:
@@ -123,8 +128,8 @@ class Question:
                 raise QueryError(f"no quality of a node {node!r} is known; nodes are {names_text(known)}")
 
     def _values(self) -> dict[str, tuple[str, ...]]:
-        columns = {"mouse": "mouse_id", "model": "model_id", "filter": "filter_method"}
-        asked = {name: getattr(self, name) for name in ("mouse", "camera", "model", "filter")} | dict(self.metadata)
+        columns = {"mouse": "mouse_id", "filter": "filter_method"}
+        asked = {name: getattr(self, name) for name in ("mouse", "camera", "filter")} | dict(self.metadata)
         if asked["filter"] is not None and EVERY in checked_texts("filter", asked["filter"]):
             asked["filter"] = None
         return {

@@ -8,7 +8,7 @@ from pipeline.query.columns import DETAILS, KEY, columns_schema
 from pipeline.query.search import make_question, search_held_out, search_tracks
 from schemas.metadata import metadata_arrow_type
 from schemas.metric import DistanceMetrics, NodePair
-from schemas.track import FilteredTrack, TrackQuality
+from schemas.track import TrackQuality
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,12 +88,9 @@ def question_results(table: Any, columns: tuple[str, ...], question: dict[str, A
     import pyarrow as pa
 
     asked = make_question(question)
-    query = asked.expression().proj(*DETAILS) * table
-    found = search_tracks(asked, query)
-    if not found:
-        asked.check_known()
+    found = search_tracks(asked, asked.expression().proj("model_name", *DETAILS) * table)
     held_out = search_held_out(asked)
-    key = FilteredTrack.primary_key
+    key = [name for name in KEY if name != "held_out"]
     lines = []
     for line in found:
         lines.append({**{name: line[name] for name in key}, "held_out": held_out(line)})

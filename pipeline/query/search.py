@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from datajoint.hash_registry import get_store_backend
 from datajoint.storage import StorageBackend
 
-from compute.errors import DatabaseError
+from compute.errors import DatabaseError, LeftOutWarning
 from pipeline.query.checks import QueryError, checked_texts, checked_time_span, checking_columns
-from pipeline.query.columns import DETAILS
+from pipeline.query.chosen_models import ALL_MODELS, left_out_models
+from pipeline.query.columns import DETAILS, KEY
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
 from schemas.stored.fetching import TracksReference
-from schemas.track import FilteredTrack
 from schemas.training_mice import NOT_KNOWN, TrainingMice
 
 if TYPE_CHECKING:
@@ -43,9 +45,9 @@ def tracks(
         Leave out tracks whose file is gone or damaged, say which (`TrackSelection.left_out`, and a warning), and go on.
         Otherwise the first of them is an error.
     **question
-        Which tracks: ``mouse``, ``camera``, ``model``, ``filter`` (default ``raw``), ``date``, ``held_out``,
-        ``quality``, ``restriction``, and the texts that are known of mouse and session, such as ``sex``, ``genotype``
-        or ``rig``; see `Question`.
+        Which tracks: ``mouse``, ``camera``, ``model`` (default: the deployed one of each camera), ``filter`` (default
+        ``raw``), ``date``, ``held_out``, ``quality``, ``restriction``, and the texts that are known of mouse and
+        session, such as ``sex``, ``genotype`` or ``rig``; see `Question`.
 
     Returns
     -------
@@ -70,11 +72,8 @@ def tracks(
     """
     asked = make_question(question, "node", "time_span_s", "skip_broken")
     nodes, span = None if node is None else checked_texts("node", node), checked_time_span(time_span_s)
-    found = sorted(
-        search_tracks(asked, asked.expression().proj(*DETAILS, *_FPS, "filtered_tracks", "raw_tracks")), key=_order
-    )
-    if not found:
-        asked.check_known()
+    names = ("model_name", *DETAILS, *_FPS, "filtered_tracks", "raw_tracks")
+    found = sorted(search_tracks(asked, asked.expression().proj(*names)), key=_order)
     held_out = search_held_out(asked)
     rows, details, references = [], [], []
     backends: dict[str | None, Any] = {}
@@ -82,7 +81,7 @@ def tracks(
         stored = _stored(line)
         store = stored.get("store")
         backends[store] = backends.get(store) or _backend(store)
-        row = {name: line[name] for name in FilteredTrack.primary_key}
+        row = {name: line[name] for name in KEY if name != "held_out"}
         rows.append({**row, "held_out": held_out(row)})
         fps = line["fps_numerator"] / line["fps_denominator"]
         details.append({**{name: line[name] for name in DETAILS}, "fps": fps})
@@ -123,14 +122,26 @@ def make_question(question: Mapping[str, Any], *beside: str) -> Question:
 def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
 
+    What only models have that are not deployed is left out with a `LeftOutWarning`, where the question names no model.
+
     Raises
     ------
     QueryError
-        If the database refuses the question's restriction.
+        If the database refuses the question's restriction; if nothing is found, and the question names something that
+        does not exist, or only models have it that are not deployed.
     """
     names = expression.heading.names
     with checking_columns(asked.expression, asked.restriction):
-        return [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
+        found = [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
+    if not found:
+        asked.check_known()
+    if asked.model is None:
+        left_out = left_out_models(found, replace(asked, model=ALL_MODELS).expression())
+        if left_out and not found:
+            raise QueryError(f"nothing fits: {left_out}")
+        if left_out:
+            warnings.warn(left_out, LeftOutWarning, stacklevel=3)
+    return found
 
 
 def _order(line: dict[str, Any]) -> tuple[Any, ...]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from compute.errors import DatabaseError, OrofacialError
+from compute.errors import DatabaseError, LeftOutWarning, OrofacialError
 from compute.text import count_text, session_text
 from compute.tracks import Tracks, check_tracks_format_version
 from pipeline.query.checks import QueryError
+from pipeline.query.chosen_models import model_text
 from pipeline.query.columns import MANIFEST, columns_schema, tidy_columns, tidy_columns_schema
 from schemas.stored.fetching import TracksReference
 
@@ -41,7 +42,8 @@ class TrackSelection:
     ----------
     rows : list of dict
         For each track its keys (``mouse_id``, ``session_date``, ``session_number``, ``camera``, ``model_id``,
-        ``filter_method``) and ``held_out``: whether the mouse was kept from the model's training; None: not known.
+        ``filter_method``), ``model_name``, and ``held_out``: whether the mouse was kept from the model's
+        training; None: not known.
     nodes : tuple of str, optional
         The nodes asked for; None means all of each skeleton.
     references : list of TracksReference
@@ -291,7 +293,7 @@ class TrackSelection:
         left_out = LeftOut(row, str(error))
         if left_out.row not in [other.row for other in self.left_out]:
             self.left_out.append(left_out)
-            warnings.warn(f"left out {left_out}", stacklevel=3)
+            warnings.warn(f"left out {left_out}", LeftOutWarning, stacklevel=3)
 
 
 HELD_OUT_MEANINGS = "1: kept from the model's training, 0: in it, -1: not known"
@@ -309,5 +311,6 @@ def held_out_flag(held_out: bool | None) -> int:
 
 
 def selection_row_name(row: dict[str, Any]) -> str:
-    """A track's row for people, such as ``mouse01/2026-03-02_1 lower, model 0123, kalman``."""
-    return f"{session_text(row)} {row['camera']}, model {row['model_id']}, {row['filter_method']}"
+    """A track's row for people, such as ``mouse01/2026-03-02_1 lower, model tiny (0123), kalman``."""
+    model = model_text(row) if "model_name" in row else row["model_id"]
+    return f"{session_text(row)} {row['camera']}, model {model}, {row['filter_method']}"

@@ -40,6 +40,7 @@ def fill(lab: Lab, mouse: str, folder: Path, jaw_px: float) -> None:
     (bundle / "weights").write_text("none")
     model = {"model_id": "0123456789abcdef", "camera": "side", "skeleton_id": insert_label_skeleton(NODES, ())}
     tables.Model.insert1({**model, "estimator": "sleap", "model_name": "none", "bundle": bundle})
+    tables.DeployedModel.insert1({"camera": "side", "model_id": model["model_id"]})
     tables.Model.Mouse.insert1({"model_id": model["model_id"], "mouse_id": mouse})
     estimated = {**key, "camera": "side", "model_id": model["model_id"]}
     tables.PoseEstimation.insert1(

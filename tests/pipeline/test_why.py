@@ -152,7 +152,14 @@ def test_the_command_prints_the_chain_as_text_and_as_json(orofacial: Run) -> Non
     session = "mouse01/2026-03-02_1"
     result = orofacial("why", session, "--node", "jaw_tip", "--filter", "kalman", "--camera", "lower")
     assert result.returncode == 0, result.stderr
-    for said in ("sha256", "small lower", "held out: median 1.5 px", "fitted to jaw_tip", "on cpu", "by orofacial"):
+    for said in (
+        "sha256",
+        "small lower",
+        "that it was not trained on: median 1.5 px",
+        "fitted to jaw_tip",
+        "on cpu",
+        "by orofacial",
+    ):
         assert said in result.stdout
     result = orofacial("why", session, "--json")
     assert {chain["camera"] for chain in json.loads(result.stdout)["chains"]} == {"side", "lower"}

@@ -7,7 +7,6 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from simulated_tracks import simulate_tracks
 
-from compute.comparison.bootstrap import bootstrap_mean_over_mice, bootstrap_ratio_of_means
 from compute.comparison.filter_effect import filter_effect_on_distance, filter_effect_on_movement
 from compute.errors import TracksError
 from compute.filters.gaussian import gaussian
@@ -142,17 +141,6 @@ def test_movement_of_a_pair_beside_the_truth():
     assert 3.5 <= truth.band_low_hz < 6 < truth.band_high_hz <= 9
     assert truth.power_kept == pytest.approx(1, abs=0.05) and truth.noise_kept < 0.02
     assert truth.power_kept > smoothed.power_kept > 0.85
-
-
-def test_intervals_over_mice():
-    values = np.random.default_rng(0).normal(10, 2, 30).tolist()
-    interval = bootstrap_mean_over_mice(values)
-    half = 1.96 * np.std(values) / np.sqrt(30)
-    assert (interval.low, interval.high) == pytest.approx((np.mean(values) - half, np.mean(values) + half), abs=0.1)
-    ratio = bootstrap_ratio_of_means([2.0, 2.2, 1.9], [1.0, 1.1, 0.9])
-    assert ratio.value == pytest.approx(6.1 / 3) and ratio.low < ratio.value < ratio.high
-    assert bootstrap_ratio_of_means([1.0], [2.0]).low is None
-    assert bootstrap_mean_over_mice([]).value is None and bootstrap_ratio_of_means([1.0], []).value is None
 
 
 def test_label_errors_tell_missed_from_not_placed():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from compute.filters import apply_filter
 from compute.tracks import Tracks
 from pipeline.figures import traces as plots
+from pipeline.figures.colors import method_colors
 
 
 def wave(n_frames: int = 600) -> Tracks:
@@ -22,20 +25,54 @@ def wave(n_frames: int = 600) -> Tracks:
 
 def test_spikes_are_marked_and_shown() -> None:
     raw = wave()
-    wrong = plots.wrong_trace_points(raw, apply_filter(raw, "median", {}))
+    wrong, rule = plots.wrong_trace_points({"raw": raw, "median": apply_filter(raw, "median", {})})
     assert np.flatnonzero(wrong[:, 0]).tolist() == [400, 410, 420]
     assert not wrong[:, 1].any()
+    assert rule == "> 5 px off median"
     span = plots.interesting_trace_span(wrong[:, 0], 300)
     assert span.stop - span.start == 300
     assert span.start <= 400 and span.stop > 420
     assert plots.interesting_trace_span(wrong[:100, 0], 300) == slice(0, 100)
 
 
-def test_what_a_filter_rejected_is_what_is_marked() -> None:
+def test_a_rejected_point_is_marked_only_where_it_lies_far_from_the_paths() -> None:
     raw = wave()
+    median = apply_filter(raw, "median", {})
     rejected = np.zeros((600, 2), bool)
-    rejected[7, 1] = True
-    assert plots.wrong_trace_points(raw, replace(raw, rejected=rejected)).tolist() == rejected.tolist()
+    rejected[[7, 400, 599], 0] = True  # a good point, a spike, and the last frame, where a path knows one side only
+    gated = replace(median, rejected=rejected)
+    wrong, rule = plots.wrong_trace_points({"raw": raw, "median": median, "kalman": gated})
+    assert np.argwhere(wrong).tolist() == [[400, 0]]
+    assert rule == "rejected by kalman, > 5 px off kalman and median"
+
+
+def test_no_point_is_marked_where_only_raw_points_are_there() -> None:
+    assert not plots.wrong_trace_points({"raw": wave()})[0].any()
+
+
+@pytest.mark.parametrize("n_methods", [1, 9, 40])
+def test_every_filter_method_has_a_colour_of_its_own(n_methods: int) -> None:
+    methods = ["raw", "kalman", *(f"chosen_{number:08x}" for number in range(n_methods))]
+    colors = method_colors(methods)
+    assert list(colors) == methods and len(set(colors.values())) == len(methods)
+    assert colors["kalman"] == "#0072B2"
+    assert colors == method_colors(reversed(methods))  # whatever the order is
+
+
+def test_a_picture_of_many_long_names_shows_all_of_them() -> None:
+    methods = ["raw", *(f"gaussian_with_sigma_{number}_frames_and_a_gate" for number in range(7))]
+    rows = [
+        {"pair": pair, "filter_method": method, "group": group, "variance_px2": 0.5}
+        for pair in ("left_snout_tip - right_snout_tip", "center_snout_tip - most_ventral_point_of_the_jaw")
+        for method in methods
+        for group in ("in training", "held out", "not known")
+    ]
+    figure = plots.plot_distance_variance(rows)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(set(labels)) == len(methods)
+    figure.canvas.draw()
+    heights = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert not any(one.overlaps(other) for one, other in itertools.pairwise(heights))
 
 
 def test_a_picture_shows_every_found_position_and_no_other() -> None:

@@ -43,7 +43,7 @@ def known_tracks(index: int, nodes: tuple[str, ...] = NODES) -> Tracks:
 def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Four mice, one session each, two models with other nodes, filters raw and median."""
     from schemas.labels import Skeleton
-    from schemas.model import Model
+    from schemas.model import DeployedModel, Model
     from schemas.pose import PoseEstimation
     from schemas.session import Session, Video
     from schemas.subject import Mouse
@@ -57,8 +57,16 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setting
     for model, nodes in ((MODEL, NODES), (OTHER_MODEL, ("jaw_tip", "tongue"))):
         Skeleton.insert1({"skeleton_id": model})
         Skeleton.Node.insert({"skeleton_id": model, "node": node, "node_index": i} for i, node in enumerate(nodes))
-        row = {"model_id": model, "camera": "lower", "skeleton_id": model, "estimator": "sleap", "model_name": "m"}
+        row = {
+            "model_id": model,
+            "camera": "lower",
+            "skeleton_id": model,
+            "estimator": "sleap",
+            "model_name": f"m{model[0]}",
+            "training_mice_known": True,
+        }
         Model.insert1({**row, "bundle": bundle})
+        DeployedModel.insert1({"camera": "lower", "model_id": model})
     Model.Mouse.insert1({"model_id": MODEL, "mouse_id": NAUGHTY})
     for index, mouse in enumerate(MICE):
         key: dict[str, Any] = {"mouse_id": mouse, "session_date": date(2026, 3, 1 + index), "session_number": 1}
@@ -145,7 +153,7 @@ def test_finding_takes_one_sql_query_however_many_sessions(lab: Settings, monkey
     query.tracks(held_out=True)  # the tables' headings are read once in a process
     monkeypatch.setattr(connection, "query", counted)
     query.tracks(genotype="wt", held_out=True, quality="jaw_tip.found > 0.5")
-    assert len(asked) == 1
+    assert len(asked) == 2  # and whether there are models that are not deployed
 
 
 def test_tracks_come_back_as_they_were(lab: Settings) -> None:

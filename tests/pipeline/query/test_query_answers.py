@@ -35,7 +35,7 @@ N_FRAMES = 2000
 def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Three mice with tracks raw and of a filter that gives all that a filter can give."""
     from schemas.labels import Skeleton
-    from schemas.model import Model
+    from schemas.model import DeployedModel, Model
     from schemas.pose import PoseEstimation
     from schemas.session import Session, Video
     from schemas.subject import Mouse
@@ -47,6 +47,7 @@ def lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setting
     Skeleton.Node.insert({"skeleton_id": MODEL, "node": node, "node_index": i} for i, node in enumerate(NODES))
     row = {"model_id": MODEL, "camera": "lower", "skeleton_id": MODEL, "estimator": "sleap", "model_name": "m"}
     Model.insert1({**row, "bundle": bundle})
+    DeployedModel.insert1({"camera": "lower", "model_id": MODEL})
     for index, mouse in enumerate(MICE):
         Mouse.insert1({"mouse_id": mouse, "genotype": "wt", "sex": "female"})
         key: dict[str, Any] = {"mouse_id": mouse, "session_date": date(2026, 3, 1 + index), "session_number": 1}

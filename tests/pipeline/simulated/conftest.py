@@ -71,6 +71,7 @@ def simulated_database(database: Settings, tmp_path_factory: pytest.TempPathFact
             "training_frames_known": True,
         }
     )
+    model.DeployedModel.insert1({"camera": "side", **model_key})
     model.Model.Mouse.insert([{**model_key, "mouse_id": mouse} for mouse in IN_TRAINING])
     for mouse in MICE:
         key = {"mouse_id": mouse, "session_date": "2026-03-02", "session_number": 1}

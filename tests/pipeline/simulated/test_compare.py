@@ -77,7 +77,8 @@ def test_the_comparison_is_as_the_truth_says(compared: Any) -> None:
     from pipeline.query.filter_comparison import compare_filters
 
     (comparison,) = compare_filters()
-    assert comparison.n_mice == {"in training": 2, "held out": 2}
+    assert comparison.n_mice == {"in training": 2, "held out": 2, "not known": 0}
+    assert (comparison.model_name, comparison.is_deployed) == ("simulated", True)
     by_name = {one.filter_method: one for one in comparison.filters}
     raw, kalman_, gaussian = by_name["raw"], by_name["kalman"], by_name["gaussian_gated"]
     assert raw.rigid_variance.value == 1
@@ -86,12 +87,15 @@ def test_the_comparison_is_as_the_truth_says(compared: Any) -> None:
     assert gaussian.bout_amplitude_kept.value == pytest.approx(0.75, abs=0.08)
     assert kalman_.power_kept.value > 0.85 > gaussian.power_kept.value
     assert by_name["one_euro"].lag_s.value > 0.004 > abs(kalman_.lag_s.value)
-    assert kalman_.labels is not None and raw.labels is not None
-    assert kalman_.labels.n_points == 28
-    assert kalman_.labels.p50_px < raw.labels.p50_px
+    # The labeled frames that the model has not seen are of mice in its training: no error of held-out mice is known.
+    assert kalman_.labels.keys() == raw.labels.keys() == {"in training"}
+    of_kalman, of_raw = kalman_.labels["in training"], raw.labels["in training"]
+    assert of_kalman.n_points == 28 and of_kalman.mean_px.n_mice == 2
+    assert of_kalman.p50_px < of_raw.p50_px
+    assert of_kalman.mean_px.low is None  # two mice give no interval
     # Held-out mice were given 1.5 times the noise: 2.25 times the variance, as far as it is noise.
     ratio = by_name["interpolate"].held_out_over_training
-    assert ratio.low <= ratio.value <= ratio.high
+    assert 1 < ratio.value < 2.5 and (ratio.low, ratio.high, ratio.n_mice) == (None, None, 2)
     rigid = {(one.filter_method, one.group): one for one in comparison.pairs if one.kind == "rigid"}
     assert rigid["kalman", "held out"].length_px == pytest.approx(26)
     assert rigid["gaussian", "held out"].corrected_variance_px2 is None
@@ -164,15 +168,16 @@ def test_the_terminal_says_what_json_says_and_draws(compared: Any, tmp_path: Pat
     assert said.returncode == 0, said.stderr
     assert max(len(line) for line in said.stdout.splitlines() if not line.startswith(("drawn", "next"))) <= 80
     for text in (
-        "camera side",
+        "camera side, model simulated",
         "kalman",
         "savitzky_golay",
-        "28 points in 4 labeled frames",
         "held out (2)",
         "bottom_snout_tip - jaw_tip, moving, ",
-        "mice: 2 in training",
+        "mice: 2 in training, 2 held out",
     ):
         assert text in said.stdout
+    assert "error of 2 mice in training: distance from 28 points" in said.stdout
+    assert "error of mice held out from training:" in said.stdout  # of which there is no labeled frame
     assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
     written = json.loads(run(compared, "compare", "--json").stdout)["models"][0]
     kalman_ = next(one for one in written["filters"] if one["filter_method"] == "kalman")
