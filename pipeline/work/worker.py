@@ -6,9 +6,8 @@ all at the end; within a table DataJoint's `priority` decides, then age. What a 
 the queue at once; of jobs shorter than a second once a second, since the search costs more than all else of such a job.
 
 DataJoint's `populate` is not used: it turns SIGTERM into an error, has no place to check who owns a job within the
-transaction of the insert, and reconnects without notice. It does little for a job (fetch, compute, insert in
-a transaction), which `JobWorker._compute` does on DataJoint's own job tables, so that its tools still show and
-change them.
+transaction of the insert, and reconnects without notice. It does little for a job (fetch, compute, insert), which
+`JobWorker._compute` does on DataJoint's own job tables, so that its tools still show and change them.
 """
 
 from __future__ import annotations
