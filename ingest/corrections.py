@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import SessionError
+from compute.json_text import json_text
 from compute.text import count_text, session_text
 from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_scale
 from ingest.rig_time import unix_time_instant
@@ -96,7 +98,7 @@ def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None) -> 
     """
     path = folder / "session.toml"
     row = (Session & key).fetch1()
-    before = row["session_file_said"]
+    before = None if row["session_file_said"] is None else json.loads(row["session_file_said"])
     if before and _places(before) and not path.exists():
         said = ", ".join(f"{place} {value}" for place, value in _places(before).items())
         raise SessionError(
@@ -134,7 +136,7 @@ def insert_corrections(corrections: Corrections) -> str:
             {**key, "correction_number": number + 1 + index, **line} for index, line in enumerate(corrections.lines())
         ]
         MetadataCorrection.insert(rows)
-        Session.update1({**key, **corrections.session, "session_file_said": corrections.said})
+        Session.update1({**key, **corrections.session, "session_file_said": json_text(corrections.said)})
         if corrections.mouse:
             Mouse.update1({"mouse_id": key["mouse_id"], **corrections.mouse})
         for camera, values in corrections.videos.items():

@@ -15,6 +15,7 @@ import numpy as np
 from datajoint.errors import DuplicateError
 
 from compute.errors import OrofacialError, SessionError
+from compute.json_text import json_text
 from compute.text import count_text
 from compute.video import VideoInfo, probe_video, video_content_hash
 from ingest.corrections import find_corrections, insert_corrections
@@ -329,7 +330,7 @@ def insert_new_session(session: NewSession) -> None:
     """Insert the mouse if it is new, the session and its videos, in one transaction."""
     key = session.name.key
     row = {**key, **complete_metadata(Session.metadata, session.file.session), **session.start}
-    row |= {"session_folder": str(session.folder), "session_file_said": session_file_json(session.file)}
+    row |= {"session_folder": str(session.folder), "session_file_said": json_text(session_file_json(session.file))}
     zero_unix_s = min(session.first_unix_s.values(), default=None)
     with Session.connection.transaction, published_or_removed():
         _insert_mouse(session.name.mouse_id, session.file.mouse, session.folder)

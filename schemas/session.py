@@ -55,7 +55,7 @@ class Session(dj.Manual):
     {metadata_definition(metadata)}
     session_folder : varchar(1000)  # where the videos lie
     ingested_at=CURRENT_TIMESTAMP : datetime
-    session_file_said=null : json  # what session.toml said when it was last read; null: not recorded
+    session_file_said=null : varchar(8000)  # JSON: what session.toml said when it was last read; null: not recorded
     """
 
 

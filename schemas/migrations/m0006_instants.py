@@ -1,4 +1,4 @@
-"""Step 5: starts are instants, frames have times of the video file, and session.toml may be corrected."""
+"""Step 6: starts are instants, frames have times of the video file, and session.toml may be corrected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def upgrade(database: MigratedDatabase) -> None:
     database.add_column(
         "session",
         "session",
-        "session_file_said=null : json  # what session.toml said when it was last read; null: not recorded",
+        "session_file_said=null : varchar(8000)"
+        "  # JSON: what session.toml said when it was last read; null: not recorded",
     )
     database.add_column(
         "session",
