@@ -184,7 +184,7 @@ def test_a_file_that_does_not_fit_its_video_fails_alone(sessions: list[Path]) ->
     model_id = import_and_deploy(sessions[0] / "side.csv")
     failed = populate()
     assert sorted(failed) == ["mouse02", "mouse03"] and sorted(poses_of(model_id)) == ["mouse01"]
-    assert "has a pose of frame 20, but the video has 20 frames (0 to 19)" in failed["mouse02"]
+    assert "has frame 20, expected frame 0 to frame 19" in failed["mouse02"]
 
 
 def test_the_same_network_is_the_same_model_and_another_camera_is_refused(
