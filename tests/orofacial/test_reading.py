@@ -108,13 +108,15 @@ def test_a_project_without_predictions_is_labels_one_with_them_tracks(tmp_path: 
 def test_labels_of_deeplabcut(tmp_path: Path) -> None:
     import cv2
 
-    cv2.imwrite(str(tmp_path / "img001.png"), np.zeros((48, 64), np.uint8))
-    path = tmp_path / "CollectedData_lab.csv"
+    folder = tmp_path / "labeled-data" / "side"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "img001.png"), np.zeros((48, 64), np.uint8))
+    path = folder / "CollectedData_lab.csv"
     rows = ["scorer,,,lab,lab", "bodyparts,,,nose,nose", "coords,,,x,y", "labeled-data,side,img001.png,7.5,8.5"]
     path.write_text("\n".join(rows) + "\n")
     labels = assert_labels(orofacial.read(path))
     np.testing.assert_array_equal(labeled_positions(labels), [[[7.5, 8.5]]])
-    (tmp_path / "img001.png").unlink()
+    (folder / "img001.png").unlink()
     with pytest.raises(LabelsError, match=r"the labeled image .*img001.png is missing"):
         orofacial.read(path)
 
