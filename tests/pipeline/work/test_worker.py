@@ -170,7 +170,15 @@ def test_a_real_error_stays_with_its_traceback_until_retry(
     from pipeline.work.worker import JobWorker
     from schemas.track import FilterMethod
 
-    FilterMethod.insert1({"filter_method": "broken", "filter_name": "median", "filter_parameters": {"no_such": 1}})
+    compute = type(filtered).make_compute
+
+    def broken(self: Any, key: dict[str, Any], *fetched: Any) -> Any:
+        if key["filter_method"] == "broken":
+            raise ValueError("no such tracks")
+        return compute(self, key, *fetched)
+
+    monkeypatch.setattr(type(filtered), "make_compute", broken)
+    FilterMethod.insert1({"filter_method": "broken", "filter_name": "median", "filter_parameters": {}})
     try:
         summary = JobWorker("cpu", until_empty=True).run()
         assert [failure["key"]["filter_method"] for failure in summary.failed] == ["broken", "broken"]
