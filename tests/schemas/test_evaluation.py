@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -191,7 +192,7 @@ def test_labels_of_other_nodes_or_another_size_are_no_key(trained: Trained) -> N
         "other_nodes", trained.images[:2], trained.position[:2], ("snout", "jaw_tip", "tongue")
     )
     fewer = trained.import_labels("fewer_nodes", trained.images[:2], trained.position[:2, :2], NODES[:2])
-    small = trained.import_labels("small", trained.images[:2, :32], trained.position[:2])
+    small = trained.import_labels("small", trained.images[:2, ::2, ::2], trained.position[:2] / 2)
     wanted = set(ModelEvaluation().key_source.to_arrays("labels_id"))
     assert trained.labels_id in wanted and not wanted & {other, fewer, small}
 
@@ -318,9 +319,11 @@ def test_the_commands_say_what_is_held_out_and_what_is_not_known(trained: Traine
     unknown = trained.copied_model("said", TrainedOn())
     evaluate(unknown, trained.labels_id)
     listed = orofacial(trained, "model", "list")
-    lines = {line.split()[0]: line for line in listed.stdout.splitlines() if line.split()}
-    assert "held out" in lines[trained.model_id], listed.stdout + listed.stderr
-    assert "maybe seen" in lines[unknown] and "held out" not in lines[unknown] and "not known" in lines[unknown]
+    said = listed.stdout + listed.stderr
+    assert re.search(rf"{trained.model_id} +held out +\d+ +4 +[^*]*$", listed.stdout, re.MULTILINE), said
+    assert not re.search(rf"{trained.model_id} +in training", listed.stdout), said
+    assert re.search(rf"{unknown} +not known +\d+ +12 \* ", listed.stdout) and "*: maybe seen" in listed.stdout, said
+    assert not re.search(rf"{unknown} +(held out|in training)", listed.stdout), said
     compared = orofacial(trained, "model", "compare", trained.model_id, unknown)
     assert "4 labeled frames of 1 mouse" in compared.stdout, compared.stdout + compared.stderr
     assert "it is not known which frames that model was trained on" in compared.stdout
