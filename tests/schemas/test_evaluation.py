@@ -354,14 +354,15 @@ def two_days(trained: Trained, tmp_path: Path) -> dict[str, Any]:
     from ingest.sessions import ingest_sessions
 
     pattern = "{mouse}/{date}/{number}"
-    images, sources = [], []
+    images, frames, sources = [], [], []
     for day in (2, 3):
         folder = tmp_path / "raw" / "mouse09" / f"2026-03-0{day}" / "1"
         folder.mkdir(parents=True)
         write_video(folder / "lower.mp4", texture(day), 50)
-        images.append(list(read_video_luma(folder / "lower.mp4"))[4])
+        frames.append(list(read_video_luma(folder / "lower.mp4")))
+        images.append(frames[-1][4])
         sources.append((f"/elsewhere/mouse09/2026-03-0{day}/1/lower.mp4", 4))
-    images.append(images[0])  # its path names the other day
+    images.append(frames[0][5])  # its path names the other day
     sources.append((sources[1][0], 5))
     position = np.array([[[10.0, 20.0]], [[30.0, 20.0]], [[50.0, 20.0]]])
     write_package(tmp_path / "days.pkg.slp", np.stack(images), position, ("nose",), [], sources)
