@@ -40,7 +40,7 @@ COMMANDS = {
     "convert": ("export_commands", "One file of tracks into another format."),
     "why": ("why_commands", "The chain that made a number: video, labels, model, filter."),
     "report": ("report_commands", "Pictures and the table of distances, as one HTML file."),
-    "delete": ("delete_commands", "Delete a session, a model or a failed training, and all that was made from it."),
+    "delete": ("delete_commands", "Delete a session, model or failed training and its results."),
     "collect": ("delete_commands", "Remove files that no row points at."),
     "demo": ("demo_commands", "A simulated lab of six mice, from video to report."),
 }

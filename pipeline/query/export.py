@@ -170,7 +170,9 @@ def _read(
         except DatabaseError as error:
             if not skip_broken:
                 raise type(error)(f"{error}. To go on without it: --skip-broken") from error
-            left_out.append(LeftOut(row, str(error).removeprefix(f"{selection_row_name(row)}: ")))
+            # `why_tracks` names the row by its key alone, without the model's name.
+            named = selection_row_name({name: row[name] for name in FilteredTrack.primary_key})
+            left_out.append(LeftOut(row, str(error).removeprefix(f"{named}: ")))
     return tracks
 
 

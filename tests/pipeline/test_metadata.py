@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,7 @@ def test_nwb_says_it_where_other_programs_look(told: dict[str, Any], tmp_path: P
             subject = file.subject
             said += [{"M": "male", "F": "female"}.get(subject.sex, ""), subject.genotype or "", subject.strain or ""]
             said += [f"{subject.date_of_birth:%Y-%m-%d}"]
+            said += [str(file.session_start_time.utcoffset() // timedelta(minutes=1))]
     for column in (*Mouse.metadata, *Session.metadata):
         value = example(column)
         assert any((value.isoformat() if isinstance(value, date) else str(value)) in one for one in said), column.name

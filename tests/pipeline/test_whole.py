@@ -336,7 +336,11 @@ def test_the_report_shows_both_groups_and_is_whole_or_absent(computed: object, t
 
     write_report(tmp_path / "report.html", summary_file=tmp_path / "summary.json")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for text in ("mouse01, in training", "mouse03, held out from training", "left_snout_tip - right_snout_tip"):
+    for text in (
+        "mouse01, a mouse in training",
+        "mouse03, a mouse held out from training",
+        "left_snout_tip - right_snout_tip",
+    ):
         assert text in page
     assert page.count("<img ") >= 2 * 2 * 2  # cameras, groups, pictures of each
     written = json.loads((tmp_path / "summary.json").read_text())

@@ -43,7 +43,10 @@ def test_a_new_folder_from_init_to_status(run: Run, tmp_path: Path, make_session
     assert json.loads(taken.stdout)["counts"] == {"ingested": 1}
     state = json.loads(run("status", "--json").stdout)
     assert list(state["sessions"]) == ["mouse01/2026-03-02_1"]
-    assert "nothing to compute" in run("populate").stdout
+    computed = run("populate").stdout
+    assert "nothing was computed" in computed
+    for camera in ("lower", "side"):
+        assert f"not computed: camera {camera}: 1 video and no deployed model" in computed
 
 
 def test_what_was_not_done_ends_with_a_code_and_one_message(run: Run, tmp_path: Path) -> None:

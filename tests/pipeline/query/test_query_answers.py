@@ -264,7 +264,7 @@ def test_each_broken_file_is_named_for_itself(damage: Callable[..., Path]) -> No
     left_out = sorted(str(one.message) for one in caught if str(one.message).startswith("left out"))
     assert [text.split("/")[0] for text in left_out] == ["left out anna", "left out cora"]
     assert list(answer.to_pylist()[0].values()) == [1, N_FRAMES]
-    refused = pytest.raises(query.QueryError, match="none of the 1 tracks that fit can be read")
+    refused = pytest.raises(query.QueryError, match="none of the 1 track that fit can be read")
     with pytest.warns(UserWarning, match="left out cora"), refused:
         query.sql(STATEMENT, mouse="cora", skip_broken=True)
     with pytest.raises(query.QueryError, match=r"cannot be run: Conversion"):
@@ -312,12 +312,12 @@ def test_the_shell_says_what_is_listed_and_what_is_broken(
     assert run("--manifest", "-o", tmp_path / "files.csv").returncode == 0
     damage("anna", remove=True)
     listed = run()
-    assert ["anna/2026-03-01_1", "lower", MODEL, "raw", "yes", "2000", "100"] in [
+    assert ["anna/2026-03-01_1", "lower", MODEL, "raw", "not", "known", "2000", "100"] in [
         line.split() for line in listed.stdout.splitlines()
     ]
     assert "cannot be used: anna/2026-03-01_1 lower" in listed.stderr
     damage("bert")
     written = run("--skip-broken", "-o", tmp_path / "tracks.parquet")
-    assert f"{N_FRAMES * len(NODES)} lines of 1 tracks written" in written.stdout
+    assert f"{N_FRAMES * len(NODES)} lines of 1 track written" in written.stdout
     (track,) = json.loads(run("--mouse", "cora", "--json").stdout)["tracks"]
     assert (track["n_frames"], track["fps"], track["duration_s"], track["nodes"]) == (N_FRAMES, 100, 20, list(NODES))
