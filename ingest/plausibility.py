@@ -18,6 +18,13 @@ from schemas.session import Camera
 LARGEST_RATE_RATIO = 2.0
 """How many times faster or slower than the video file the time stamps of a camera may be."""
 
+LONGEST_HOLE_S = 86400.0
+"""A session is of one day: between two of its frames the clock cannot have gone on for longer."""
+
+LONGEST_PAUSE_S = 3600.0
+LONGEST_PAUSE_RATIO = 100.0
+"""A longer pause than this is no pause if it is also so many times longer than the whole video."""
+
 LATEST_AFTER_MIDNIGHT = timedelta(hours=1)
 """A folder may be made before midnight and its recording begin after it, or the other way round."""
 
@@ -91,7 +98,7 @@ def check_plausible_rate(name: str, times_s: NDArray[np.float64], fps: float, *,
     """
     if times_s.size < 2:
         return
-    rate = float(1 / np.median(np.diff(times_s)))
+    rate = float(1 / np.percentile(np.diff(times_s), 50, method="lower"))
     if _is_near(rate, fps):
         return
     fits = [one for one, size_s in _UNIT_S.items() if _is_near(rate * _UNIT_S[unit] / size_s, fps)]
@@ -105,6 +112,36 @@ def check_plausible_rate(name: str, times_s: NDArray[np.float64], fps: float, *,
         f"{name}: taken as {unit}, the times have {rate:.4g} frames a second, but the video has {fps:.4g};"
         f" expected at most {LARGEST_RATE_RATIO:g} times more or less. {advice}"
     )
+
+
+def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, lines: Sequence[int]) -> None:
+    """No hole between two frames is so long that the clock must have been set in it; dropped frames and pauses are not.
+
+    Parameters
+    ----------
+    name : str
+        Where the times are from, for people.
+    times_s : array, shape (frame,)
+        Strictly increasing times (s) that have about the rate of the video.
+    fps : float
+        Frame rate that the video file states (Hz).
+    lines : sequence of int
+        Line of each time in its file.
+    """
+    if times_s.size < 2:
+        return
+    frame = int(np.argmax(np.diff(times_s))) + 1
+    hole_s, video_s = float(times_s[frame] - times_s[frame - 1]), times_s.size / fps
+    longest_s = min(LONGEST_HOLE_S, max(LONGEST_PAUSE_S, LONGEST_PAUSE_RATIO * video_s))
+    if hole_s > longest_s:
+        jump = f"{hole_s / 86400:.0f} days" if hole_s > 2 * 86400 else f"{hole_s / 3600:.3g} h"
+        raise SessionError(
+            f"{name}: line {lines[frame]}: time jumps by {jump} at frame {frame}"
+            f" ({times_s[frame - 1]:.6f} s, then {times_s[frame]:.6f} s), but the video is {video_s:.4g} s long;"
+            f" expected at most {longest_s / 3600:.3g} h between two frames. If the camera's clock was set there, write"
+            " the times on one side of the jump by the clock of the other; if it is a pause, give each part a session"
+            " of its own"
+        )
 
 
 def _is_near(rate: float, fps: float) -> bool:

@@ -31,8 +31,10 @@ def rig_time_zone_at(name: str, utc_offset_min: int | None) -> timezone | None:
     return timezone(timedelta(minutes=utc_offset_min))
 
 
-def rig_time_instant(name: str, start: datetime, *, utc_offset_min: int | None, zone: tzinfo | None) -> datetime:
-    """A start with its offset from UTC.
+def rig_time_instant(
+    name: str, start: datetime, *, utc_offset_min: int | None, zone: tzinfo | None, what: str = "the start"
+) -> datetime:
+    """A start, or another time at the rig, with its offset from UTC.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ def rig_time_instant(name: str, start: datetime, *, utc_offset_min: int | None, 
         The rig's offset from UTC (min) on that day, if it is said.
     zone : tzinfo or None
         The rig's time zone; None: this machine's.
+    what : str
+        What to give with its offset if it needs one, for people.
 
     Raises
     ------
@@ -67,7 +71,7 @@ def rig_time_instant(name: str, start: datetime, *, utc_offset_min: int | None, 
         where = zone or "this machine's time zone"
         raise SessionError(
             f"{name}: {start.isoformat(sep=' ')} is {'no time' if is_no_time else 'two times'} in {where}, whose clocks"
-            f" are set {'forward' if is_no_time else 'back'} then. Give the start with its offset from UTC, such as"
+            f" are set {'forward' if is_no_time else 'back'} then. Give {what} with its offset from UTC, such as"
             f" {first.isoformat()}; or set rig_time_zone in settings.toml if that is not the rig's time zone"
         )
     return first

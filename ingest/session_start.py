@@ -11,36 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.plausibility import check_plausible_clocks, check_plausible_day
-from ingest.rig_time import in_rig_time, rig_time_instant, rig_time_zone_at, unix_time_instant
+from ingest.rig_time import in_rig_time, rig_time_instant, rig_time_zone_at
 from ingest.timestamps import Timestamps
 
 START_COLUMNS = ("session_start", "session_utc_offset_min")
 
 
-def first_frame_instants(
-    timestamps: Mapping[str, Timestamps], offset_min: int | None, zone: tzinfo | None
-) -> dict[str, Decimal]:
-    """Instant of the first frame of each camera whose time stamps say it, in seconds since 1970.
-
-    Parameters
-    ----------
-    timestamps : mapping of str to Timestamps
-        By camera.
-    offset_min : int or None
-        The rig's offset from UTC (min), if session.toml says it.
-    zone : tzinfo or None
-        The rig's time zone, for days and times without an offset; None: this machine's.
-    """
-    found = {}
-    for camera, one in timestamps.items():
-        if one.first_unix_s is None:
-            continue
-        found[camera] = one.first_unix_s
-        if one.has_local_times:
-            local = unix_time_instant(float(one.first_unix_s)).replace(tzinfo=None)
-            began = rig_time_instant(str(one.path), local, utc_offset_min=offset_min, zone=zone)
-            found[camera] -= int((began.utcoffset() or timedelta(0)).total_seconds())
-    return found
+def first_frame_instants(timestamps: Mapping[str, Timestamps]) -> dict[str, Decimal]:
+    """Instant of the first frame of each camera whose time stamps say it, in seconds since 1970."""
+    return {camera: one.first_unix_s for camera, one in timestamps.items() if one.first_unix_s is not None}
 
 
 def times_since_start(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from compute.json_text import json_text
 from compute.text import count_text
 from compute.video import VideoInfo, probe_video, video_content_hash
 from ingest.corrections import find_corrections, insert_corrections
+from ingest.known_recordings import refuse_known_recordings
 from ingest.known_rows import compare_known_row
+from ingest.other_files import drawn_videos_text, refuse_dead_link, refuse_other_videos
 from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_order, check_plausible_scale
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
 from ingest.session_files import SessionFile, read_session_file, session_file_json
@@ -33,10 +36,13 @@ from ingest.session_folders import (
 )
 from ingest.session_start import first_frame_instants, session_start_columns, times_since_start
 from ingest.timestamps import Timestamps, read_timestamps, timestamps_path
+from ingest.unexpected import is_of_one_session
 from schemas.metadata import complete_metadata, known_metadata
-from schemas.session import Session, Video
+from schemas.session import Camera, Session, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
+
+_logger = logging.getLogger("orofacial")
 
 Status = Literal["ingested", "would be ingested", "corrected", "would be corrected", "known", "waiting", "refused"]
 
@@ -124,7 +130,7 @@ def ingest_sessions(
     Yields
     ------
     SessionOutcome
-        One for each folder. A bad folder is refused; the others follow.
+        One for each folder. A bad folder is refused, whatever is wrong with it; the others follow.
 
     Raises
     ------
@@ -140,9 +146,21 @@ def ingest_sessions(
         on_folder(found)
         try:
             zone = rig_time_zone_of(rig_time_zone)
-            yield _ingest_folder(found, pattern, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
+            outcome = _ingest_folder(found, pattern, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
         except (OrofacialError, OSError) as error:
-            yield SessionOutcome(found, "refused", str(error))
+            outcome = SessionOutcome(found, "refused", str(error))
+        except Exception as error:
+            if not is_of_one_session(error):
+                raise
+            _logger.debug("%s was refused by an unexpected error", found, exc_info=True)
+            what = f"{type(error).__name__}: {error}".strip().replace("\n", " ")
+            outcome = SessionOutcome(
+                found,
+                "refused",
+                f"{found}: an unexpected error, {what}. Nothing of this session was changed. If the error names a value"
+                " of its files, correct that and ingest again; if not, report the error with its text",
+            )
+        yield outcome
 
 
 def _ingest_folder(
@@ -160,6 +178,8 @@ def _ingest_folder(
             f"{folder} does not fit the pattern {pattern}; expected for example mouse01/2026-03-02_1."
             " Rename the folder, or set session_pattern in settings.toml"
         )
+    for path in (folder / "session.toml", *map(timestamps_path, session_folder_videos(folder).values())):
+        refuse_dead_link(path)
     if _is_known(name, folder):
         return _correct(folder, name, 0 if marker else stable_after_s, dry_run, zone)
     if marker and not (folder / marker).exists():
@@ -168,7 +188,7 @@ def _ingest_folder(
     if age_s < stable_after_s and not marker:
         return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
     session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos)
-    frames = ", ".join(_frames_text(video) for video in session.videos)
+    frames = ", ".join(_frames_text(video) for video in session.videos) + drawn_videos_text(folder)
     if dry_run:
         return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
     try:
@@ -235,6 +255,8 @@ def _is_known(name: SessionFolderName, folder: Path) -> bool:
                 f" session is ingested whole. Take it out with 'orofacial delete session {name}', then"
                 f" 'orofacial ingest {folder}'"
             )
+    if left_out := set(Camera.to_arrays("camera")) - known.keys():
+        refuse_other_videos(folder, found, left_out)
     return True
 
 
@@ -260,19 +282,20 @@ def read_new_session(
         If any part of the folder cannot be ingested.
     """
     paths = session_folder_videos(folder)
+    refuse_other_videos(folder, paths, Camera.to_arrays("camera").tolist() if paths else ())
     if not paths:
         raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
     file = read_session_file(folder)
     check_known_cameras(str(folder), [*paths, *file.videos])
     told = str(folder / "session.toml")
     _check_mouse(told, name, file)
-    videos = tuple(_read_video(camera, path, file, accept_damaged_videos) for camera, path in paths.items())
+    videos = tuple(_read_video(camera, path, file, zone, accept_damaged_videos) for camera, path in paths.items())
     for video in videos:
         if "px_per_mm" in video.metadata:
             check_plausible_scale(told, video.camera, video.metadata["px_per_mm"], video.info.width_px)
-    _refuse_copies(name, videos)
+    refuse_known_recordings(name, [(video.path, video.content_hash) for video in videos])
     timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
-    first_unix_s = first_frame_instants(timestamps, file.session.get("session_utc_offset_min"), zone)
+    first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
     start = session_start_columns(told, file.session, clocks, name.session_date, zone)
     return NewSession(name, folder, file, videos, start, first_unix_s)
@@ -286,12 +309,20 @@ def _check_mouse(told: str, name: SessionFolderName, file: SessionFile) -> None:
         check_plausible_birth(told, name.mouse_id, born, name.session_date)
 
 
-def _read_video(camera: str, path: Path, file: SessionFile, accept_damaged_frames: bool) -> NewVideo:
+def _read_video(
+    camera: str, path: Path, file: SessionFile, zone: tzinfo | None, accept_damaged_frames: bool
+) -> NewVideo:
     info = probe_video(path, accept_damaged_frames=accept_damaged_frames)
     beside = timestamps_path(path)
     timestamps = None
     if beside.exists():
-        timestamps = read_timestamps(beside, n_frames=info.n_frames, fps=_usual_rate(info))
+        timestamps = read_timestamps(
+            beside,
+            n_frames=info.n_frames,
+            fps=_usual_rate(info),
+            utc_offset_min=file.session.get("session_utc_offset_min"),
+            zone=zone,
+        )
     elif info.own_times_s is not None:
         check_plausible_order(str(path), info.own_times_s)
     return NewVideo(camera, path, info, video_content_hash(path), timestamps, file.videos.get(camera, {}))
@@ -303,21 +334,6 @@ def _usual_rate(info: VideoInfo) -> float:
         return float(info.fps)
     step_s = float(np.median(np.diff(info.own_times_s)))
     return 1 / step_s if step_s > 0 else float(info.fps)
-
-
-def _refuse_copies(name: SessionFolderName, videos: tuple[NewVideo, ...]) -> None:
-    seen: dict[str, str] = {}
-    for video in videos:
-        same_content = (Video & {"content_hash": video.content_hash}).proj("video_file").to_dicts()
-        # Another process may be inserting this same session at this moment.
-        known = [row for row in same_content if any(row[column] != name.key[column] for column in name.key)]
-        original = known[0]["video_file"] if known else seen.get(video.content_hash)
-        if original is not None:
-            raise SessionError(
-                f"{video.path} is a copy of {original}, which is known already; one recording cannot be two videos."
-                f" Remove the copy, or give {name} its own recording"
-            )
-        seen[video.content_hash] = str(video.path)
 
 
 def _frames_text(video: NewVideo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import SessionError
-from ingest.plausibility import check_plausible_order, check_plausible_rate
+from ingest.plausibility import check_plausible_holes, check_plausible_order, check_plausible_rate
+from ingest.rig_time import rig_time_instant
 from ingest.timestamp_table import TimestampTable, is_timestamp_number, read_timestamp_table, timestamp_instant
 
 UNITS_S = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "ns": Decimal("1e-9")}
@@ -46,14 +48,11 @@ class Timestamps:
         Strictly increasing. By the camera's clock (s); since the first frame where `first_unix_s` is known.
     first_unix_s : Decimal or None
         Instant of the first frame, in seconds since 1970 (UTC), if the file says it.
-    has_local_times : bool
-        Whether the file gives day and time without a zone: `first_unix_s` takes them for UTC.
     """
 
     path: Path
     times_s: NDArray[np.float64]
     first_unix_s: Decimal | None
-    has_local_times: bool = False
 
 
 def timestamps_path(video: Path) -> Path:
@@ -61,7 +60,9 @@ def timestamps_path(video: Path) -> Path:
     return video.with_name(f"{video.stem}.timestamps.csv")
 
 
-def read_timestamps(path: Path, *, n_frames: int, fps: float) -> Timestamps:
+def read_timestamps(
+    path: Path, *, n_frames: int, fps: float, utc_offset_min: int | None = None, zone: tzinfo | None = None
+) -> Timestamps:
     """Read the times of a camera's frames: a line a frame, the column and its unit by the header.
 
     Parameters
@@ -74,12 +75,17 @@ def read_timestamps(path: Path, *, n_frames: int, fps: float) -> Timestamps:
         Frames of the video.
     fps : float
         Rate of the video file (Hz).
+    utc_offset_min : int or None
+        The rig's offset from UTC (min), if session.toml says it; for days and times without an offset.
+    zone : tzinfo or None
+        The rig's time zone, for such times where no offset is said; None: this machine's.
 
     Raises
     ------
     SessionError
-        If it is not told which column holds the times, if there is not exactly one finite, increasing time a frame, or
-        if their rate is more than twice or less than half that of the video.
+        If it is not told which column holds the times, if there is not exactly one finite, increasing time a frame, if
+        a local time does not exist or exists twice, if their rate is more than twice or less than half that of the
+        video, or if they jump as only a clock that is set does.
     """
     table = read_timestamp_table(path)
     column, unit = _column(table)
@@ -90,11 +96,8 @@ def read_timestamps(path: Path, *, n_frames: int, fps: float) -> Timestamps:
         )
     cells = [row[column] for row in table.rows]
     _check_cells(table, cells)
-    is_local = False
     if timestamp_instant(cells[0]):
-        instants = [timestamp_instant(cell) for cell in cells]
-        is_local = instants[0] is not None and instants[0].tzinfo is None
-        seconds = [_unix_s(cell) for cell in cells]
+        seconds = _unix_times_s(table, cells, utc_offset_min, zone)
     else:
         factor = UNITS_S[unit]
         times_s = np.array(cells, np.float64) / float(1 / factor)
@@ -103,19 +106,32 @@ def read_timestamps(path: Path, *, n_frames: int, fps: float) -> Timestamps:
         times_s = np.array([float(one - seconds[0]) for one in seconds])
     check_plausible_order(str(path), times_s, table.lines)
     check_plausible_rate(str(path), times_s, fps, unit=unit)
-    return Timestamps(path, times_s, seconds[0] if seconds else None, is_local)
+    check_plausible_holes(str(path), times_s, fps, table.lines)
+    return Timestamps(path, times_s, seconds[0] if seconds else None)
 
 
-def _unix_s(cell: str) -> Decimal:
-    """Seconds since 1970 of a day and time in ISO 8601, with all its digits; a time without a zone is taken for UTC."""
-    instant = timestamp_instant(cell)
-    assert instant is not None  # checked with all cells
-    whole = instant.replace(microsecond=0)
-    fraction = re.search(r"[.,](\d+)", cell)
-    offset_s = instant.utcoffset().total_seconds() if instant.utcoffset() is not None else 0  # type: ignore[union-attr]
-    since_1970 = whole.replace(tzinfo=None) - type(whole)(1970, 1, 1)
-    days_s = since_1970.days * 86400 + since_1970.seconds
-    return Decimal(days_s) - Decimal(offset_s) + (Decimal(f"0.{fraction[1]}") if fraction else 0)
+def _unix_times_s(
+    table: TimestampTable, cells: list[str], utc_offset_min: int | None, zone: tzinfo | None
+) -> list[Decimal]:
+    """Seconds since 1970 of days and times in ISO 8601, with all their digits; each without an offset is local."""
+    offsets: dict[datetime, timedelta] = {}  # no clock is set forward or back within a minute
+    seconds = []
+    for line, cell in zip(table.lines, cells, strict=True):
+        said = timestamp_instant(cell)
+        assert said is not None  # checked with all cells
+        local, offset = said.replace(tzinfo=None), said.utcoffset()
+        if offset is None:
+            minute = local.replace(second=0, microsecond=0)
+            if minute not in offsets:
+                at = rig_time_instant(
+                    f"{table.path}, line {line}", local, utc_offset_min=utc_offset_min, zone=zone, what="each time"
+                )
+                offsets[minute] = at.utcoffset() or timedelta(0)
+            offset = offsets[minute]
+        whole_s = (local.replace(microsecond=0) - datetime(1970, 1, 1)) // timedelta(seconds=1)
+        fraction = re.search(r"[.,](\d+)", cell)
+        seconds.append(whole_s - Decimal(offset.total_seconds()) + Decimal(f"0.{fraction[1] if fraction else 0}"))
+    return seconds
 
 
 def _check_cells(table: TimestampTable, cells: list[str]) -> None:

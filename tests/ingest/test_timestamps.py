@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,14 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.errors import SessionError
+from ingest.rig_time import rig_time_zone_of
 from ingest.timestamps import Timestamps, read_timestamps
 
 EVEN_S = [0.0, 0.033333, 0.066667, 0.1, 0.133333]
 
 
-def read(path: Path, text: str | bytes, n_frames: int = 5, fps: float = 30) -> Timestamps:
+def read(
+    path: Path,
+    text: str | bytes,
+    n_frames: int = 5,
+    fps: float = 30,
+    *,
+    zone: str = "",
+    utc_offset_min: int | None = None,
+) -> Timestamps:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_timestamps(path, n_frames=n_frames, fps=fps)
+    return read_timestamps(path, n_frames=n_frames, fps=fps, zone=rig_time_zone_of(zone), utc_offset_min=utc_offset_min)
 
 
 @pytest.fixture
@@ -133,15 +143,69 @@ def test_instants_become_times_since_the_first_frame(file: Path, head: str, writ
     found = read(file, lines(head, *map(write, EVEN_S)))
     np.testing.assert_allclose(found.times_s, EVEN_S, atol=1e-9)
     assert found.first_unix_s == Decimal("1772443800.25")
-    assert not found.has_local_times
 
 
 def test_days_and_times_without_a_zone_are_local(file: Path) -> None:
-    found = read(file, lines(*(f"2026-03-02T10:30:{time:09.6f}" for time in EVEN_S)))
-    assert found.has_local_times
-    assert found.first_unix_s == 1772447400  # as if it were UTC
+    text = lines(*(f"2026-03-02T10:30:{time:09.6f}" for time in EVEN_S))
+    assert read(file, text, zone="Europe/Berlin").first_unix_s == 1772443800
+    assert read(file, text, zone="Asia/Tokyo", utc_offset_min=60).first_unix_s == 1772443800
+    here = read(file, text).first_unix_s
+    assert here == int(datetime(2026, 3, 2, 10, 30).astimezone().timestamp())
     with pytest.raises(SessionError, match="line 2"):
         read(file, lines("2026-03-02T10:30:00", "2026-03-02T10:30:01Z"), n_frames=2, fps=1)
+
+
+LOS_ANGELES = "America/Los_Angeles"
+SPRING = ["2026-03-08 01:59:59.94", "2026-03-08 01:59:59.97"]
+
+
+def test_local_times_go_on_where_clocks_are_set_forward(file: Path) -> None:
+    text = lines("time", *SPRING, *(f"2026-03-08 03:00:00.{hundredths:02}" for hundredths in (0, 3, 6)))
+    found = read(file, text, zone=LOS_ANGELES)
+    np.testing.assert_allclose(found.times_s, np.arange(5) * 0.03, atol=1e-9)
+    assert found.first_unix_s == Decimal("1772963999.94")
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([*SPRING, "2026-03-08 02:00:00.00"], "line 4: 2026-03-08 02:00:00 is no time in America/Los_Angeles"),
+        (["2026-11-01 00:59:59.99", "2026-11-01 01:00:00.02"], "line 3: 2026-11-01 01:00:00.020000 is two times"),
+        (["2026-11-01 01:30:00.00", "2026-11-01 01:30:00.03"], "line 2: 2026-11-01 01:30:00 is two times"),
+    ],
+)
+def test_a_local_time_that_clocks_skip_or_repeat_is_refused(file: Path, cells: list[str], said: str) -> None:
+    with pytest.raises(SessionError) as refused:
+        read(file, lines("time", *cells), n_frames=len(cells), zone=LOS_ANGELES)
+    assert f"{file}, {said}" in str(refused.value)
+    assert "Give each time with its offset from UTC" in str(refused.value)
+    with_offset = read(file, lines("time", *(f"{cell}-08:00" for cell in cells)), len(cells), zone=LOS_ANGELES)
+    np.testing.assert_allclose(with_offset.times_s, np.arange(len(cells)) * 0.03, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ([0.0, 1.77e9, 1.77e9 + 0.033, 1.77e9 + 0.066, 1.77e9 + 0.1], "line 3: time jumps by 20486 days"),
+        ([0.0, 0.033, 0.066, 1.77e9, 1.77e9 + 0.033], "line 5: time jumps by 20486 days"),
+        ([0.0, 1.77e9, 1.77e9 + 0.033], "line 3: time jumps by 20486 days"),
+        ([1.76e9, 1.77e9, 1.77e9 + 0.033, 1.77e9 + 0.066, 1.77e9 + 0.1], "line 3: time jumps by 116 days"),
+        ([0.0, 0.033, 7200.0, 7200.033, 7200.066], "line 4: time jumps by 2 h"),
+    ],
+)
+def test_a_jump_of_a_clock_that_is_set_is_no_hole(file: Path, times: list[float], said: str) -> None:
+    with pytest.raises(SessionError) as refused:
+        read(file, lines("time_s", *column(times=times)), len(times))
+    assert f"{file}: {said}" in str(refused.value)
+    assert "If the camera's clock was set there" in str(refused.value)
+
+
+def test_pauses_are_holes(file: Path) -> None:
+    """Trials of a second, ten minutes apart, and a break of two hours in a video of two minutes."""
+    trials = np.concatenate([600 * trial + np.arange(30) / 30 for trial in range(12)])
+    np.testing.assert_allclose(read(file, lines(*column(times=trials)), trials.size).times_s, trials, atol=1e-6)
+    parts = np.concatenate([np.arange(1800) / 30, 7200 + np.arange(1800) / 30])
+    np.testing.assert_allclose(read(file, lines(*column(times=parts)), parts.size).times_s, parts, atol=1e-6)
 
 
 def test_a_clock_that_ran_before_the_video_keeps_its_times(file: Path) -> None:
