@@ -31,6 +31,9 @@ LATEST_AFTER_MIDNIGHT = timedelta(hours=1)
 CLOCKS_AGREE = timedelta(minutes=5)
 """How far a start that a person or program wrote may be from the first frame: less than between any two time zones."""
 
+FIRST_DAY = date(1990, 1, 1)
+"""Nobody filmed a mouse's face to a file before."""
+
 _EARTH = (timedelta(hours=-12), timedelta(hours=14))
 """Local times on earth are at most so far from UTC."""
 
@@ -163,6 +166,12 @@ def check_plausible_day(name: str, start: datetime, day: date, *, zone_is_known:
         Whether the offset is the rig's. Otherwise the instant must be on that day anywhere on earth.
     """
     first = datetime.combine(day, datetime.min.time(), UTC)
+    now = datetime.now(UTC)
+    if day < FIRST_DAY or first > now + timedelta(days=1):
+        raise SessionError(
+            f"{name}: the folder is of {day}, and by this machine's clock today is {now.date()}; expected a day from"
+            f" {FIRST_DAY} to today. Correct the folder's name and the start, or the clock that is wrong"
+        )
     earliest, latest = first - LATEST_AFTER_MIDNIGHT, first + timedelta(days=1) + LATEST_AFTER_MIDNIGHT
     if zone_is_known:
         local = start.replace(tzinfo=UTC)

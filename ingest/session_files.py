@@ -94,10 +94,30 @@ def _type(column: MetadataColumn) -> Any:
         limits["allow_inf_nan"] = False
     if column.n_bits is not None:
         limits |= {"ge": -(2 ** (column.n_bits - 1)), "lt": 2 ** (column.n_bits - 1)}
-    said: Any = column.python_type
-    if said is datetime:
-        said = Annotated[datetime, BeforeValidator(_day_and_time)]
+    check = {str: _stripped, date: _day, datetime: _day_and_time}.get(column.python_type, _number)
+    said: Any = Annotated[column.python_type, BeforeValidator(check)]
     return Annotated[said, Field(**{name: limit for name, limit in limits.items() if limit is not None})]
+
+
+def _stripped(value: Any) -> Any:
+    """A text without blanks around it: such as ``"  "`` says nothing."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def _number(value: Any) -> Any:
+    """Refuse true and false, of which Pydantic would make 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is no number; expected one, such as 20. Give it, or remove the line")
+    return value
+
+
+def _day(value: Any) -> Any:
+    """Refuse a number, of which Pydantic would make a day: it takes it for seconds since 1970."""
+    if isinstance(value, int | float):
+        raise ValueError(
+            f"{str(value).lower()} is no day; expected one, such as 2026-03-02. Give it, or remove the line"
+        )
+    return value
 
 
 def _day_and_time(value: Any) -> Any:

@@ -35,7 +35,7 @@ from ingest.session_folders import (
     session_folder_videos,
 )
 from ingest.session_start import first_frame_instants, session_start_columns, times_since_start
-from ingest.timestamps import Timestamps, read_timestamps, timestamps_path
+from ingest.timestamps import Timestamps, read_timestamps, timestamps_path, unused_timestamps
 from ingest.unexpected import is_of_one_session
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Camera, Session, Video
@@ -189,6 +189,7 @@ def _ingest_folder(
         return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
     session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos)
     frames = ", ".join(_frames_text(video) for video in session.videos) + drawn_videos_text(folder)
+    frames = "; ".join([frames, *unused_timestamps(folder, [video.path for video in session.videos])])
     if dry_run:
         return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
     try:

@@ -51,13 +51,20 @@ def read_timestamp_table(path: Path) -> TimestampTable:
     Raises
     ------
     SessionError
-        If the file is no text, or a line has another number of cells than the lines before it.
+        If the file is no text, has a second line of names, or a line has another number of cells than the lines
+        before it.
     """
     numbered = [(number, line) for number, line in enumerate(_text(path).splitlines(), 1) if line.strip()]
     comments = [line for _, line in numbered if line.lstrip().startswith(_COMMENT)]
     numbered = [(number, line) for number, line in numbered if not line.lstrip().startswith(_COMMENT)]
     has_header = bool(numbered) and _is_header(numbered[0][1])
     head, data = (numbered[0][1] if has_header else ""), numbered[has_header:]
+    if head and data and _is_header(data[0][1]):
+        raise SessionError(
+            f"{path}, line {data[0][0]}: {data[0][1].strip()!r} is no time; expected one header line, then the first"
+            f" frame's. Keep one of the lines {numbered[0][0]} and {data[0][0]}: the one that names the columns, with"
+            " the unit in the name, such as time_s, time_ms, time_us or time_ns"
+        )
     separator = _separator([line for _, line in data], head)
     rows = [_cells(line, separator) for _, line in data]
     header = tuple(_cells(head, separator)) if head else ()

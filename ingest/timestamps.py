@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from compute.errors import SessionError
 from ingest.plausibility import check_plausible_holes, check_plausible_order, check_plausible_rate
 from ingest.rig_time import rig_time_instant
+from ingest.session_folders import is_video_file
 from ingest.timestamp_table import TimestampTable, is_timestamp_number, read_timestamp_table, timestamp_instant
 
 UNITS_S = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "ns": Decimal("1e-9")}
@@ -60,6 +62,29 @@ def timestamps_path(video: Path) -> Path:
     return video.with_name(f"{video.stem}.timestamps.csv")
 
 
+def unused_timestamps(folder: Path, videos: Iterable[Path]) -> list[str]:
+    """For people: the files of a session's folder that look like times of frames, but have no name that is read.
+
+    Files of a camera whose times are read are left out: they may be older ones.
+    """
+    cameras = {video.stem: timestamps_path(video) for video in videos}
+    said = []
+    for path in sorted(folder.iterdir()):
+        if path in cameras.values() or not path.is_file() or is_video_file(path) or path.name.startswith("."):
+            continue
+        if not re.search(r"time[-_. ]?stamp|frame[-_. ]?time|(?<![a-z])times?(?![a-z])", path.name.lower()):
+            continue
+        of = next((camera for camera in cameras if camera.lower() in path.name.lower()), None)
+        if of is not None and cameras[of].exists():
+            continue
+        known = " or ".join(one.name for one in cameras.values())
+        needs = (
+            f"the name that is read is {cameras[of].name}" if of else f"no video is of this name; read would be {known}"
+        )
+        said.append(f"{path.name} looks like times of frames and is not used: {needs}")
+    return said
+
+
 def read_timestamps(
     path: Path, *, n_frames: int, fps: float, utc_offset_min: int | None = None, zone: tzinfo | None = None
 ) -> Timestamps:
@@ -89,13 +114,13 @@ def read_timestamps(
     """
     table = read_timestamp_table(path)
     column, unit = _column(table)
-    if len(table.rows) != n_frames:
-        raise SessionError(
-            f"{path} has {len(table.rows)} times, the video has {n_frames} frames; expected one time per frame."
-            " Export the timestamps again, or move the file away to use the times of the video itself"
-        )
     cells = [row[column] for row in table.rows]
     _check_cells(table, cells)
+    if len(cells) != n_frames:
+        raise SessionError(
+            f"{path} has {len(cells)} times, the video has {n_frames} frames; expected one time per frame."
+            " Export the timestamps again, or move the file away to use the times of the video itself"
+        )
     if timestamp_instant(cells[0]):
         seconds = _unix_times_s(table, cells, utc_offset_min, zone)
     else:

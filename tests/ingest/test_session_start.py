@@ -16,7 +16,7 @@ from compute.errors import SessionError
 from compute.formats.nwb_session import new_nwb_session
 from ingest.plausibility import check_plausible_birth, check_plausible_scale
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
-from ingest.session_files import read_session_file
+from ingest.session_files import read_session_file, session_file_places
 from ingest.session_start import first_frame_instants, session_start_columns, times_since_start
 from ingest.timestamps import Timestamps
 
@@ -129,6 +129,27 @@ def test_a_time_that_clocks_skip_or_repeat_is_refused(text: str, day: date, said
     with pytest.raises(SessionError, match=f"{said} in Europe/Berlin"):
         began(f"start = {text}", tmp_path, day=day, zone="Europe/Berlin")
     assert began(f"start = {text}+02:00", tmp_path, day=day, zone="Europe/Berlin")[1] == 120
+
+
+@pytest.mark.parametrize("day", [date(1985, 3, 2), datetime.now(UTC).date() + timedelta(days=3)])
+def test_a_day_on_which_nobody_can_have_filmed_is_refused(day: date, tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match=f"the folder is of {day}.*expected a day from 1990-01-01 to today"):
+        began(f"start = {day}T10:30:00+01:00", tmp_path, day=day)
+
+
+@pytest.mark.parametrize("place", [place for place, one in session_file_places().items() if not one.is_text])
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_true_and_false_are_no_numbers(place: str, value: str, tmp_path: Path) -> None:
+    section, _, key = place.replace("<camera>", "side").rpartition(".")
+    (tmp_path / "session.toml").write_text(f"[{section}]\n{key} = {value}\n" if section else f"{key} = {value}\n")
+    with pytest.raises(SessionError, match=place.replace("<camera>", "side")):
+        read_session_file(tmp_path)
+
+
+def test_blanks_around_a_text_are_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "session.toml").write_text('rig = "  "\n[mouse]\ngenotype = " wt "\n')
+    file = read_session_file(tmp_path)
+    assert (file.session, file.mouse) == ({"rig": ""}, {"genotype": "wt"})
 
 
 def test_summer_and_winter_have_their_own_offset(tmp_path: Path) -> None:

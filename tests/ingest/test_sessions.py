@@ -179,6 +179,14 @@ def test_timestamps_must_fit_the_frames(make_session: MakeSession, database: Set
     assert "20 frames" in message
 
 
+def test_ingest_says_which_file_of_times_it_does_not_use(make_session: MakeSession, tmp_path: Path) -> None:
+    folder = make_session()
+    (folder / "side_timestamps.csv").write_text("0\n")
+    for dry_run in (True, False):
+        (outcome,) = ingest_all(tmp_path / "raw", dry_run=dry_run)
+        assert "side_timestamps.csv looks like times of frames and is not used" in outcome.message
+
+
 def test_timestamps_must_increase(make_session: MakeSession, database: Settings) -> None:
     folder = make_session(n_frames=20)
     times = np.arange(20) / 100

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from compute.errors import SessionError
 from ingest.rig_time import rig_time_zone_of
-from ingest.timestamps import Timestamps, read_timestamps
+from ingest.timestamps import Timestamps, read_timestamps, unused_timestamps
 
 EVEN_S = [0.0, 0.033333, 0.066667, 0.1, 0.133333]
 
@@ -114,6 +114,12 @@ def test_the_times_are_read_whoever_wrote_them(file: Path, text: str | bytes) ->
         (lines("time_s", *column()[:3], "", "0.2,3"), "2 cells, expected 1"),
         (lines("frame,time_s", "0,0.0", "1", "2,0.06"), "line 3: 1 cells, expected 2"),
         (lines("frame,time_s", *(f"{index},0,{33 * index:03}" for index in range(5))), "3 cells, expected 2"),
+        (lines("time", "s", *column()), "line 2: 's' is no time; expected one header line"),
+        (
+            lines("frame,time", "-,[ms]", *(f"{i},{c}" for i, c in enumerate(column(1e3)))),
+            "line 2: '-,[ms]' is no time",
+        ),
+        (lines("time_s", *column(), "end"), "line 7: 'end' is not a time"),
         (lines("time_s", *column(), "0.2"), "6 times, the video has 5 frames"),
         (lines(*column()[:4]), "4 times, the video has 5 frames"),
         ("", "0 times, the video has 5 frames"),
@@ -220,6 +226,29 @@ def test_a_hole_is_no_wrong_rate(file: Path) -> None:
 def test_one_frame_has_one_time(file: Path) -> None:
     assert read(file, "time_s\n5.5\n", n_frames=1).times_s.tolist() == [5.5]
     assert read(file, "5,5\n", n_frames=1).times_s.tolist() == [5.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("side.timestamps.txt", "the name that is read is side.timestamps.csv"),
+        ("side_timestamps.csv", "the name that is read is side.timestamps.csv"),
+        ("Side.TimeStamps.CSV", "the name that is read is side.timestamps.csv"),
+        ("frame_times_side.npy", "the name that is read is side.timestamps.csv"),
+        ("lower.timestamps.csv", "no video is of this name; read would be side.timestamps.csv"),
+        ("times.csv", "no video is of this name; read would be side.timestamps.csv"),
+        ("side.timestamps.csv", ""),
+        ("session.toml", ""),
+        ("sometimes.txt", ""),
+    ],
+)
+def test_what_looks_like_times_and_is_not_read_is_said(tmp_path: Path, name: str, needs: str) -> None:
+    (tmp_path / name).touch()
+    said = unused_timestamps(tmp_path, [tmp_path / "side.mp4"])
+    assert said == ([f"{name} looks like times of frames and is not used: {needs}"] if needs else [])
+    if "side" in name.lower():
+        (tmp_path / "side.timestamps.csv").touch()
+        assert unused_timestamps(tmp_path, [tmp_path / "side.mp4"]) == []
 
 
 @given(
