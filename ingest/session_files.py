@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -40,14 +41,23 @@ def read_session_file(folder: Path) -> SessionFile:
     Raises
     ------
     SessionError
-        If the file is no TOML, holds an unknown key (it may be a typo) or a value of the wrong kind.
+        If the file is no TOML or no UTF-8, holds a control character, an unknown key (it may be a typo) or a value of
+        the wrong kind.
     """
     path = folder / "session.toml"
     if not path.exists():
         return SessionFile()
     try:
-        said = _MODEL.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).model_dump(exclude_unset=True)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        _refuse_control_characters(path, document)
+        said = _MODEL.model_validate(document).model_dump(exclude_unset=True)
+    except UnicodeDecodeError as error:
+        line = 1 + error.object[: error.start].count(b"\n")
+        raise SessionError(
+            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} in line {line}. In your text editor, open it,"
+            " save it as UTF-8 and look at its letters, then ingest again"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
         raise SessionError(
             f'{path} is not valid TOML: {error}. Mend that line: text stands in quotes (rig = "rig 2"), dates and'
             " numbers do not (start = 2026-03-02T10:30:00)"
@@ -63,6 +73,25 @@ def read_session_file(folder: Path) -> SessionFile:
         for camera, value in said.get(column.toml_key, {}).items():
             videos.setdefault(camera, {})[column.name] = value
     return SessionFile(_by_column(Session.metadata, said), _by_column(Mouse.metadata, said.get("mouse", {})), videos)
+
+
+def _refuse_control_characters(path: Path, said: Any, place: str = "") -> None:
+    """Refuse characters that are none to read: of NUL, PostgreSQL holds no text."""
+    if isinstance(said, dict):
+        for key, value in said.items():
+            _refuse_control_characters(path, key, "a name")
+            _refuse_control_characters(path, value, f"{place}.{key}" if place else key)
+    elif isinstance(said, list):
+        for value in said:
+            _refuse_control_characters(path, value, place)
+    elif isinstance(said, str):
+        found = next((one for one in said if unicodedata.category(one) == "Cc" and one not in "\t\n\r"), None)
+        if found is not None:
+            raise SessionError(
+                f"{path}: {place} holds the control character U+{ord(found):04X} in {said!r}; expected text, tabs and"
+                f" line breaks. Write it without the character, which may stand there as \\u{ord(found):04X}, then"
+                " ingest again"
+            )
 
 
 def session_file_json(file: SessionFile) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,12 @@ from pathlib import Path
 
 from compute.errors import SessionError
 from compute.files import VIDEO_SUFFIXES
+from ingest.other_files import camera_of_other_video, is_drawn_by_deeplabcut, refuse_dead_link
 
 SESSION_PATTERN = "{mouse}/{date}_{number}"
+
+_LONGEST_MOUSE, _LARGEST_NUMBER = 64, 2**15 - 1
+"""Of the columns `mouse_id` and `session_number`."""
 
 _FIELDS = {"mouse": r"(?P<mouse>[^/]+)", "date": r"(?P<date>\d{4}-\d{2}-\d{2})", "number": r"(?P<number>\d+)"}
 
@@ -83,6 +87,36 @@ def parse_session_folder(path: str, pattern: str = SESSION_PATTERN) -> SessionFo
         ) from error
 
 
+def check_name_fits(folder: Path, name: SessionFolderName) -> None:
+    """Refuse a folder's name that no database holds.
+
+    Raises
+    ------
+    SessionError
+        If the mouse's name or the number is too large, or the path is not in UTF-8.
+    """
+    if folder.as_posix() != printable(folder.as_posix()):
+        raise SessionError(
+            f"{folder} has a name that is not in UTF-8; expected letters that every computer reads the same."
+            " Rename the folder (such as ö to oe), then ingest again"
+        )
+    if len(name.mouse_id) > _LONGEST_MOUSE:
+        raise SessionError(
+            f"{folder}: the mouse's name is too long ({len(name.mouse_id)} characters); expected at most"
+            f" {_LONGEST_MOUSE}. Rename the mouse's folder, then ingest again"
+        )
+    if name.session_number > _LARGEST_NUMBER:
+        raise SessionError(
+            f"{folder}: the session's number is too large ({name.session_number}); expected at most"
+            f" {_LARGEST_NUMBER}, as it counts the sessions of a day. Rename the folder, then ingest again"
+        )
+
+
+def printable(text: str) -> str:
+    """A text with paths for people: bytes of a name that are not UTF-8 become their codes, which can be printed."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def find_session_folders(raw_folder: Path) -> Iterator[Path | SessionError]:
     """Every folder below `raw_folder` that holds a video or a session.toml, in the order of their names.
 
@@ -107,15 +141,36 @@ def _walk(folder: Path) -> Iterator[Path | SessionError]:
     except OSError as error:
         yield SessionError(f"{folder} cannot be read: {error.strerror}; ask its owner for read access")
         return
-    if any(is_video_file(Path(entry.name)) or entry.name == "session.toml" for entry in entries):
+    if any(_is_of_session(entry) for entry in entries):
         yield folder
     for entry in folders:
         yield from _walk(Path(entry.path))
 
 
+def _is_of_session(entry: os.DirEntry[str]) -> bool:
+    """Whether it makes its folder a session's; so does a video that cannot be taken, for that is to be said."""
+    path = Path(entry.name)
+    is_other = camera_of_other_video(path, needs_video_suffix=True) is not None and not entry.is_dir()
+    return is_video_file(path) or path.name == "session.toml" or is_other
+
+
 def is_video_file(path: Path) -> bool:
-    """Whether the name is a video's: a known suffix, not hidden."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+    """Whether the name is a video's: a known suffix, not hidden, not drawn by DeepLabCut."""
+    is_hidden = path.name.startswith(".")
+    return path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden and not is_drawn_by_deeplabcut(path)
+
+
+def refuse_dead_links(folder: Path) -> None:
+    """Refuse a folder where a video, its timestamps or session.toml is a link whose file is not there.
+
+    Raises
+    ------
+    SessionError
+        If there is one.
+    """
+    for path in sorted(folder.iterdir()):
+        if is_video_file(path) or path.name == "session.toml" or path.name.endswith(".timestamps.csv"):
+            refuse_dead_link(path)
 
 
 def session_folder_videos(folder: Path) -> dict[str, Path]:
@@ -141,5 +196,5 @@ def session_folder_videos(folder: Path) -> dict[str, Path]:
 
 def seconds_since_folder_change(folder: Path) -> float:
     """Seconds since a file of the folder was last written; infinite for an empty folder."""
-    times = [entry.stat().st_mtime for entry in os.scandir(folder)]
+    times = [path.stat().st_mtime for path in folder.iterdir() if path.exists()]
     return time.time() - max(times) if times else float("inf")

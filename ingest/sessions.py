@@ -22,15 +22,18 @@ from compute.video import VideoInfo, probe_video, video_content_hash
 from ingest.corrections import find_corrections, insert_corrections
 from ingest.known_recordings import refuse_known_recordings
 from ingest.known_rows import compare_known_row
-from ingest.other_files import drawn_videos_text, refuse_dead_link, refuse_other_videos
+from ingest.other_files import drawn_videos_text, refuse_other_videos
 from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_order, check_plausible_scale
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
 from ingest.session_files import SessionFile, read_session_file, session_file_json
 from ingest.session_folders import (
     SESSION_PATTERN,
     SessionFolderName,
+    check_name_fits,
     find_session_folders,
     parse_session_folder,
+    printable,
+    refuse_dead_links,
     seconds_since_folder_change,
     session_folder_videos,
 )
@@ -139,7 +142,7 @@ def ingest_sessions(
     """
     for found in find_session_folders(raw_folder.resolve()):
         if isinstance(found, SessionError):
-            yield SessionOutcome(raw_folder, "refused", str(found))
+            yield SessionOutcome(raw_folder, "refused", printable(str(found)))
             continue
         if skip(found):
             continue
@@ -148,18 +151,17 @@ def ingest_sessions(
             zone = rig_time_zone_of(rig_time_zone)
             outcome = _ingest_folder(found, pattern, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
         except (OrofacialError, OSError) as error:
-            outcome = SessionOutcome(found, "refused", str(error))
+            outcome = SessionOutcome(found, "refused", printable(str(error)))
         except Exception as error:
             if not is_of_one_session(error):
                 raise
             _logger.debug("%s was refused by an unexpected error", found, exc_info=True)
             what = f"{type(error).__name__}: {error}".strip().replace("\n", " ")
-            outcome = SessionOutcome(
-                found,
-                "refused",
+            message = (
                 f"{found}: an unexpected error, {what}. Nothing of this session was changed. If the error names a value"
-                " of its files, correct that and ingest again; if not, report the error with its text",
+                " of its files, correct that and ingest again; if not, report the error with its text"
             )
+            outcome = SessionOutcome(found, "refused", printable(message))
         yield outcome
 
 
@@ -178,8 +180,8 @@ def _ingest_folder(
             f"{folder} does not fit the pattern {pattern}; expected for example mouse01/2026-03-02_1."
             " Rename the folder, or set session_pattern in settings.toml"
         )
-    for path in (folder / "session.toml", *map(timestamps_path, session_folder_videos(folder).values())):
-        refuse_dead_link(path)
+    check_name_fits(folder, name)
+    refuse_dead_links(folder)
     if _is_known(name, folder):
         return _correct(folder, name, 0 if marker else stable_after_s, dry_run, zone)
     if marker and not (folder / marker).exists():

@@ -1,0 +1,65 @@
+"""A video whose content is known already under another name: a copy, or a session that was renamed or moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from compute.errors import SessionError
+from compute.text import session_text
+from ingest.session_folders import SessionFolderName
+from schemas.session import Video
+
+
+def refuse_known_recordings(name: SessionFolderName, videos: Iterable[tuple[Path, str]]) -> None:
+    """Refuse a session of which a video is known as another session's, or is there twice.
+
+    Parameters
+    ----------
+    name : SessionFolderName
+        The session.
+    videos : iterable of (Path, str)
+        Its videos, with the hash of their contents.
+
+    Raises
+    ------
+    SessionError
+        If there is one.
+    """
+    seen: dict[str, Path] = {}
+    for path, content_hash in videos:
+        same_content = (Video & {"content_hash": content_hash}).proj("video_file").to_dicts()
+        # Another process may be inserting this same session at this moment.
+        known = [row for row in same_content if any(row[column] != name.key[column] for column in name.key)]
+        if known:
+            _refuse_known(path, name, known[0])
+        if content_hash in seen:
+            raise SessionError(
+                f"{path} has the same content as {seen[content_hash]}; one recording cannot be two videos."
+                " Look at both, and give each camera its own recording"
+            )
+        seen[content_hash] = path
+
+
+def _refuse_known(path: Path, name: SessionFolderName, row: dict[str, Any]) -> None:
+    session, original = session_text(row), Path(row["video_file"])
+    if not _is_there(original):
+        raise SessionError(
+            f"{path} is the recording that is known as {original} of session {session}, and no file is there any more:"
+            f" it looks renamed or moved. Nothing was changed, and {path} may be the only one. Put it back under its"
+            f" old name {original}, or mount the disk where that is"
+        )
+    raise SessionError(
+        f"{path} is a copy of {original}, which is known already as session {session}; one recording cannot be two"
+        f" videos. Compare the two before anything is removed (cmp '{path}' '{original}'): if they are the same, keep"
+        f" the known one where it is and move the other out of the sessions' folder; if not, give {name} its own"
+        " recording"
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a folder that may not be read: it is there
+        return True
