@@ -141,6 +141,7 @@ def _unix_times_s(
     """Seconds since 1970 of days and times in ISO 8601, with all their digits; each without an offset is local."""
     offsets: dict[datetime, timedelta] = {}  # no clock is set forward or back within a minute
     seconds = []
+    offsets_of_zone: set[timedelta | None] = set()
     for line, cell in zip(table.lines, cells, strict=True):
         said = timestamp_instant(cell)
         assert said is not None  # checked with all cells
@@ -152,6 +153,14 @@ def _unix_times_s(
                     f"{table.path}, line {line}", local, utc_offset_min=utc_offset_min, zone=zone, what="each time"
                 )
                 offsets[minute] = at.utcoffset() or timedelta(0)
+                if utc_offset_min is not None and zone is not None:
+                    offsets_of_zone.add(minute.replace(tzinfo=zone).utcoffset())
+                if len(offsets_of_zone) > 1:
+                    raise SessionError(
+                        f"{table.path}, line {line}: at {cell} {zone} has another offset from UTC than in"
+                        f" line {table.lines[0]}; expected one, as session.toml says one. Remove its utc_offset_min"
+                        " if the camera's clock was set too, or give each time with its offset from UTC"
+                    )
             offset = offsets[minute]
         whole_s = (local.replace(microsecond=0) - datetime(1970, 1, 1)) // timedelta(seconds=1)
         fraction = re.search(r"[.,](\d+)", cell)

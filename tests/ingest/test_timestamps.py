@@ -172,6 +172,14 @@ def test_local_times_go_on_where_clocks_are_set_forward(file: Path) -> None:
     assert found.first_unix_s == Decimal("1772963999.94")
 
 
+def test_one_offset_for_times_on_both_sides_of_a_change_is_refused(file: Path) -> None:
+    text = lines("time", *SPRING, "2026-03-08 03:00:00.00")
+    with pytest.raises(SessionError, match=r"line 4: .*America/Los_Angeles .*Remove its utc_offset_min"):
+        read(file, text, 3, zone=LOS_ANGELES, utc_offset_min=-480)
+    before = read(file, lines("time", *SPRING), 2, zone=LOS_ANGELES, utc_offset_min=-480)
+    assert before.first_unix_s == Decimal("1772963999.94")
+
+
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
