@@ -153,7 +153,8 @@ class DeepLabCutEstimator:
         """Read the poses of a video's frames.
 
         Positions and scores are the file's numbers in single precision. A frame without a row, and a point without a
-        number, is NaN with score 0.
+        number, is NaN with score 0. A point without a likelihood has score 0, and ``assumptions`` of the attributes
+        says so.
 
         Parameters
         ----------
@@ -202,6 +203,7 @@ class DeepLabCutEstimator:
                 "input_file_hash": hashlib.sha256(content).hexdigest(),
                 "n_frames_without_row": len(times) - len(table.frame_index),
                 "minimum_score": score_limit,
+                **({"assumptions": [table.assumption]} if table.assumption else {}),
             },
         )
 

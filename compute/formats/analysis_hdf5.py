@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from compute.errors import ExportError
 from compute.formats.assembly import NO_SCORES, assemble_tracks, assumed_scores
 from compute.formats.hdf5_group import about_in_hdf5_group, hdf5_has, read_hdf5_group, write_hdf5_group
+from compute.formats.network_scores import is_written_here
 from compute.formats.one_animal import join_one_animal
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
@@ -80,7 +81,8 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
     """Read the one animal of an analysis file, written by `write`, SLEAP or sleap-io.
 
     Tracks that are never there in the same frame are one animal, whose track broke. A track has no position where the
-    file says that it was not there. A missing point has a NaN score in a file of SLEAP's, which is 0 here.
+    file says that it was not there. A missing point has a NaN score in a file of SLEAP's, which is 0 here. An
+    instance of which no point has a score was placed by a person.
 
     Raises
     ------
@@ -96,6 +98,7 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
             nodes, animals = (tuple(map(_text, file[member][:])) for member in ("node_names", "track_names"))
             edges = tuple((_text(source), _text(target)) for source, target in _member(file, "edge_names", []))
             video = _text(_member(file, "video_path", b""))
+            written_here = is_written_here(_parsed(_text(_member(file, "provenance", b""))))
             said = json.loads(_text(file.attrs.get("video_backend_metadata", "{}")))
         beside = read_hdf5_group(path)
     except (OSError, KeyError, ValueError, TypeError) as error:
@@ -109,7 +112,10 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
     position, score = join_one_animal(path, frame_index, position, score, animals, name)
     first = beside.first_frame if beside else 0  # the file has columns before it, which hold nothing
     rows = {"position": position[first:], "score": score[first:]}
-    track = assemble_tracks(path, nodes, frame_index[first:], rows, beside, fps=fps, file_fps=said.get("fps"))
+    by_person = np.isnan(rows["score"]).all(axis=1) | written_here  # a person's instance has no score in it
+    track = assemble_tracks(
+        path, nodes, frame_index[first:], rows, beside, fps=fps, file_fps=said.get("fps"), by_person=by_person
+    )
     if "point_scores" not in arrays:
         track = track.assuming(NO_SCORES)
     return replace(track, edges=edges, video_file=track.video_file or video)
@@ -117,6 +123,14 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _parsed(text: str) -> Any:
+    """What a JSON text says; None if it is no JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _member(file: Any, name: str, default: Any) -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import ExportError
 from compute.formats.frame_rows import rows_by_frame
+from compute.formats.network_scores import least_scores
 from compute.formats.portable import KeptBeside, PortableTrack, portable_times, portable_tracks
 
 NO_SCORES = "the file has no scores: 1 stands for a point that is there"
@@ -26,6 +27,8 @@ def assemble_tracks(
     fps: float | None = None,
     file_fps: float | None = None,
     n_frames: int | None = None,
+    by_person: ArrayLike = False,
+    place: Callable[[int], str] | None = None,
 ) -> PortableTrack:
     """Tracks of a file's rows, each put where its frame number says.
 
@@ -45,6 +48,10 @@ def assemble_tracks(
         Frames a second that a person and the file name, for a file that holds no times.
     n_frames : int, optional
         Length of the video, if the file says it.
+    by_person : array_like of bool, shape (row,)
+        Which rows a person placed: their NaN scores stay, those of a network are 0. A file of this project's keeps all.
+    place : callable, optional
+        Where the row of an index stands, for people: file and line.
 
     Raises
     ------
@@ -52,11 +59,13 @@ def assemble_tracks(
         If a frame has two rows or does not exist, the file was cut off, or there are no times and no frame rate.
     """
     if beside is None:
-        arrays = rows_by_frame(path, frame_index, rows, nodes=nodes, n_frames=n_frames)
-        nothing = np.isnan(arrays["position"][..., 0]) & np.isnan(arrays["score"])
-        arrays["score"][nothing] = 0
-        time = portable_times(path, len(nothing), fps, file_fps)
-        return PortableTrack(portable_tracks(path, time=time, nodes=tuple(nodes), **arrays))
+        kept = np.asarray(by_person, bool)[..., None]
+        score, assumption = least_scores(rows["position"], rows["score"], kept)
+        rows = {**rows, "score": score}
+        arrays = rows_by_frame(path, frame_index, rows, nodes=nodes, n_frames=n_frames, place=place)
+        time = portable_times(path, len(arrays["score"]), fps, file_fps)
+        track = PortableTrack(portable_tracks(path, time=time, nodes=tuple(nodes), **arrays))
+        return track.assuming(assumption) if assumption else track
     n_written, first = beside.time.size, beside.first_frame
     end = int(frame_index.max(initial=first - 1)) + 1
     if end < first + n_written:

@@ -15,7 +15,7 @@ import numpy as np
 
 from compute.errors import ExportError
 from compute.formats.assembly import assemble_tracks
-from compute.formats.deeplabcut_table import COORDS, KEY, read_deeplabcut_header, read_deeplabcut_table
+from compute.formats.deeplabcut_table import COORDS, KEY, OWN_SCORER, read_deeplabcut_header, read_deeplabcut_table
 from compute.formats.hdf5_group import about_in_hdf5_group, hdf5_has, read_hdf5_group, write_hdf5_group
 from compute.formats.portable import KeptBeside, PortableTrack
 from compute.formats.registry import Format, register_format
@@ -75,7 +75,7 @@ def _scorer(track: PortableTrack) -> str:
     """Model and filter: what DeepLabCut's scorer stands for."""
     model = track.provenance.get("model", {}).get("model_id")
     method = track.provenance.get("filter", {}).get("filter_method")
-    return "_".join(["orofacial", *(part for part in (model, method) if part)])
+    return "_".join([OWN_SCORER, *(part for part in (model, method) if part)])
 
 
 def read_csv(path: Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
@@ -104,7 +104,11 @@ def read_hdf5(path: Path, *, fps: float | None = None, name: str | None = None) 
 def _read(path: Path, beside: KeptBeside | None, fps: float | None, name: str | None) -> PortableTrack:
     table = read_deeplabcut_table(path, name=name)
     rows = {"position": table.position, "score": table.score}
-    return assemble_tracks(path, table.nodes, table.frame_index, rows, beside, fps=fps)
+    by_person = np.full(len(table.frame_index), table.is_own)
+    track = assemble_tracks(
+        path, table.nodes, table.frame_index, rows, beside, fps=fps, by_person=by_person, place=table.place
+    )
+    return track.assuming(table.assumption) if table.assumption else track
 
 
 register_format(

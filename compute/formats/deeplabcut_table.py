@@ -7,7 +7,8 @@ keys, too: a file may hold poses of several networks and animals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from compute.errors import ExportError
 from compute.formats.frame_rows import check_rows, frame_numbers
+from compute.formats.network_scores import least_scores
 from compute.formats.one_animal import CHOOSE, choose_one, join_one_animal
 from compute.formats.text_table import TextTable
 
@@ -24,6 +26,12 @@ KEY = "df_with_missing"
 """DeepLabCut's name of the table in its HDF5 files."""
 
 COORDS = ("x", "y", "likelihood")
+
+OWN_SCORER = "orofacial"
+"""How the scorer of a table begins that this project wrote; only there a NaN likelihood is a person's point."""
+
+_LARGEST_LIKELIHOOD = 2.0
+"""A likelihood is 0 to 1; more than this is another scale, for example per cent."""
 
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 _OPTIONAL_LEVEL = "individuals"
@@ -50,7 +58,12 @@ class DeepLabCutTable:
     position : array, shape (row, node, 2), float32
         In px; NaN where the file has no number.
     score : array, shape (row, node), float32
-        The likelihood; NaN where the file has none.
+        The likelihood; NaN where there is no point, and for a person's point in a table of this project's. A network's
+        point without a likelihood has 0.
+    assumption : str
+        What stands for likelihoods that are missing, for people; empty if none is.
+    place : callable
+        Where the row of an index stands, for people: file and line.
     """
 
     scorer: str
@@ -58,6 +71,13 @@ class DeepLabCutTable:
     frame_index: NDArray[np.int64]
     position: NDArray[np.float32]
     score: NDArray[np.float32]
+    assumption: str
+    place: Callable[[int], str]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this project wrote the table."""
+        return _is_own(self.scorer)
 
 
 @dataclass(frozen=True)
@@ -126,11 +146,12 @@ def read_deeplabcut_table(
     ------
     ExportError
         If it is no such table or is damaged, holds labels of a person, positions in space, or poses of several animals
-        or networks of which none is named; or if a frame is there twice, or a point has only one of x and y.
+        or networks of which none is named; or if a frame is there twice, a point has only one of x and y, or the
+        likelihoods are not from 0 to 1.
     """
     content = path.read_bytes() if content is None else content
     try:
-        header, frame_index, values = (_read_csv if path.suffix.lower() == ".csv" else _read_hdf5)(path, content)
+        header, frame_index, values, place = (_read_csv if path.suffix.lower() == ".csv" else _read_hdf5)(path, content)
         places = header.columns()
     except _FAILURES as error:
         said = str(error).removeprefix(str(path)).lstrip(",: ") or "it is too short"
@@ -153,7 +174,28 @@ def read_deeplabcut_table(
     animal = None if is_of_scorer else name
     position, score = join_one_animal(path, frame_index, points[..., :2], points[..., 2], animals, animal, advice)
     check_rows(path, frame_index, {"position": position, "score": score}, nodes=nodes)
-    return DeepLabCutTable(scorer, nodes, frame_index, position, score)
+    assumption = ""
+    if not _is_own(scorer):
+        _check_likelihoods(path, score, frame_index, nodes)
+        score, assumption = least_scores(position, score)
+    return DeepLabCutTable(scorer, nodes, frame_index, position, score, assumption, place)
+
+
+def _is_own(scorer: str) -> bool:
+    return scorer == OWN_SCORER or scorer.startswith(f"{OWN_SCORER}_")
+
+
+def _check_likelihoods(
+    path: Path, score: NDArray[np.float32], frame_index: NDArray[np.int64], nodes: tuple[str, ...]
+) -> None:
+    """Refuse likelihoods of another scale: a threshold would let all of them through."""
+    largest = np.nan_to_num(score, nan=0, posinf=np.inf)
+    if largest.max(initial=0) > _LARGEST_LIKELIHOOD:
+        row, node = np.unravel_index(int(largest.argmax()), largest.shape)
+        raise ExportError(
+            f"{path} has likelihoods up to {largest[row, node]:g} ({nodes[node]} in frame {frame_index[row]}); expected"
+            " 0 to 1. If they are per cent, divide them by 100, or export the file again"
+        )
 
 
 def _place(path: Path, columns: dict[tuple[str, str, str], int], animal: str, node: str, coord: str) -> int:
@@ -185,7 +227,11 @@ def _checked(levels: dict[str, tuple[str, ...]]) -> DeepLabCutHeader:
     return DeepLabCutHeader({**levels, "coords": tuple(coord.strip().lower() for coord in levels["coords"])})
 
 
-def _read_csv(path: Path, content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64]]:
+_Read = tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64], Callable[[int], str]]
+"""Header, frame numbers, values (row, column), and where the row of an index stands."""
+
+
+def _read_csv(path: Path, content: bytes) -> _Read:
     table = TextTable(path, content)
     header = _csv_header(table)
     numbers, lines, rows = [], [], []
@@ -195,22 +241,36 @@ def _read_csv(path: Path, content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.
         numbers.append(cells[0])
         lines.append(table.line_number)
         rows.append([table.number(cell) if place in used else np.nan for place, cell in enumerate(cells[1:])])
-    frame_index = frame_numbers(numbers, lambda row: table.line(lines[row]))
-    return header, frame_index, np.array(rows, np.float64).reshape(len(rows), len(header.levels["coords"]))
+
+    def place(row: int) -> str:
+        return table.line(lines[row])
+
+    values = np.array(rows, np.float64).reshape(len(rows), len(header.levels["coords"]))
+    return header, frame_numbers(numbers, place), values, place
 
 
-def _read_hdf5(path: Path, content: bytes) -> tuple[DeepLabCutHeader, NDArray[np.int64], NDArray[np.float64]]:
+def _read_hdf5(path: Path, content: bytes) -> _Read:
     import pandas as pd
+    import tables  # type: ignore[import-untyped]
 
-    # From memory: what is read is what was hashed, whatever happens to the file meanwhile.
+    # From memory: what is read is what was hashed, whatever happens to the file meanwhile. HDF5 looks for a file of the
+    # name even so, and refuses if there is one; below a file there is none.
     options: dict[str, Any] = {"driver": "H5FD_CORE", "driver_core_backing_store": 0, "driver_core_image": content}
-    with pd.HDFStore(path.name, mode="r", **options) as store:
-        frame = store[KEY]
+    try:
+        with pd.HDFStore(str(path / uuid.uuid4().hex), mode="r", **options) as store:
+            frame = store[KEY]
+    except tables.HDF5ExtError as error:  # its text is a back trace of HDF5, with that name
+        reason = error.h5backtrace[-1][-1] if error.h5backtrace else "no reason given"
+        raise ValueError(f"no HDF5, or damaged: {reason}; export or copy it again") from error
     header = _hdf5_header(frame)
     values = np.full(frame.shape, np.nan)
-    for place in header.columns().values():
-        values[:, place] = frame.iloc[:, place].to_numpy(np.float64)
-    return header, frame_numbers(list(frame.index), lambda row: f"{path}, row {row}"), values
+    for column in header.columns().values():
+        values[:, column] = frame.iloc[:, column].to_numpy(np.float64)
+
+    def place(row: int) -> str:
+        return f"{path}, row {row}"
+
+    return header, frame_numbers(list(frame.index), place), values, place
 
 
 def _hdf5_header(frame: Any) -> DeepLabCutHeader:

@@ -14,12 +14,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import ExportError
+from compute.text import count_text
 
 _MISSING: dict[str, Any] = {"position": np.nan, "score": 0, "sd": np.nan, "rejected": False, "filled": False}
 """What stands in a frame that has no row."""
 
 _MOST_FRAMES = 100_000_000
 """More than eleven days at 100 Hz: such a number is a time stamp or an error, and would fill the memory."""
+
+_MOST_BEFORE = 10_000_000
+"""Frames before the first row: more than a day at 100 Hz. A file may be of a part of a long video."""
+
+_MOST_MISSING = 1_000_000
+_MOST_MISSING_A_ROW = 100
+"""Frames without a row after the first one: more than either says that a number is wrong, not that rows are missing."""
 
 _SAME_FRAME = 0.1
 """Part of the interval between frames. Times that differ by less are of one frame: they were rounded differently."""
@@ -73,6 +81,7 @@ def rows_by_frame(
     n_frames: int | None = None,
     first_frame: int = 0,
     named: Callable[[int], str] = "frame {}".format,
+    place: Callable[[int], str] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Put rows into arrays with a row for each frame.
 
@@ -87,11 +96,13 @@ def rows_by_frame(
     nodes : sequence of str
         Names of the nodes, for errors.
     n_frames : int, optional
-        How many frames there are; without it, as many as the last row needs.
+        How many frames there are; without it, as many as the last row needs, if that is plausible.
     first_frame : int
         Number of the frame that comes first in the arrays.
     named : callable
         What a frame number stands for, for people.
+    place : callable, optional
+        Where the row of an index stands, for people: file and line.
 
     Returns
     -------
@@ -101,8 +112,8 @@ def rows_by_frame(
     Raises
     ------
     ExportError
-        If a frame has two rows, a row is of no frame, or a position is infinite or has only one of x and y, naming the
-        frame.
+        If a frame has two rows, a row is of no frame, a position is infinite or has only one of x and y, or a number is
+        implausibly far from the others where `n_frames` is not given, naming the frame.
 
     Examples
     --------
@@ -111,6 +122,8 @@ def rows_by_frame(
     """
     check_rows(path, frame_index, rows, nodes=nodes, named=named)
     numbers = np.unique(frame_index)
+    if n_frames is None:
+        _check_gaps(path, frame_index, first_frame, named, place)
     end = first_frame + n_frames if n_frames is not None else int(numbers.max(initial=first_frame - 1)) + 1
     outside = numbers[(numbers < first_frame) | (numbers >= end)]
     if outside.size:
@@ -123,6 +136,38 @@ def rows_by_frame(
         arrays[name] = np.full((end - first_frame, *values.shape[1:]), _MISSING[name], values.dtype)
         arrays[name][frame_index - first_frame] = values
     return arrays
+
+
+def _check_gaps(
+    path: Path,
+    frame_index: NDArray[np.int64],
+    first_frame: int,
+    named: Callable[[int], str],
+    place: Callable[[int], str] | None,
+) -> None:
+    """Refuse a frame number so far from the others that it is an error, before memory is filled up to it."""
+    if not frame_index.size:
+        return
+    order = np.argsort(frame_index, kind="stable")
+    numbers = frame_index[order]
+    n_before, n_between = int(numbers[0]) - first_frame, int(numbers[-1] - numbers[0]) + 1 - numbers.size
+    by_rows = _MOST_MISSING_A_ROW * numbers.size
+    if n_between > max(_MOST_MISSING, by_rows):
+        after, most = int(np.argmax(np.diff(numbers))) + 1, max(_MOST_MISSING, by_rows)
+        missing = f"no rows for {n_between} frames between"
+    elif n_before > max(_MOST_BEFORE, by_rows):
+        after, most = 0, max(_MOST_BEFORE, by_rows)
+        missing = f"no rows for the {n_before} frames before it"
+    else:
+        return
+    row = int(order[after])
+    where = path if place is None else place(row)
+    previous = f" after {named(int(numbers[after - 1]))}" if after else ""
+    raise ExportError(
+        f"{where}: {named(int(numbers[after]))}{previous}, but the file has {count_text(numbers.size, 'row')} and"
+        f" {missing}; expected at most {most}. Correct the number or take the row out; if it is right, add rows between"
+        " (those of no point may be empty)"
+    )
 
 
 def check_rows(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from compute.errors import ExportError
 from compute.formats.assembly import assumed_scores
 from compute.formats.frame_rows import rows_by_frame, rows_by_time
+from compute.formats.network_scores import least_scores
 from compute.formats.nwb_session import nwb_name
 from compute.formats.one_animal import check_one_animal, choose_one
 from compute.formats.portable import PortableTrack, portable_tracks
@@ -64,7 +65,9 @@ def read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
     if ABOUT + pose.name in (file.scratch or {}):
         about = file.scratch[ABOUT + pose.name].data
         return PortableTrack.with_about(path, tracks, about[()] if hasattr(about, "shape") else about)
-    track = PortableTrack(tracks, _edges(pose, nodes))
+    least, assumption = least_scores(tracks.position, tracks.score)
+    track = PortableTrack(replace(tracks, score=least), _edges(pose, nodes))
+    track = track.assuming(assumption) if assumption else track
     without = [node for node, one in present.items() if one.confidence is None]
     if without:
         track = track.assuming(f"{', '.join(without)} without scores (confidence): 1 stands for a point that is there")

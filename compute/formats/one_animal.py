@@ -161,7 +161,8 @@ def one_animal_instances(
     Raises
     ------
     ExportError
-        If tracks of two names are there in the same frame and none is named, or there is none of the name.
+        If tracks of two names are there in the same frame and none is named, there is none of the name, or a frame has
+        several instances of one track or of none.
     """
     of_person = np.asarray(by_person, bool)
     of_row = np.asarray(animals, dtype=np.str_)
@@ -175,6 +176,16 @@ def one_animal_instances(
     used = kept & there
     if name is None:
         check_one_animal(path, frame_index[used], of_row[used].tolist())
+    frames, counts = np.unique(frame_index[used], return_counts=True)
+    if (counts > 1).any():
+        frame, count = frames[counts > 1][0], counts[counts > 1][0]
+        tracks = list(dict.fromkeys(of_row[used & (frame_index == frame)].tolist()))
+        of = f"of the track {tracks[0]}" if tracks[0] else "of no track"
+        raise ExportError(
+            f"{path} has frame {frame} more than once: {count} instances {of} are there; expected one"
+            " animal. Delete all but one of them in SLEAP; or, if they are several animals, give each a track there,"
+            " save, and choose one: name=..., or --name in a shell"
+        )
     return kept
 
 

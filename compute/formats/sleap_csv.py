@@ -73,11 +73,21 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
     name = None if name == video else name
     kept = one_animal_instances(path, frame_index, instances["track"].tolist(), position, by_person, name)
     rows = {"position": position[kept], "score": instances["score"][kept]}
-    return assemble_tracks(path, nodes, frame_index[kept], rows, read_sidecar_times(path), fps=fps)
+    lines = instances["line"][kept]
+    return assemble_tracks(
+        path,
+        nodes,
+        frame_index[kept],
+        rows,
+        read_sidecar_times(path),
+        fps=fps,
+        by_person=by_person[kept],
+        place=lambda row: f"{path}, line {lines[row]}",
+    )
 
 
 def _read_lines(path: Path) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
-    """Nodes, and of each line: frame number, track, video, position (node, 2), score (node,), whether a person's."""
+    """Nodes, and of each instance: frame number, line, track, video, position, score (node,), whether a person's."""
     table = TextTable(path)
     lines = iter(table)
     header = next(lines, [])
@@ -99,6 +109,7 @@ def _read_lines(path: Path) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
         "video": np.array([one.get(_VIDEO, "") for one in said], np.str_),
         "position": values[..., :2],
         "score": score,
+        "line": np.array(places, np.int64),
         "by_person": there & ~scored & np.isnan(score).all(axis=1),
     }
 

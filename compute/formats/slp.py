@@ -17,6 +17,7 @@ from compute.errors import ExportError
 from compute.files import VIDEO_SUFFIXES
 from compute.formats.assembly import assemble_tracks
 from compute.formats.hdf5_group import about_in_hdf5_group, read_hdf5_group, write_hdf5_group
+from compute.formats.network_scores import WRITTEN_HERE, is_written_here
 from compute.formats.one_animal import choose_one, one_animal_instances
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
@@ -51,7 +52,7 @@ def write(path: Path, track: PortableTrack) -> None:
         )
         for index in range(tracks.n_frames)
     ]
-    labels = sio.Labels(frames, videos=[video], skeletons=[skeleton])
+    labels = sio.Labels(frames, videos=[video], skeletons=[skeleton], provenance=dict(WRITTEN_HERE))
     labels.save(str(path), format="slp", verbose=False)
     write_hdf5_group(path, track)
 
@@ -59,7 +60,8 @@ def write(path: Path, track: PortableTrack) -> None:
 def read(path: Path, *, fps: float | None = None, name: str | None = None) -> PortableTrack:
     """Read the one animal of a ``.slp``, written by `write` or by SLEAP.
 
-    Where a person placed an instance it is taken instead of the prediction, with NaN as the score of its points. There
+    Where a person placed an instance it is taken instead of the prediction, with NaN as the score of its points. In a
+    prediction such a score is 0, unless the file comes from this project, which SLEAP keeps when it saves. There
     are as many frames as the video has; where neither the file nor the video says how many, they end with the last
     instance.
 
@@ -84,8 +86,18 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
     beside = read_hdf5_group(path)
     file_fps = None if video is None else video.fps
     nodes = tuple(skeleton.node_names)
-    frame_index = rows.pop("frame_index")
-    track = assemble_tracks(path, nodes, frame_index, rows, beside, fps=fps, file_fps=file_fps, n_frames=n_frames)
+    frame_index, by_person = rows.pop("frame_index"), rows.pop("by_person") | is_written_here(labels.provenance)
+    track = assemble_tracks(
+        path,
+        nodes,
+        frame_index,
+        rows,
+        beside,
+        fps=fps,
+        file_fps=file_fps,
+        n_frames=n_frames,
+        by_person=by_person,
+    )
     if beside is None and n_frames is None:
         track = track.assuming("the video's length is not in the file: it ends with the last instance")
     file = "" if video is None or _file(video) == _UNKNOWN_VIDEO else _file(video)
@@ -93,7 +105,7 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
 
 
 def _rows(path: Path, instances: list[tuple[int, Any]], n_nodes: int, name: str | None) -> dict[str, NDArray[Any]]:
-    """Frame number, position (instance, node, 2) and score (instance, node) of the mouse's instances."""
+    """Frame number, whether a person's, position (instance, node, 2) and score (instance, node) of the mouse's."""
     import sleap_io as sio
 
     frame_index = np.array([index for index, _ in instances], np.int64)
@@ -102,10 +114,11 @@ def _rows(path: Path, instances: list[tuple[int, Any]], n_nodes: int, name: str 
     scores = [one.points["score"] if isinstance(one, sio.PredictedInstance) else None for _, one in instances]
     score = np.array([row if one is None else one for row, one in zip(placed, scores, strict=True)], np.float32)
     score = score.reshape(-1, n_nodes)
-    by_person = [one is None for one in scores]
+    by_person = np.array([one is None for one in scores], bool)
     animals = ["" if one.track is None else one.track.name for _, one in instances]
     kept = one_animal_instances(path, frame_index, animals, position, by_person, name)
-    return {"frame_index": frame_index[kept], "position": position[kept], "score": score[kept]}
+    columns = {"frame_index": frame_index, "by_person": by_person, "position": position, "score": score}
+    return {column: values[kept] for column, values in columns.items()}
 
 
 def _video(path: Path, labels: Any, name: str | None) -> Any:

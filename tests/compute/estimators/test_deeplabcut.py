@@ -266,8 +266,9 @@ def test_a_damaged_hdf5_file_is_refused(tmp_path: Path) -> None:
     content = source.read_bytes()
     for damaged in (content[: len(content) // 2], content[:100], b""):
         source.write_bytes(damaged)
-        with pytest.raises(ModelError, match="cannot be read as a table"):
+        with pytest.raises(ModelError, match="cannot be read as a table") as refused:
             estimator.estimate(tmp_path / "side.mp4", time=TIME)
+        assert "\n" not in str(refused.value) and str(refused.value).count(str(source)) == 1
         assert not ESTIMATOR.recognises(source)
 
 
@@ -282,6 +283,20 @@ def test_a_file_that_is_not_there_and_one_beside_no_video_are_refused(tmp_path: 
         imported(write_table(tmp_path / "alone" / f"side{NETWORK}.csv"))
     with pytest.raises(ModelError, match="its error on labeled images cannot be measured here"):
         estimator.evaluate(tmp_path / "labels.pkg.slp")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".h5"])
+def test_a_point_without_a_likelihood_counts_least_and_it_is_said(tmp_path: Path, ending: str) -> None:
+    values = values_of()
+    values[4, 0, 2] = np.nan
+    tracks = imported(beside_video(tmp_path, f"side{NETWORK}{ending}", values)).estimate(
+        tmp_path / "side.mp4", time=TIME
+    )
+    assert tracks.score[4, 0] == 0 and tracks.found[4, 0] and not np.isnan(tracks.score).any()
+    assert "1 point of a network without a score" in tracks.attributes["assumptions"][0]
+    values[..., 2] *= 100
+    with pytest.raises(ModelError, match=r"likelihoods up to 9[0-9.]+ .*expected 0 to 1"):
+        imported(beside_video(tmp_path / "percent", f"side{NETWORK}{ending}", values))
 
 
 @pytest.mark.parametrize(("format_name", "ending"), [("dlc-csv", ".csv"), ("dlc-h5", ".h5")])

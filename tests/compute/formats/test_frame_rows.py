@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from compute.formats import FORMATS, ExportError, PortableTrack, format_for, read, write
 from compute.formats import nwb as nwb_format
+from compute.formats.frame_rows import rows_by_frame
 from compute.tracks import Tracks
 
 NODES = ("nose", "jaw")
@@ -273,6 +274,96 @@ def test_a_table_without_a_likelihood_and_one_in_space_are_refused(tmp_path: Pat
         read(tmp_path / "b.csv", fps=FPS)
 
 
+def test_a_file_of_the_name_in_the_current_folder_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    values = points(3)
+    write_deeplabcut_hdf5(tmp_path / "a" / "foo.h5", [0, 1, 2], values)
+    (tmp_path / "foo.h5").write_bytes(b"another file")
+    for folder in (tmp_path, tmp_path / "a"):
+        monkeypatch.chdir(folder)
+        before = sorted(tmp_path.rglob("*"))
+        for path in (tmp_path / "a" / "foo.h5", Path("foo.h5") if folder.name == "a" else Path("a/foo.h5")):
+            np.testing.assert_array_equal(read(path, fps=FPS).tracks.position, values[..., :2])
+        assert sorted(tmp_path.rglob("*")) == before
+        assert (tmp_path / "foo.h5").read_bytes() == b"another file"
+
+
+@pytest.mark.parametrize(
+    ("program", "place"),
+    [("deeplabcut csv", "line 9: "), ("deeplabcut hdf5", "row 5: "), ("slp", ""), ("sleap csv", "line [2-7]: ")],
+)
+def test_a_frame_number_far_from_the_others_is_refused_before_it_fills_the_memory(
+    program: str, place: str, tmp_path: Path
+) -> None:
+    name, writer = WRITERS[program]
+    path = tmp_path / name
+
+    def written(frames: Sequence[int]) -> None:
+        values = points(len(frames))
+        if program == "slp":  # its length is not in the file
+            labels_of(frames, values).save(str(path), verbose=False)
+        else:
+            writer(path, frames, values)
+
+    written([0, 1, 2, 3, 4, 50_000_000])
+    said = rf"{place}frame 50000000 after frame 4, but the file has 6 rows and no rows for 49999995 frames between"
+    with pytest.raises(ExportError, match=rf"{said}.*expected at most 1000000.*Correct the number"):
+        read(path, fps=FPS)
+    path.unlink()
+    written([50_000_000, 50_000_001])
+    with pytest.raises(ExportError, match="frame 50000000, but the file has 2 rows and no rows for the 50000000"):
+        read(path, fps=FPS)
+    path.unlink()
+    written([500, 501, 300_500])  # a hole of 50 minutes
+    assert read(path, fps=FPS).tracks.n_frames == 300_501
+
+
+def test_a_hole_may_be_long_where_there_are_many_rows() -> None:
+    frames = np.concatenate([np.arange(20_000), np.arange(20_000) + 1_900_000])
+    rows = {"score": np.ones(len(frames), np.float32)}
+    assert rows_by_frame(Path("a.csv"), frames, rows)["score"].shape == (1_920_000,)
+    with pytest.raises(ExportError, match=r"a.csv: frame 1900000 after frame 19"):
+        rows_by_frame(Path("a.csv"), np.delete(frames, slice(20, 20_000))[:30], {"score": np.ones(30, np.float32)})
+    one = rows_by_frame(Path("a.csv"), np.array([0, 2_000_000]), {"score": np.ones(2)}, n_frames=2_000_001)
+    assert one["score"].sum() == 2  # the length of the video is known
+
+
+@pytest.mark.parametrize("program", WRITERS)
+def test_a_point_of_a_network_without_a_score_is_never_a_persons(program: str, tmp_path: Path) -> None:
+    name, writer = WRITERS[program]
+    values = points(4)
+    values[1, 0, 2] = np.nan  # there, but without a score
+    values[2, 1] = np.nan  # not there
+    writer(tmp_path / name, [0, 1, 2, 3], values)
+    track = read(tmp_path / name, fps=None if program == "nwb" else FPS)
+    nose, jaw = track.tracks.node_index("nose"), track.tracks.node_index("jaw")
+    assert not np.isnan(track.tracks.score).any()
+    assert track.tracks.score[1, nose] == 0 and track.tracks.score[2, jaw] == 0
+    np.testing.assert_allclose(track.tracks.position[1, nose], values[1, 0, :2], rtol=1e-6)
+    assert sum("1 point of a network without a score" in one for one in track.assumptions) == 1
+
+
+@pytest.mark.parametrize("ending", [".dlc.csv", ".dlc.h5"])
+def test_a_persons_point_in_a_table_of_ours_stays_one_without_what_is_beside(ending: str, tmp_path: Path) -> None:
+    values = points(3)
+    values[1, 0, 2] = np.nan
+    path = tmp_path / f"a{ending}"
+    write(format_for(path), path, PortableTrack(Tracks(values[..., :2], values[..., 2], np.arange(3) / FPS, NODES)))
+    path.with_name(f"{path.name}.json").unlink(missing_ok=True)
+    track = read(path, fps=FPS)
+    assert np.isnan(track.tracks.score[1, 0]) and not track.assumptions
+
+
+@pytest.mark.parametrize("program", ["deeplabcut csv", "deeplabcut hdf5"])
+def test_likelihoods_in_per_cent_are_refused(program: str, tmp_path: Path) -> None:
+    name, writer = WRITERS[program]
+    values = points(3)
+    values[..., 2] = [[91, 92], [93, 95], [94, np.nan]]
+    writer(tmp_path / name, [0, 1, 2], values)
+    with pytest.raises(ExportError, match=r"likelihoods up to 95 \(jaw in frame 1\); expected 0 to 1. If they are per"):
+        read(tmp_path / name, fps=FPS)
+
+
 # SLEAP
 
 
@@ -309,6 +400,18 @@ def test_two_animals_in_a_frame_are_refused_and_one_can_be_chosen(tmp_path: Path
         assert not chosen.found[0].any()
         with pytest.raises(ExportError, match=r"has no 'c'; its (tracks|animals) are a, b"):
             read(tmp_path / name, fps=FPS, name="c")
+
+
+def test_two_instances_without_a_track_in_a_frame_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    labels = labels_of([0, 1], points(2), n_frames=3)
+    labels[1].instances.append(predicted(labels.skeleton, points(1, seed=5)[0]))
+    labels.save(str(tmp_path / "a.slp"), verbose=False)
+    sio.save_csv(labels, str(tmp_path / "a.csv"), format="sleap")
+    for name in ("a.slp", "a.csv"):
+        with pytest.raises(
+            ExportError, match=r"frame 1 more than once: 2 instances of no track are there; expected one animal.*--name"
+        ):
+            read(tmp_path / name, fps=FPS)
 
 
 def test_the_video_of_a_slp_says_how_many_frames_there_are_and_can_be_chosen(tmp_path: Path) -> None:
