@@ -13,6 +13,7 @@ import sleap_io as sio
 from numpy.typing import NDArray
 
 from compute.errors import LabelsError, VideoError
+from compute.text import count_text
 from compute.video import read_video_luma
 
 SOURCES_KEY = "orofacial_sources"
@@ -65,16 +66,22 @@ def labeled_images(labels: sio.Labels) -> list[NDArray[np.uint8]]:
     Raises
     ------
     LabelsError
-        If an image cannot be read, or is not 8 bit.
+        If images cannot be read, naming each of them, or one is not 8 bit.
     """
     wanted: dict[int, list[int]] = {}
     for index, frame in enumerate(labels):
         wanted.setdefault(id(frame.video), []).append(index)
     images: list[NDArray[np.uint8] | None] = [None] * len(labels)
+    broken: list[str] = []
     for indices in wanted.values():
         frames = [labels[index] for index in indices]
-        for index, image in zip(indices, _read_images(frames), strict=True):
+        for index, image in zip(indices, _read_images(frames, broken), strict=True):
             images[index] = image
+    if broken:
+        raise LabelsError(
+            f"{count_text(len(broken), 'labeled image')} cannot be read: {'; '.join(broken)}. Copy them again, or take"
+            " their labels out"
+        )
     return [image for image in images if image is not None]
 
 
@@ -254,20 +261,27 @@ def _sources_in_file(path: str) -> Sequence[Sequence[Any]]:
     return listed
 
 
-def _read_images(frames: list[sio.LabeledFrame]) -> list[NDArray[np.uint8]]:
-    """Gray images of labeled frames of one video."""
+def _read_images(frames: list[sio.LabeledFrame], broken: list[str]) -> list[NDArray[np.uint8] | None]:
+    """Gray images of labeled frames of one video; None for one that cannot be read, which is added to `broken`."""
     video, indices = frames[0].video, [int(frame.frame_idx) for frame in frames]
     name = video.filename
+    failures = (VideoError, OSError, KeyError, IndexError, ValueError)
     try:
         if type(video.backend).__name__ == "MediaVideo":
-            return _read_video_images(video, indices)
+            return list(_read_video_images(video, indices))
         if hasattr(video.backend, "plugin"):
             # Labels are known by the hash of their images, which must not depend on whether OpenCV is installed.
             video.backend.plugin = "imageio"
-        images = [np.asarray(video[index]) for index in indices]
-    except (VideoError, OSError, KeyError, IndexError, ValueError) as error:
+    except failures as error:
         raise LabelsError(f"a labeled image of {name} cannot be read: {error}") from error
-    return [_gray(image, str(name)) for image in images]
+    images: list[NDArray[np.uint8] | None] = []
+    for index in indices:
+        try:
+            images.append(_gray(np.asarray(video[index]), str(name)))
+        except failures as error:
+            images.append(None)
+            broken.append(f"{name[index] if isinstance(name, list) else f'frame {index} of {name}'} ({error})")
+    return images
 
 
 def _read_video_images(video: sio.Video, indices: list[int]) -> list[NDArray[np.uint8]]:

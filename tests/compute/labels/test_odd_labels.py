@@ -108,6 +108,18 @@ def test_half_a_point_and_a_point_outside_are_refused_by_frame_and_node(tmp_path
         check_labeled_images(read, labeled_images(read), tmp_path / "out.slp")
 
 
+def test_all_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    names = [f"labeled-data/{video}/img{index}.png" for video in "ab" for index in range(3)]
+    rows = [f"{name},10,20,30,40" for name in names]
+    path = write_csv(tmp_path / "labels.csv", ("anna",), rows)
+    labels = read_labels(path)
+    for broken in (names[1], names[2], names[4]):
+        (tmp_path / broken).write_bytes(b"no image")
+    with pytest.raises(LabelsError, match=r"3 labeled images cannot be read: .*Copy them again") as refused:
+        labeled_images(labels)
+    assert [name in str(refused.value) for name in names] == [False, True, True, False, True, False]
+
+
 def test_another_video_than_was_labeled_is_refused(tmp_path: Path) -> None:
     make_labels(tmp_path, {3: POINTS, 15: POINTS}).save(str(tmp_path / "a.slp"), verbose=False)
     frames = np.zeros((10, 48, 64), np.uint8)
