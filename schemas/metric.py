@@ -313,6 +313,11 @@ class BoutMethod(CheckedRows, dj.Manual):
         check_row_name("bout method", row.get("bout_method"), TracksError)
         whole = {"camera": None, "reference_node": "", **default_bout_limits(), **row, "bouts_version": BOUTS_VERSION}
         check_bout_limits({name: whole.get(name) for name in BOUT_LIMITS})
+        if whole["reference_node"] == whole["node"]:
+            raise TracksError(
+                f"bout method {row['bout_method']}: {whole['node']} never moves against itself; name another reference"
+                " node, or none"
+            )
         for name, table in (("filter_method", FilterMethod), ("camera", Camera)):
             value = whole.get(name)
             if not (value is None and name == "camera") and value not in table.to_arrays(name):

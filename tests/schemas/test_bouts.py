@@ -121,6 +121,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"maximum_gap_s": "0.1"}, "maximum_gap_s is '0.1'"),
     ({"filter_method": "nothing"}, "no filter_method 'nothing'; known are"),
     ({"camera": "top"}, "no camera 'top'; known are lower, side"),
+    ({"reference_node": "jaw_tip"}, "jaw_tip never moves against itself"),
     ({"bout_method": "all"}, "'all' stands for every bout method"),
     ({"bout_method": ""}, "'' names no bout method"),
 ]
