@@ -258,7 +258,7 @@ def _import_poses(lab: Any, orofacial: Orofacial, *options: str) -> dict[str, An
     """Poses of DeepLabCut beside the side video of mouse02 only."""
     file = lab.raw_folder / "mouse02" / "2026-03-02_1" / f"side{NETWORK}.h5"
     if not file.exists():
-        values = np.random.default_rng(0).uniform(1, 40, (200, 6))
+        values = np.random.default_rng(0).uniform(1, 40, (200, 6)) / [1, 1, 40, 1, 1, 40]
         names = [[NETWORK], ["snout", "jaw_tip"], ["x", "y", "likelihood"]]
         columns = pd.MultiIndex.from_product(names, names=["scorer", "bodyparts", "coords"])
         pd.DataFrame(values, columns=columns).to_hdf(file, key="df_with_missing", format="table")
