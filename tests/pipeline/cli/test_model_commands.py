@@ -17,7 +17,7 @@ Orofacial = Callable[..., subprocess.CompletedProcess[str]]
 
 def write_poses(path: Path, n_frames: int) -> None:
     """Poses of DeepLabCut as HDF5, written long ago."""
-    values = np.random.default_rng(0).uniform(1, 40, (n_frames, 6))
+    values = np.random.default_rng(0).uniform(1, 40, (n_frames, 6)) / [1, 1, 40, 1, 1, 40]
     columns = pd.MultiIndex.from_product(
         [[NETWORK], ["snout", "jaw_tip"], ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
     )
