@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import hypothesis.database
 import numpy as np
+import psycopg2
 import pytest
 from numpy.typing import NDArray
 
 from compute.tracks import Tracks
 from compute.video import write_video
-from pipeline.database.connection import close_connection
+from pipeline.database.connection import DATABASE_FOLDER_NAME, close_connection
+from pipeline.database.embedded import PORT, SUPERUSER, EmbeddedServer
 from pipeline.lab import connect_lab
 from pipeline.settings import Settings
 from schemas.making.provenance import recording_provenance
@@ -55,9 +61,27 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def settings(data_folder: Path) -> Settings:
-    """Settings with a schema prefix of the test module's own: its tables start empty."""
-    return Settings(data_folder=data_folder, schema_prefix=f"test{next(_prefix_number)}_")
+def settings(data_folder: Path) -> Iterator[Settings]:
+    """Settings with a schema prefix of the test module's own: its tables start empty, and go with the module."""
+    prefix = f"test{next(_prefix_number)}_"
+    yield Settings(data_folder=data_folder, schema_prefix=prefix)
+    drop_schemas(data_folder, prefix)
+
+
+def drop_schemas(data_folder: Path, prefix: str) -> None:
+    """Drop a module's schemas: each question of DataJoint about foreign keys reads those of the whole server."""
+    server = EmbeddedServer(data_folder / DATABASE_FOLDER_NAME)
+    if not server.cluster.exists():
+        return  # no test has used the database
+    server.enter()
+    connection = psycopg2.connect(host=str(server.socket_folder), user=SUPERUSER, dbname="postgres", port=PORT)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (prefix,))
+        for (name,) in cursor.fetchall():
+            cursor.execute(f'DROP SCHEMA "{name}" CASCADE')
+    connection.close()
+    server.leave()
 
 
 @pytest.fixture(scope="module")
@@ -134,21 +158,62 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     return SmallLab(database, raw_folder, model_ids)
 
 
+RunCommand = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def run_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCommand]:
+    """Run the command `orofacial` with words, in a process of its own: see `tests/command_server.py`.
+
+    `variables` are added to those of this process, `folder` is the current one by default, and `said` is what the
+    command reads.
+    """
+    address = tmp_path_factory.mktemp("commands") / "socket"
+    here = Path(__file__).parent
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("DJ_", "OROFACIAL_"))}
+    server = subprocess.Popen(
+        [sys.executable, here / "command_server.py", address],
+        env={**environment, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(here.parent)},
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"listening\n"
+
+    def run(
+        *words: object, folder: Path | None = None, said: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        request = {
+            "words": list(map(str, words)),
+            "variables": {**os.environ, "PYTHONPATH": str(here.parent), **variables},
+            "folder": str(folder or Path.cwd()),
+        }
+        with contextlib.ExitStack() as opened:
+            connection = opened.enter_context(socket.socket(socket.AF_UNIX))
+            streams = [opened.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+            streams[0].write(said.encode())
+            streams[0].seek(0)
+            connection.connect(str(address))
+            socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], [one.fileno() for one in streams])
+            code = connection.recv(100)
+            assert code, f"orofacial {request['words']}: no answer"
+            for stream in streams:
+                stream.seek(0)
+            out, error = (stream.read().decode() for stream in streams[1:])
+        return subprocess.CompletedProcess(["orofacial", *request["words"]], int(code), out, error)
+
+    yield run
+    server.terminate()
+    server.wait()
+
+
 @pytest.fixture(scope="module")
-def orofacial(small_lab: SmallLab) -> Callable[..., subprocess.CompletedProcess[str]]:
+def orofacial(small_lab: SmallLab, run_command: RunCommand) -> RunCommand:
     """Run the command on the small lab's database, as a process of its own."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "OROFACIAL_DATA_FOLDER": str(small_lab.settings.data_folder),
-        "OROFACIAL_SCHEMA_PREFIX": small_lab.settings.schema_prefix,
-    }
-
-    def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **options)
-
-    return run
+    return partial(
+        run_command,
+        OROFACIAL_DATA_FOLDER=str(small_lab.settings.data_folder),
+        OROFACIAL_SCHEMA_PREFIX=small_lab.settings.schema_prefix,
+    )
 
 
 SMALL_N_FRAMES = 200

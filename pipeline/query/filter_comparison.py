@@ -147,14 +147,7 @@ def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[
         left_out = left_out_models(rows, (FilterComparison * Model.proj("model_name") & of_camera).proj("model_name"))
     if not rows:
         of = "" if camera is None else f" for camera {camera}"
-        raise ComparisonError(
-            f"no filters have been compared{of}"
-            + (
-                f": {left_out}"
-                if left_out
-                else "; add node pairs ('orofacial pairs add'), then run 'orofacial populate'"
-            )
-        )
+        raise ComparisonError(f"no filters have been compared{of}{f': {left_out}' if left_out else _what_to_do()}")
     if left_out:
         warnings.warn(left_out, LeftOutWarning, stacklevel=2)
     errors = _label_rows([of_camera, chosen_models(model)])
@@ -163,6 +156,12 @@ def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[
         for one in describe_chosen_models(model)
         if any(_is_of(row, one) for row in rows)
     ]
+
+
+def _what_to_do() -> str:
+    if not NodePair():
+        return "; add node pairs ('orofacial pairs add'), then run 'orofacial populate'"
+    return "; 'orofacial populate' computes what is missing, and says why where nothing can be"
 
 
 def comparison_rows(restrictions: Iterable[Any]) -> list[Row]:

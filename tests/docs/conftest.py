@@ -31,7 +31,7 @@ Page = tuple[Path, dict[str, str]]
 def write_deeplabcut_poses(video_path: Path, n_frames: int) -> None:
     """Write poses of two nodes as DeepLabCut does, beside a video."""
     position = np.random.default_rng(0).normal(30, 1, (n_frames, 4))
-    lines = ["scorer" + ",DLC_resnet50" * 6, "bodyparts" + ",left_snout_tip" * 3 + ",jaw_tip" * 3]
+    lines = ["scorer" + ",DLC_resnet50" * 6, "bodyparts" + ",center_snout_tip" * 3 + ",jaw_tip" * 3]
     lines.append("coords" + ",x,y,likelihood" * 2)
     lines += [f"{index},{a:.3f},{b:.3f},0.9,{c:.3f},{d:.3f},0.8" for index, (a, b, c, d) in enumerate(position)]
     video_path.with_name(f"{video_path.stem}DLC_resnet50.csv").write_text("\n".join(lines) + "\n")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +250,7 @@ def test_tracks_wait_for_labels_to_say_what_scores_mean_but_not_for_ever(trained
     assert broken not in unevaluated_models()
 
 
-def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(trained: Trained) -> None:
+def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(trained: Trained, orofacial: Any) -> None:
     from pipeline.stores.deletion import plan_session_deletion, run_deletion
     from pipeline.work.populate import populate
     from schemas.evaluation import ModelEvaluation
@@ -270,7 +268,7 @@ def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(train
         keys = (FilteredTrack().key_source & failing).to_dicts()
         assert {key["filter_method"] for key in keys} == set(FilterMethod.to_arrays("filter_method"))
         assert all(key["session_date"] == video["session_date"] for key in keys)
-        said = orofacial(trained, "status").stdout
+        said = orofacial("status").stdout
         (line,) = [line for line in said.splitlines() if "are filtered without" in line]
         assert failing["model_id"] in line and "what those labels say of its scores" in line
         assert not populate(tables=(FilteredTrack,), restriction=failing).failed
@@ -300,37 +298,36 @@ def insert_poses(model_id: str) -> dict[str, Any]:
     return key
 
 
-def orofacial(trained: Trained, *words: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def orofacial(trained: Trained, run_command: Callable[..., Any]) -> Callable[..., Any]:
     """Run the command on the test's own tables."""
     variables = {
-        "PYTHONPATH": str(Path(__file__).parents[2]),
         "OROFACIAL_DATA_FOLDER": str(trained.settings.data_folder),
         "OROFACIAL_SCHEMA_PREFIX": trained.settings.schema_prefix,
         "COLUMNS": "160",
     }
-    command = [sys.executable, "-m", "pipeline.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, check=False)
+    return partial(run_command, **variables)
 
 
-def test_the_commands_say_what_is_held_out_and_what_is_not_known(trained: Trained) -> None:
+def test_the_commands_say_what_is_held_out_and_what_is_not_known(trained: Trained, orofacial: Any) -> None:
     from schemas.model import TrainedOn
 
     evaluate(trained.model_id, trained.labels_id)
     unknown = trained.copied_model("said", TrainedOn())
     evaluate(unknown, trained.labels_id)
-    listed = orofacial(trained, "model", "list")
+    listed = orofacial("model", "list")
     said = listed.stdout + listed.stderr
     assert re.search(rf"{trained.model_id} +held out +\d+ +4 +[^*]*$", listed.stdout, re.MULTILINE), said
     assert not re.search(rf"{trained.model_id} +in training", listed.stdout), said
     assert re.search(rf"{unknown} +not known +\d+ +12 \* ", listed.stdout) and "*: maybe seen" in listed.stdout, said
     assert not re.search(rf"{unknown} +(held out|in training)", listed.stdout), said
-    compared = orofacial(trained, "model", "compare", trained.model_id, unknown)
+    compared = orofacial("model", "compare", trained.model_id, unknown)
     assert "4 labeled frames of 1 mouse" in compared.stdout, compared.stdout + compared.stderr
     assert "it is not known which frames that model was trained on" in compared.stdout
-    written = json.loads(orofacial(trained, "model", "compare", trained.model_id, unknown, "--json").stdout)
+    written = json.loads(orofacial("model", "compare", trained.model_id, unknown, "--json").stdout)
     ((one, other),) = [found["models"] for found in written["comparisons"]]
     assert one["node_p50_px"].keys() == set(NODES) and one["error_p50_px"] == pytest.approx(other["error_p50_px"])
-    refused = orofacial(trained, "model", "compare", "nothing")
+    refused = orofacial("model", "compare", "nothing")
     assert refused.returncode == 1 and "no model nothing" in refused.stderr
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,17 +20,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(run_command: Run, tmp_path: Path) -> Run:
     """Run `orofacial` with a data folder of the test's own."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-
-    def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", "--data-folder", tmp_path / "data", *arguments]
-        return subprocess.run(
-            [str(word) for word in command], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
-        )
-
-    return run_command
+    return partial(run_command, "--data-folder", tmp_path / "data", folder=tmp_path)
 
 
 def test_a_new_folder_from_init_to_status(run: Run, tmp_path: Path, make_session: Callable[..., Path]) -> None:

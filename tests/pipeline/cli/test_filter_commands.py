@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,21 +16,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def run(database: Settings) -> Run:
+def run(database: Settings, run_command: Run) -> Run:
     """Run the command on this module's database, 80 columns wide."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[3]),
+    variables = {
         "OROFACIAL_DATA_FOLDER": str(database.data_folder),
         "OROFACIAL_SCHEMA_PREFIX": database.schema_prefix,
         "COLUMNS": "80",
     }
-
-    def run_command(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", "filter", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-
-    return run_command
+    return partial(run_command, "filter", **variables)
 
 
 def test_a_filter_method_is_added_with_its_parameters_and_listed(run: Run, tmp_path: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -370,25 +369,16 @@ def test_a_node_name_cannot_reach_the_sql(lab: Settings) -> None:
     assert _literal("it's") == "'it''s'"
 
 
+Run = Callable[..., Any]
+
+
 @pytest.fixture
-def run(lab: Settings) -> Callable[..., subprocess.CompletedProcess[str]]:
-    import os
-
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[3]),
-        "OROFACIAL_SCHEMA_PREFIX": lab.schema_prefix,
-        "OROFACIAL_DATA_FOLDER": str(lab.data_folder),
-    }
-
-    def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-
-    return run_command
+def run(lab: Settings, run_command: Run) -> Run:
+    variables = {"OROFACIAL_SCHEMA_PREFIX": lab.schema_prefix, "OROFACIAL_DATA_FOLDER": str(lab.data_folder)}
+    return partial(run_command, **variables)
 
 
-def test_the_shell_asks_the_same(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+def test_the_shell_asks_the_same(run: Run, tmp_path: Path) -> None:
     import json
 
     import pyarrow.parquet as pq

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -295,15 +293,10 @@ def test_a_missing_folder_is_said_once(tmp_path: Path) -> None:
 
 
 def test_the_shell_says_what_is_listed_and_what_is_broken(
-    lab: Settings, tmp_path: Path, damage: Callable[..., Path]
+    lab: Settings, run_command: Callable[..., Any], tmp_path: Path, damage: Callable[..., Path]
 ) -> None:
     variables = {"OROFACIAL_SCHEMA_PREFIX": lab.schema_prefix, "OROFACIAL_DATA_FOLDER": str(lab.data_folder)}
-    environment = {**os.environ, **variables, "PYTHONPATH": str(Path(__file__).parents[3]), "COLUMNS": "120"}
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", "tracks", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-
+    run = partial(run_command, "tracks", **variables, COLUMNS="120")
     late = run("--from", 1000, "-o", tmp_path / "late.csv")
     assert (late.returncode, list(tmp_path.iterdir())) == (1, [])
     assert "no track has a frame" in late.stderr

@@ -58,7 +58,7 @@ def test_the_command_asks_before_it_deletes(small_lab: Any, orofacial: Run) -> N
     assert shown.returncode == 0, shown.stderr
     for said in ("PoseEstimation", "TrackQuality.Node", "16 files of the stores", "stay as they are"):
         assert said in shown.stdout
-    refused = orofacial("delete", "session", "mouse02/2026-03-02_1", input="n\n")
+    refused = orofacial("delete", "session", "mouse02/2026-03-02_1", said="n\n")
     assert refused.returncode == 1
     assert "nothing was deleted" in refused.stderr
     assert orofacial("delete", "session", "mouse02/2026-03-02_1", "--json").returncode == 2
