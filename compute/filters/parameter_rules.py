@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
 from compute.errors import FilterError, OrofacialError
+from compute.value_rules import ValueRule, number_rule, whole_number_rule
 
 
-@dataclass(frozen=True)
-class ParameterRule:
-    """What a parameter may be.
-
-    Parameters
-    ----------
-    expected : str
-        In words, as an error says it.
-    holds : callable
-        Whether a value keeps the rule.
-    """
-
-    expected: str
-    holds: Callable[[Any], bool]
-
-
-def is_number_parameter(value: Any) -> bool:
-    """Whether a value is a finite number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _number(smallest: float, largest: float, unit: str = "") -> ParameterRule:
+def _number(smallest: float, largest: float, unit: str = "") -> ValueRule:
     """A number within limits that are allowed themselves."""
-    return ParameterRule(
-        f"a number {unit}from {smallest:g} to {largest:g}",
-        lambda value: is_number_parameter(value) and smallest <= value <= largest,
-    )
+    return number_rule(f"a number {unit}from {smallest:g} to {largest:g}", lambda value: smallest <= value <= largest)
 
 
 def _are_groups(value: Any) -> bool:
@@ -66,21 +41,13 @@ ProcessNoise = Annotated[float, _number(1e-6, 1e12, "of px²/s³ ")]
 HertzPerSpeed = Annotated[float, _number(1e-6, 1000, "of Hz per px/s ")]
 Exponent = Annotated[float, _number(0, 10)]
 NotNegative = Annotated[float, _number(0, 1e9)]
-Probability = Annotated[
-    float, ParameterRule("a number between 0 and 1", lambda value: is_number_parameter(value) and 0 < value < 1)
-]
-PolynomialOrder = Annotated[
-    int,
-    ParameterRule(
-        "a whole number from 0 to 9",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9,
-    ),
-]
-Flag = Annotated[bool, ParameterRule("true or false", lambda value: isinstance(value, bool))]
-NodeName = Annotated[str, ParameterRule("the name of a node", lambda value: isinstance(value, str) and value != "")]
+Probability = Annotated[float, number_rule("a number between 0 and 1", lambda value: 0 < value < 1)]
+PolynomialOrder = Annotated[int, whole_number_rule("a whole number from 0 to 9", lambda value: 0 <= value <= 9)]
+Flag = Annotated[bool, ValueRule("true or false", lambda value: isinstance(value, bool))]
+NodeName = Annotated[str, ValueRule("the name of a node", lambda value: isinstance(value, str) and value != "")]
 RigidGroups = Annotated[
     Sequence[Sequence[str]],
-    ParameterRule("a list of rigid groups, each a list of three or more different nodes", _are_groups),
+    ValueRule("a list of rigid groups, each a list of three or more different nodes", _are_groups),
 ]
 
 
@@ -140,7 +107,7 @@ def check_rising_parameters(
 
 
 @cache
-def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[ParameterRule, bool]]:
+def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[ValueRule, bool]]:
     """The rule of each keyword of a filter (or another function), and whether it may be None.
 
     Raises
@@ -148,15 +115,13 @@ def rules_of_parameters(function: Callable[..., Any]) -> dict[str, tuple[Paramet
     FilterError
         If a keyword's type says no rule.
     """
-    rules: dict[str, tuple[ParameterRule, bool]] = {}
+    rules: dict[str, tuple[ValueRule, bool]] = {}
     parameters = inspect.signature(function).parameters.values()
     keywords = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
     hints = get_type_hints(function, include_extras=True)
     for name in keywords:
         kinds = _members(hints[name])
-        found = [
-            rule for kind in kinds for rule in getattr(kind, "__metadata__", ()) if isinstance(rule, ParameterRule)
-        ]
+        found = [rule for kind in kinds for rule in getattr(kind, "__metadata__", ()) if isinstance(rule, ValueRule)]
         if len(found) != 1:
             raise FilterError(
                 f"filter {function.__name__}: the type of {name} says no rule;"

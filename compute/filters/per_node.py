@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from compute.errors import FilterError
-from compute.filters.parameter_rules import ParameterRule
 from compute.filters.registry import apply_filter, check_parameters, register_filter
 from compute.filters.result import filter_result
 from compute.tracks import Tracks
+from compute.value_rules import ValueRule
 
 OTHERWISE = {"filter": "kalman", "parameters": {}}
 """The filter of nodes that are not named."""
@@ -35,9 +35,7 @@ def _are_entries(filters: Any) -> bool:
     return True
 
 
-Entries = Annotated[
-    Mapping[str, Mapping[str, Any]], ParameterRule("for each node its filter and parameters", _are_entries)
-]
+Entries = Annotated[Mapping[str, Mapping[str, Any]], ValueRule("for each node its filter and parameters", _are_entries)]
 
 
 @register_filter(version=1, lag="symmetric", color="#000000", uses=("kalman",))

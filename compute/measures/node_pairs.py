@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.errors import LabelsError
-from compute.filters.parameter_rules import is_number_parameter
+from compute.value_rules import is_finite_number
 
 
 def check_node_pair(pair: Mapping[str, Any]) -> None:
@@ -29,10 +29,10 @@ def check_node_pair(pair: Mapping[str, Any]) -> None:
         raise LabelsError(f"a pair needs two nodes, got {node_a} twice")
     if kind not in ("rigid", "moving"):
         raise LabelsError(f"pair {node_a}, {node_b}: kind is {kind!r}, expected 'rigid' or 'moving'")
-    if length_mm is not None and not (is_number_parameter(length_mm) and length_mm > 0):
+    if length_mm is not None and not (is_finite_number(length_mm) and length_mm > 0):
         raise LabelsError(f"pair {node_a}, {node_b}: length is {length_mm!r} mm, expected a number above 0")
     band = [pair.get(name) for name in ("band_low_hz", "band_high_hz")]
-    if band != [None, None] and not (all(map(is_number_parameter, band)) and 0 < band[0] < band[1]):  # type: ignore[operator]
+    if band != [None, None] and not (all(map(is_finite_number, band)) and 0 < band[0] < band[1]):  # type: ignore[operator]
         raise LabelsError(
             f"pair {node_a}, {node_b}: the band is {band[0]} to {band[1]} Hz, expected a rising one above 0"
         )
