@@ -18,6 +18,7 @@ from compute.labels import (
     labeled_frame_sources,
     labeled_images,
     labeled_in_order,
+    labeled_nodes_never_placed,
     labeled_positions,
     labeled_skeleton,
     labels_scorers,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 class ImportedLabels:
     """The answer of an import: what the database holds of these labels now.
 
-    Only `scorers` and `left_out` are said of the file.
+    Only `scorers`, `left_out` and `nodes_never_placed` are said of the file.
     """
 
     labels_id: str
@@ -64,6 +65,8 @@ class ImportedLabels:
     """Number of images of each person whom the file names."""
     left_out: dict[str, int] = field(default_factory=dict)
     """The same of people whose points were not asked for."""
+    nodes_never_placed: tuple[str, ...] = ()
+    """Nodes of the skeleton that nobody placed in any frame: a model that is trained with them cannot find them."""
 
 
 def import_labels(
@@ -119,9 +122,9 @@ def import_labels(
         size = {"image_width_px": width_px, "image_height_px": height_px}
         models = _insert(labels, {"labels_id": labels_id, "labels_name": path.name, "camera": camera, **size}, rows)
     described = describe_labels_row(labels_id)
-    return ImportedLabels(
-        **described, is_new=not known, added=added, models=tuple(models), scorers=scorers, left_out=left_out
-    )
+    never = labeled_nodes_never_placed(labels)
+    said = {"scorers": scorers, "left_out": left_out, "nodes_never_placed": never}
+    return ImportedLabels(**described, is_new=not known, added=added, models=tuple(models), **said)
 
 
 def describe_labels_row(labels_id: str) -> dict[str, Any]:
