@@ -9,6 +9,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+LONGEST_FRAME_INTERVAL_S = 1.0
+"""(s) Frames that are further apart show no movement of a face: a time lapse, or times in another unit."""
+
 _FEWEST_TICKS, _MOST_TICKS = 1 - 1e-6, 2.0
 """How many ticks regular times may stray: half a frame, which a dropped frame exceeds, but no more than two rounded
 numbers can, and no less than one can (a frame of AVI is one tick)."""
