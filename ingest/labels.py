@@ -122,9 +122,15 @@ def import_labels(
         size = {"image_width_px": width_px, "image_height_px": height_px}
         models = _insert(labels, {"labels_id": labels_id, "labels_name": path.name, "camera": camera, **size}, rows)
     described = describe_labels_row(labels_id)
-    never = labeled_nodes_never_placed(labels)
-    said = {"scorers": scorers, "left_out": left_out, "nodes_never_placed": never}
-    return ImportedLabels(**described, is_new=not known, added=added, models=tuple(models), **said)
+    return ImportedLabels(
+        **described,
+        is_new=not known,
+        added=added,
+        models=tuple(models),
+        scorers=scorers,
+        left_out=left_out,
+        nodes_never_placed=labeled_nodes_never_placed(labels),
+    )
 
 
 def describe_labels_row(labels_id: str) -> dict[str, Any]:

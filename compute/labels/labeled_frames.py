@@ -51,8 +51,9 @@ def labeled_positions(labels: sio.Labels) -> NDArray[np.float64]:
 
 def labeled_nodes_never_placed(labels: sio.Labels) -> tuple[str, ...]:
     """Nodes of the skeleton that were placed in no frame."""
-    never = np.isnan(labeled_positions(labels)).all(axis=(0, 2))
-    return tuple(node for node, is_never in zip(labels.skeleton.node_names, never, strict=True) if is_never)
+    position = labeled_positions(labels)
+    nodes = enumerate(labels.skeleton.node_names)
+    return tuple(node for index, node in nodes if np.isnan(position[:, index]).all())
 
 
 def labeled_frame_sources(labels: sio.Labels) -> list[LabeledFrameSource]:
