@@ -144,12 +144,12 @@ def ingest_1000_s(data_folder: Path) -> float:
         finally:
             reading += time.perf_counter() - started
 
-    read_video, sessions._read_video = sessions._read_video, read
+    read_video, sessions.read_new_video = sessions.read_new_video, read
     started = time.perf_counter()
     try:
         outcomes = list(sessions.ingest_sessions(raw, stable_after_s=0))
     finally:
-        sessions._read_video = read_video
+        sessions.read_new_video = read_video
     assert {outcome.status for outcome in outcomes} == {"ingested"}, outcomes[0]
     return time.perf_counter() - started - reading
 

@@ -9,6 +9,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+LONGEST_FRAME_INTERVAL_S = 1.0
+"""(s) Frames that are further apart show no movement of a face: a time lapse, or times in another unit."""
+
+_EVEN = 0.6
+"""Nine tenths of the steps of a video with one frame rate are longer than this part of the median step."""
+
 _FEWEST_TICKS, _MOST_TICKS = 1 - 1e-6, 2.0
 """How many ticks regular times may stray: half a frame, which a dropped frame exceeds, but no more than two rounded
 numbers can, and no less than one can (a frame of AVI is one tick)."""
@@ -31,6 +37,24 @@ class FrameTimes:
 
     fps: Fraction
     own_times_s: NDArray[np.float64] | None
+
+
+def usual_frame_interval_s(time: NDArray[np.float64]) -> float:
+    """Usual time between frames in seconds; 1 for fewer than two frames, where it has no meaning.
+
+    The median; where more than a tenth of the steps are much shorter (a camera that films fast at times), the median of
+    the short ones.
+
+    Parameters
+    ----------
+    time : array, shape (frame,)
+        Increasing times (s).
+    """
+    if time.size < 2:
+        return 1.0
+    steps = np.diff(time)
+    middle, short = np.median(steps), np.quantile(steps, 0.1)
+    return float(middle if short >= _EVEN * middle else np.median(steps[steps <= 1.5 * short]))
 
 
 def frame_times_of_pts(pts: Sequence[int | None], tick_s: Fraction, rates: Sequence[Fraction | None]) -> FrameTimes:

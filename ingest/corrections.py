@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -77,7 +77,9 @@ class Corrections:
         )
 
 
-def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None) -> Corrections | None:
+def find_corrections(
+    key: dict[str, Any], folder: Path, zone: tzinfo | None, planned_folders: Sequence[Path] = ()
+) -> Corrections | None:
     """Compare session.toml with what the database holds of a session that is known; None if it says nothing new.
 
     What it said when it was last read is known. What it says no longer becomes unknown, but what it never said stays.
@@ -90,6 +92,8 @@ def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None) -> 
         Its folder.
     zone : tzinfo or None
         The rig's time zone; None: this machine's.
+    planned_folders : sequence of Path
+        Folders of sessions of the mouse that a dry run would have inserted.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None) -> 
         return None
     found = Corrections(key, path, now)
     _compare_session(found, row, before, file, zone)
-    _compare_mouse(found, before, file)
+    _compare_mouse(found, before, file, planned_folders)
     _compare_videos(found, before, file)
     return found
 
@@ -186,12 +190,14 @@ def _start_is_new(row: dict[str, Any], before: dict[str, Any] | None, file: Sess
     return not (before is None and is_same and offset_min is None and zone is None)
 
 
-def _compare_mouse(found: Corrections, before: dict[str, Any] | None, file: SessionFile) -> None:
+def _compare_mouse(
+    found: Corrections, before: dict[str, Any] | None, file: SessionFile, planned_folders: Sequence[Path]
+) -> None:
     """A mouse is told of by all of its sessions: another one that says something else is a contradiction."""
     key = {"mouse_id": found.key["mouse_id"]}
     row = (Mouse & key).fetch1()
     changed = _changed(before, found.said, "mouse", file.mouse)
-    others = _other_files(found.key) if changed else {}
+    others = _other_files(found.key, planned_folders) if changed else {}
     for column in Mouse.metadata:
         if column.name not in changed:
             continue
@@ -212,13 +218,12 @@ def _compare_mouse(found: Corrections, before: dict[str, Any] | None, file: Sess
             check_plausible_birth(str(found.path), key["mouse_id"], found.mouse["date_of_birth"], day)
 
 
-def _other_files(key: dict[str, Any]) -> dict[Path, SessionFile]:
+def _other_files(key: dict[str, Any], planned_folders: Sequence[Path]) -> dict[Path, SessionFile]:
     """What the other sessions of the mouse say now, by path, as far as their folders can be read."""
     files = {}
-    for row in (Session & {"mouse_id": key["mouse_id"]}).to_dicts():
-        if all(row[name] == key[name] for name in Session.primary_key):
-            continue
-        folder = Path(row["session_folder"])
+    rows = (Session & {"mouse_id": key["mouse_id"]}).to_dicts()
+    others = [row for row in rows if any(row[name] != key[name] for name in Session.primary_key)]
+    for folder in [*(Path(row["session_folder"]) for row in others), *planned_folders]:
         try:
             files[folder / "session.toml"] = read_session_file(folder)
         except (SessionError, OSError):

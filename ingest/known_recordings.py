@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from compute.errors import SessionError
 from compute.text import session_text
 from ingest.session_folders import SessionFolderName
-from schemas.session import Video
 
 
-def refuse_known_recordings(name: SessionFolderName, videos: Iterable[tuple[Path, str]]) -> None:
+def refuse_known_recordings(
+    name: SessionFolderName,
+    videos: Iterable[tuple[Path, str]],
+    videos_of_content: Callable[[str], list[dict[str, Any]]],
+) -> None:
     """Refuse a session of which a video is known as another session's, or is there twice.
 
     Parameters
@@ -21,6 +24,8 @@ def refuse_known_recordings(name: SessionFolderName, videos: Iterable[tuple[Path
         The session.
     videos : iterable of (Path, str)
         Its videos, with the hash of their contents.
+    videos_of_content : callable
+        Key and file of the known videos with a hash.
 
     Raises
     ------
@@ -29,9 +34,12 @@ def refuse_known_recordings(name: SessionFolderName, videos: Iterable[tuple[Path
     """
     seen: dict[str, Path] = {}
     for path, content_hash in videos:
-        same_content = (Video & {"content_hash": content_hash}).proj("video_file").to_dicts()
         # Another process may be inserting this same session at this moment.
-        known = [row for row in same_content if any(row[column] != name.key[column] for column in name.key)]
+        known = [
+            row
+            for row in videos_of_content(content_hash)
+            if any(row[column] != name.key[column] for column in name.key)
+        ]
         if known:
             _refuse_known(path, name, known[0])
         if content_hash in seen:

@@ -18,6 +18,7 @@ from compute.labels import (
     labeled_frame_sources,
     labeled_images,
     labeled_in_order,
+    labeled_nodes_never_placed,
     labeled_positions,
     labeled_skeleton,
     labels_scorers,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 class ImportedLabels:
     """The answer of an import: what the database holds of these labels now.
 
-    Only `scorers` and `left_out` are said of the file.
+    Only `scorers`, `left_out` and `nodes_never_placed` are said of the file.
     """
 
     labels_id: str
@@ -64,6 +65,8 @@ class ImportedLabels:
     """Number of images of each person whom the file names."""
     left_out: dict[str, int] = field(default_factory=dict)
     """The same of people whose points were not asked for."""
+    nodes_never_placed: tuple[str, ...] = ()
+    """Nodes of the skeleton that nobody placed in any frame: a model that is trained with them cannot find them."""
 
 
 def import_labels(
@@ -120,7 +123,13 @@ def import_labels(
         models = _insert(labels, {"labels_id": labels_id, "labels_name": path.name, "camera": camera, **size}, rows)
     described = describe_labels_row(labels_id)
     return ImportedLabels(
-        **described, is_new=not known, added=added, models=tuple(models), scorers=scorers, left_out=left_out
+        **described,
+        is_new=not known,
+        added=added,
+        models=tuple(models),
+        scorers=scorers,
+        left_out=left_out,
+        nodes_never_placed=labeled_nodes_never_placed(labels),
     )
 
 

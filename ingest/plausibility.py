@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import SessionError
+from compute.frame_times import LONGEST_FRAME_INTERVAL_S
+from ingest.cameras import camera_of_other_case
 from schemas.session import Camera
 
 LARGEST_RATE_RATIO = 2.0
@@ -48,6 +50,11 @@ def check_known_cameras(name: str, cameras: Iterable[str]) -> None:
     """The lab has these cameras."""
     known = set(Camera.to_arrays("camera"))
     for camera in cameras:
+        if (other := camera_of_other_case(camera, known)) is not None:
+            raise SessionError(
+                f"{name}: {camera!r} differs from the camera {other!r} only in upper and lower case; expected one name"
+                f" for a camera. Write it as {other!r}, as in {other}.mp4"
+            )
         if camera not in known:
             raise SessionError(
                 f"{name}: unknown camera {camera!r}; known are {', '.join(sorted(known))}."
@@ -115,6 +122,25 @@ def check_plausible_rate(name: str, times_s: NDArray[np.float64], fps: float, *,
         f"{name}: taken as {unit}, the times have {rate:.4g} frames a second, but the video has {fps:.4g};"
         f" expected at most {LARGEST_RATE_RATIO:g} times more or less. {advice}"
     )
+
+
+def check_plausible_frame_interval(name: str, interval_s: float) -> None:
+    """Frames follow each other fast enough that movement can be seen in them: filters and bouts need that.
+
+    Parameters
+    ----------
+    name : str
+        The video, or the file of its times, for people.
+    interval_s : float
+        Usual time between two frames (s).
+    """
+    if interval_s > LONGEST_FRAME_INTERVAL_S:
+        raise SessionError(
+            f"{name}: the frames are {interval_s:.4g} s apart ({1 / interval_s:.3g} a second); expected at most"
+            f" {LONGEST_FRAME_INTERVAL_S:g} s, since a time lapse shows no movement of a face, so that no filter and no"
+            " bout could be computed. If the file states a wrong rate, write it again with the true one (ffmpeg"
+            " -itsscale); if it is a time lapse, keep it outside of the sessions' folder"
+        )
 
 
 def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, lines: Sequence[int]) -> None:

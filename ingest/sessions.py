@@ -8,22 +8,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from datajoint.errors import DuplicateError
 
 from compute.errors import OrofacialError, SessionError
 from compute.json_text import json_text
-from compute.text import count_text
-from compute.video import VideoInfo, probe_video, video_content_hash
 from ingest.corrections import find_corrections, insert_corrections
+from ingest.ingest_run import IngestRun
 from ingest.known_recordings import refuse_known_recordings
-from ingest.known_rows import compare_known_row
+from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
-from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_order, check_plausible_scale
+from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_scale
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
 from ingest.session_files import SessionFile, read_session_file, session_file_json
 from ingest.session_folders import (
@@ -38,9 +35,9 @@ from ingest.session_folders import (
     session_folder_videos,
 )
 from ingest.session_start import first_frame_instants, session_start_columns, times_since_start
-from ingest.timestamps import Timestamps, read_timestamps, timestamps_path, unused_timestamps
+from ingest.timestamps import timestamps_path, unused_timestamps
 from ingest.unexpected import is_of_one_session
-from schemas.metadata import complete_metadata, known_metadata
+from schemas.metadata import complete_metadata
 from schemas.session import Camera, Session, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -57,27 +54,6 @@ class SessionOutcome:
     folder: Path
     status: Status
     message: str
-
-
-@dataclass(frozen=True)
-class NewVideo:
-    """A video that was read to its end and is ready to be inserted."""
-
-    camera: str
-    path: Path
-    info: VideoInfo
-    content_hash: str
-    timestamps: Timestamps | None
-    """Of the file beside it."""
-    metadata: dict[str, Any]
-    """What session.toml says of it, by column."""
-
-    @property
-    def times_from(self) -> str:
-        """Who says when its frames were taken."""
-        if self.timestamps is not None:
-            return "camera"
-        return "rate" if self.info.own_times_s is None else "container"
 
 
 @dataclass(frozen=True)
@@ -117,7 +93,7 @@ def ingest_sessions(
     stable_after_s : float
         A folder with a file written within this many seconds is left for the next pass.
     dry_run : bool
-        Check everything, insert nothing.
+        Check everything, insert nothing; a session is compared with those of this run before it, too.
     marker : str
         Name of a file that the rig writes last; a folder without it is left for the next pass, and one with it is taken
         at once. Empty: there is none.
@@ -140,6 +116,7 @@ def ingest_sessions(
     SessionError
         If `raw_folder` itself cannot be read.
     """
+    run = IngestRun()
     for found in find_session_folders(raw_folder.resolve()):
         if isinstance(found, SessionError):
             yield SessionOutcome(raw_folder, "refused", printable(str(found)))
@@ -149,7 +126,7 @@ def ingest_sessions(
         on_folder(found)
         try:
             zone = rig_time_zone_of(rig_time_zone)
-            outcome = _ingest_folder(found, pattern, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
+            outcome = _ingest_folder(found, run, pattern, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
         except (OrofacialError, OSError) as error:
             outcome = SessionOutcome(found, "refused", printable(str(error)))
         except Exception as error:
@@ -167,6 +144,7 @@ def ingest_sessions(
 
 def _ingest_folder(
     folder: Path,
+    run: IngestRun,
     pattern: str,
     stable_after_s: float,
     dry_run: bool,
@@ -182,41 +160,46 @@ def _ingest_folder(
         )
     check_name_fits(folder, name)
     refuse_dead_links(folder)
-    if _is_known(name, folder):
-        return _correct(folder, name, 0 if marker else stable_after_s, dry_run, zone)
+    if _is_known(name, folder, run):
+        return _correct(folder, name, run, 0 if marker else stable_after_s, dry_run, zone)
     if marker and not (folder / marker).exists():
         return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
     age_s = seconds_since_folder_change(folder)
     if age_s < stable_after_s and not marker:
         return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
-    session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos)
-    frames = ", ".join(_frames_text(video) for video in session.videos) + drawn_videos_text(folder)
+    session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos, run=run)
+    frames = ", ".join(video.frames_text() for video in session.videos) + drawn_videos_text(folder)
     frames = "; ".join([frames, *unused_timestamps(folder, [video.path for video in session.videos])])
     if dry_run:
+        run.plan(name, folder, session.file.mouse, session.videos)
         return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
     try:
         insert_new_session(session)
     except DuplicateError:
         # Another process inserted the same videos first.
-        if not _is_known(name, folder):
+        if not _is_known(name, folder, run):
             raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
         return SessionOutcome(folder, "known", f"{name} was ingested by another process")
     return SessionOutcome(folder, "ingested", f"{name}: {frames}")
 
 
 def _correct(
-    folder: Path, name: SessionFolderName, stable_after_s: float, dry_run: bool, zone: tzinfo | None
+    folder: Path, name: SessionFolderName, run: IngestRun, stable_after_s: float, dry_run: bool, zone: tzinfo | None
 ) -> SessionOutcome:
     """Take in what the session.toml of a known session says now."""
     known = SessionOutcome(folder, "known", f"{name} was ingested before")
     path = folder / "session.toml"
     if path.exists() and time.time() - path.stat().st_mtime < stable_after_s:
         return known  # it may still be written
-    corrections = find_corrections(name.key, folder, zone)
+    if str(name) in run.sessions:
+        return known  # in a dry run: what this folder would correct of the other one is not known yet
+    corrections = find_corrections(name.key, folder, zone, run.folders(name.mouse_id))
     if corrections is None:
         return known
     what = corrections.describe()
-    if not dry_run:
+    if dry_run:
+        run.plan_correction(name.mouse_id, corrections.mouse)
+    else:
         try:
             what = insert_corrections(corrections)
         except DuplicateError:
@@ -226,18 +209,18 @@ def _correct(
     return SessionOutcome(folder, "would be corrected" if dry_run else "corrected", f"{name}: {what}")
 
 
-def _is_known(name: SessionFolderName, folder: Path) -> bool:
-    """Whether this session is in the database with the same videos.
+def _is_known(name: SessionFolderName, folder: Path, run: IngestRun) -> bool:
+    """Whether this session is known with the same videos.
 
     Raises
     ------
     SessionError
         If the session has other videos in the database: recordings never change.
     """
-    if not Session & name.key:
+    videos = run.videos(name)
+    if videos is None:
         return False
-    columns = ("file_size_bytes", "video_file", "times_from")
-    known = {row["camera"]: row for row in (Video & name.key).proj(*columns).to_dicts()}
+    known = {row["camera"]: row for row in videos}
     found = session_folder_videos(folder)
     for camera, path in found.items():
         if camera not in known:
@@ -264,7 +247,12 @@ def _is_known(name: SessionFolderName, folder: Path) -> bool:
 
 
 def read_new_session(
-    folder: Path, name: SessionFolderName, zone: tzinfo | None = None, *, accept_damaged_videos: bool = False
+    folder: Path,
+    name: SessionFolderName,
+    zone: tzinfo | None = None,
+    *,
+    accept_damaged_videos: bool = False,
+    run: IngestRun | None = None,
 ) -> NewSession:
     """Read and check everything of a session's folder; every video is decoded to its end.
 
@@ -278,6 +266,8 @@ def read_new_session(
         The rig's time zone; None: this machine's.
     accept_damaged_videos : bool
         As in `ingest_sessions`.
+    run : IngestRun, optional
+        What is known; without it, the database.
 
     Raises
     ------
@@ -291,58 +281,20 @@ def read_new_session(
     file = read_session_file(folder)
     check_known_cameras(str(folder), [*paths, *file.videos])
     told = str(folder / "session.toml")
-    _check_mouse(told, name, file)
-    videos = tuple(_read_video(camera, path, file, zone, accept_damaged_videos) for camera, path in paths.items())
+    run = run or IngestRun()
+    born = file.mouse.get("date_of_birth", (run.mouse(name.mouse_id) or {}).get("date_of_birth"))
+    if born is not None:
+        check_plausible_birth(told, name.mouse_id, born, name.session_date)
+    videos = tuple(read_new_video(camera, path, file, zone, accept_damaged_videos) for camera, path in paths.items())
     for video in videos:
         if "px_per_mm" in video.metadata:
             check_plausible_scale(told, video.camera, video.metadata["px_per_mm"], video.info.width_px)
-    refuse_known_recordings(name, [(video.path, video.content_hash) for video in videos])
+    refuse_known_recordings(name, [(one.path, one.content_hash) for one in videos], run.videos_of_content)
     timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
     first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
     start = session_start_columns(told, file.session, clocks, name.session_date, zone)
     return NewSession(name, folder, file, videos, start, first_unix_s)
-
-
-def _check_mouse(told: str, name: SessionFolderName, file: SessionFile) -> None:
-    """The mouse was born before this session, by what session.toml or the database says."""
-    (known,) = (Mouse & {"mouse_id": name.mouse_id}).to_arrays("date_of_birth").tolist() or [None]
-    born = file.mouse.get("date_of_birth", known)
-    if born is not None:
-        check_plausible_birth(told, name.mouse_id, born, name.session_date)
-
-
-def _read_video(
-    camera: str, path: Path, file: SessionFile, zone: tzinfo | None, accept_damaged_frames: bool
-) -> NewVideo:
-    info = probe_video(path, accept_damaged_frames=accept_damaged_frames)
-    beside = timestamps_path(path)
-    timestamps = None
-    if beside.exists():
-        timestamps = read_timestamps(
-            beside,
-            n_frames=info.n_frames,
-            fps=_usual_rate(info),
-            utc_offset_min=file.session.get("session_utc_offset_min"),
-            zone=zone,
-        )
-    elif info.own_times_s is not None:
-        check_plausible_order(str(path), info.own_times_s)
-    return NewVideo(camera, path, info, video_content_hash(path), timestamps, file.videos.get(camera, {}))
-
-
-def _usual_rate(info: VideoInfo) -> float:
-    """Rate (Hz) of most frames by the video file itself."""
-    if info.own_times_s is None:
-        return float(info.fps)
-    step_s = float(np.median(np.diff(info.own_times_s)))
-    return 1 / step_s if step_s > 0 else float(info.fps)
-
-
-def _frames_text(video: NewVideo) -> str:
-    """How many frames a video has, for people."""
-    frames = f"{video.camera} {count_text(video.info.n_frames, 'frame')}"
-    return f"{frames}, {len(video.info.damaged_frames)} damaged" if video.info.damaged_frames else frames
 
 
 def insert_new_session(session: NewSession) -> None:
@@ -360,36 +312,14 @@ def insert_new_session(session: NewSession) -> None:
             times = video.info.own_times_s
             if video.timestamps is not None:
                 times = times_since_start(video.timestamps, first_unix_s, zero_unix_s)
-            Video.insert1({**key, **_video_row(video), "timestamps": times, "time_zero_unix_s": zero})
+            Video.insert1({**key, **video.row(), "timestamps": times, "time_zero_unix_s": zero})
 
 
 def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
     """Insert a mouse, or complete its row from session.toml."""
-    rows = (Mouse & {"mouse_id": mouse_id}).to_dicts()
-    if not rows:
-        Mouse.insert1({"mouse_id": mouse_id, **said}, skip_duplicates=True)
-        return
-    (row,) = rows
-    known_before = dict.fromkeys(said) | known_metadata(Mouse.metadata, row)
-    compared = compare_known_row(known_before, said)
-    compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "Correct the one that is wrong")
-    if compared.added:
-        Mouse.update1({"mouse_id": mouse_id, **compared.added})
-
-
-def _video_row(video: NewVideo) -> dict[str, Any]:
-    fps: Fraction = video.info.fps
-    return {
-        "camera": video.camera,
-        "video_file": str(video.path),
-        "file_size_bytes": video.path.stat().st_size,
-        "content_hash": video.content_hash,
-        "n_frames": video.info.n_frames,
-        "n_damaged_frames": len(video.info.damaged_frames),
-        "fps_numerator": fps.numerator,
-        "fps_denominator": fps.denominator,
-        "width_px": video.info.width_px,
-        "height_px": video.info.height_px,
-        **complete_metadata(Video.metadata, video.metadata),
-        "times_from": video.times_from,
-    }
+    run = IngestRun()
+    known, completed = run.mouse(mouse_id), run.completed_mouse(mouse_id, said, folder)
+    if known is None:
+        Mouse.insert1(completed, skip_duplicates=True)
+    elif completed != known:
+        Mouse.update1(completed)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compute import estimators
 from compute.errors import ModelError, VideoError
+from compute.picture_points import describe_normalized_points, describe_points_outside
 from compute.tracks import Tracks
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
@@ -89,6 +90,8 @@ class PoseEstimation(dj.Computed):
             estimator = load_model(key["model_id"])
             tracks = _estimate(estimator, video_file, times, pose_file)
             duration_s = time.monotonic() - started
+        if pose_file:
+            _check_picture(tracks, pose_file["pose_file"], video_file, width_px, height_px)
         if tracks.n_frames != n_frames:
             raise VideoError(
                 f"{video_file} gave poses for {tracks.n_frames} frames, it was ingested with {n_frames};"
@@ -124,6 +127,23 @@ def _estimate(
     tracks = estimator.estimate(video_file, time=times, input_file=path, progress=progress.report_progress)
     _check_hash(path, tracks.attributes["input_file_hash"], expected)  # what was read, should it have changed meanwhile
     return tracks
+
+
+def _check_picture(tracks: Tracks, path: str, video_file: str, width_px: int, height_px: int) -> None:
+    """Refuse poses of another picture than this video's: of another size or crop, or fractions of its size."""
+    size = {"width_px": width_px, "height_px": height_px}
+    normalized = describe_normalized_points(tracks.position, **size)
+    outside = describe_points_outside(tracks.position, **size)
+    if normalized or outside:
+        why = (
+            "expected pixels, these look like fractions of the picture's size. Multiply x by its width, y by its height"
+            if normalized
+            else "it is of a video of another size or crop. Estimate the poses in this video"
+        )
+        raise ModelError(
+            f"{path} holds no poses of {video_file}: {normalized or outside}; {why}. As poses of a changed file are"
+            f" another model, import it then: orofacial model import {path} --name NEW"
+        )
 
 
 def _check_hash(path: str, found: str, expected: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from compute.errors import FilterError
 from compute.filters.parameter_rules import check_parameter_values, check_rising_parameters, rules_of_parameters
+from compute.frame_times import LONGEST_FRAME_INTERVAL_S
 from compute.tracks import FILTER_COLUMNS, Tracks
 from compute.tracks.frame_holes import spread_over_frame_holes
 
@@ -26,8 +27,6 @@ SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
 
 GATE = "kalman"
 """The filter whose wrong placements ``gated=True`` leaves out, see `compute.filters.gate`."""
-
-_LONGEST_FRAME_INTERVAL_S = 1.0
 
 Filter = TypeVar("Filter", bound=Callable[..., Tracks])
 
@@ -144,10 +143,10 @@ def _filter_across_holes(function: Callable[..., Tracks], tracks: Tracks, parame
 def _check_times(name: str, tracks: Tracks) -> None:
     """Refuse frames so far apart that no movement can be seen in them: times in another unit."""
     interval_s = tracks.frame_interval_s
-    if interval_s > _LONGEST_FRAME_INTERVAL_S:
+    if interval_s > LONGEST_FRAME_INTERVAL_S:
         raise FilterError(
             f"{name}: the frames are {interval_s:g} s apart ({1 / interval_s:.3g} Hz), expected at most"
-            f" {_LONGEST_FRAME_INTERVAL_S:g} s: times are in seconds, and these look like milliseconds or frame numbers"
+            f" {LONGEST_FRAME_INTERVAL_S:g} s: times are in seconds, and these look like milliseconds or frame numbers"
         )
 
 

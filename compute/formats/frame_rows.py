@@ -29,6 +29,9 @@ _MOST_MISSING = 1_000_000
 _MOST_MISSING_A_ROW = 100
 """Frames without a row after the first one: more than either says that a number is wrong, not that rows are missing."""
 
+_BETWEEN_FRAMES = 0.6
+"""Part of the interval between frames. A time that is nearer to a frame, and not the frame's, is of another clock."""
+
 _SAME_FRAME = 0.1
 """Part of the interval between frames. Times that differ by less are of one frame: they were rounded differently."""
 
@@ -248,6 +251,42 @@ def rows_by_time(
             twice = time[found[counts > 1][0]]
             raise ExportError(f"{path}: {name} has the time {twice:g} s more than once; expected each in one row")
     return time, index
+
+
+def check_common_frames(path: Path, times: Mapping[str, NDArray[np.float64]]) -> None:
+    """Refuse series whose times lie between the frames of another: they are of two clocks, or one is shifted.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for errors.
+    times : mapping of str to array, shape (row,)
+        Times of each series in seconds, in any order, as `rows_by_time` takes them.
+
+    Raises
+    ------
+    ExportError
+        If more than half of a series' times do, naming the series and how far they are off.
+
+    Examples
+    --------
+    >>> check_common_frames(Path("a.nwb"), {"jaw": np.arange(9) / 100, "nose": np.array([0.01, 0.05])})
+    """
+    by_size = sorted(times.items(), key=lambda item: -item[1].size)
+    if not by_size or by_size[0][1].size < 2:
+        return
+    first, frames = by_size[0][0], np.sort(by_size[0][1])
+    interval_s = float(np.median(np.diff(frames)))
+    for name, values in by_size[1:]:
+        off_s = np.abs(values - frames[_nearest(frames, values)])
+        is_between = (off_s > _SAME_FRAME * interval_s) & (off_s < _BETWEEN_FRAMES * interval_s)
+        if is_between.sum() > 0.5 * values.size:
+            off_ms = 1000 * np.median(off_s[is_between])
+            raise ExportError(
+                f"{path}: the times of {name} lie between those of {first}, {off_ms:.4g} ms off, where frames are"
+                f" {1000 * interval_s:.4g} ms apart; expected series of one video to have the times of its frames."
+                " Correct the times of one; or, where a node was not found, write NaN in its row"
+            )
 
 
 def _nearest(time: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.int64]:

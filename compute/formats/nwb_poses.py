@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from compute.errors import ExportError
 from compute.formats.assembly import assumed_scores
-from compute.formats.frame_rows import rows_by_frame, rows_by_time
+from compute.formats.frame_rows import check_common_frames, rows_by_frame, rows_by_time
 from compute.formats.network_scores import least_scores
 from compute.formats.nwb_session import nwb_name
 from compute.formats.one_animal import check_one_animal, choose_one
 from compute.formats.portable import PortableTrack, portable_tracks
+from compute.frame_times import LONGEST_FRAME_INTERVAL_S
 from compute.tracks import FILTER_COLUMNS
 
 ABOUT = "provenance_"
@@ -44,13 +45,19 @@ def read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
     Raises
     ------
     ExportError
-        If a series belongs to no node, has another number of times than of points, or is in another unit than pixels.
+        If a series belongs to no node, has another number of times than of points, or is in another unit than pixels;
+        if the times of another program's series are not of the same frames, or look like milliseconds.
     """
     series = _series_of_nodes(path, pose)
     nodes = tuple(series)
     present = {node: one for node, one in series.items() if one is not None}
     columns = {node: _columns(path, pose.name, one) for node, one in present.items()}
-    time, frame_index = rows_by_time(path, {node: one["time"] for node, one in columns.items()})
+    times = {node: one["time"] for node, one in columns.items()}
+    time, frame_index = rows_by_time(path, times)
+    is_own = ABOUT + pose.name in (file.scratch or {})
+    if not is_own:
+        check_common_frames(path, times)
+        _check_seconds(path, pose.name, time)
     position = np.full((time.size, len(nodes), 2), np.nan, np.float32)
     score = np.zeros((time.size, len(nodes)), np.float32)
     for index, node in enumerate(nodes):
@@ -62,7 +69,7 @@ def read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
     named = {field: f"{pose.name}_{field}" for field in FILTER_COLUMNS}
     arrays = {field: interfaces[name].data[:] for field, name in named.items() if name in interfaces}
     tracks = portable_tracks(path, position=position, score=score, time=time, nodes=nodes, **arrays)
-    if ABOUT + pose.name in (file.scratch or {}):
+    if is_own:
         about = file.scratch[ABOUT + pose.name].data
         return PortableTrack.with_about(path, tracks, about[()] if hasattr(about, "shape") else about)
     least, assumption = least_scores(tracks.position, tracks.score)
@@ -148,6 +155,17 @@ def _columns(path: Path, pose_name: str, series: Any) -> dict[str, NDArray[Any]]
             " each"
         )
     return {"time": time, "position": position, "score": score}
+
+
+def _check_seconds(path: Path, pose_name: str, time: NDArray[np.float64]) -> None:
+    """Refuse times in milliseconds. Single frames that somebody labeled may lie far apart, but not evenly."""
+    steps_s = np.diff(time)
+    if steps_s.size and np.quantile(steps_s, 0.1) > max(LONGEST_FRAME_INTERVAL_S, 0.6 * np.median(steps_s)):
+        raise ExportError(
+            f"{path}: the frames of {pose_name} are {np.median(steps_s):.4g} s apart, expected at most"
+            f" {LONGEST_FRAME_INTERVAL_S:g} s: times in NWB are in seconds, and these look like milliseconds or frame"
+            " numbers. Write them in seconds"
+        )
 
 
 def _times(series: Any) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from compute.errors import LabelsError
 from compute.labels.labeled_frames import labeled_frame_sources, labeled_image_hash, labeled_positions
 from compute.labels.placed_points import PlacedPoints, merge_placed_points
+from compute.picture_points import describe_normalized_points
 
 OUTSIDE_IMAGE_PX = 1.0
 """(px) how far outside the image a placed point may lie: programs round differently at the edge."""
@@ -35,9 +36,11 @@ def check_labeled_images(labels: sio.Labels, images: Sequence[NDArray[np.uint8]]
     Raises
     ------
     LabelsError
-        If a point lies more than `OUTSIDE_IMAGE_PX` outside its image, or the same image is labeled twice with points
-        more than `SAME_POINT_PX` apart. The message names file, frame and node.
+        If a point lies more than `OUTSIDE_IMAGE_PX` outside its image, all points are fractions of the image's size, or
+        the same image is labeled twice with points more than `SAME_POINT_PX` apart. The message names file, frame and
+        node.
     """
+    _check_pixels(labeled_positions(labels), images, path)
     nodes = labels.skeleton.node_names
     by_image: dict[str, list[PlacedPoints]] = {}
     for source, position, image in zip(labeled_frame_sources(labels), labeled_positions(labels), images, strict=True):
@@ -46,8 +49,18 @@ def check_labeled_images(labels: sio.Labels, images: Sequence[NDArray[np.uint8]]
         by_image.setdefault(labeled_image_hash(image), []).append(PlacedPoints(where, position))
     for placed in by_image.values():
         if len(placed) > 1:
-            what = f"{path}: {placed[0].who} and {placed[1].who} are the same image"
+            what = f"{path}: {' and '.join(one.who for one in placed)} are the same image"
             merge_placed_points(placed, nodes, what, "delete the wrong one", same_px=SAME_POINT_PX)
+
+
+def _check_pixels(position: NDArray[np.float64], images: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    height_px, width_px = min((image.shape for image in images), key=min)
+    normalized = describe_normalized_points(position, width_px=width_px, height_px=height_px)
+    if normalized:
+        raise LabelsError(
+            f"{path}: {normalized}; expected pixels, these look like fractions of the image's size. Multiply x by its"
+            " width and y by its height"
+        )
 
 
 def _check_inside(position: NDArray[np.float64], shape: tuple[int, ...], nodes: Sequence[str], where: str) -> None:

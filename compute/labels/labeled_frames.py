@@ -49,6 +49,13 @@ def labeled_positions(labels: sio.Labels) -> NDArray[np.float64]:
     return np.stack([frame.user_instances[0].numpy() for frame in labels]).astype(np.float64)
 
 
+def labeled_nodes_never_placed(labels: sio.Labels) -> tuple[str, ...]:
+    """Nodes of the skeleton that were placed in no frame."""
+    position = labeled_positions(labels)
+    nodes = enumerate(labels.skeleton.node_names)
+    return tuple(node for index, node in nodes if np.isnan(position[:, index]).all())
+
+
 def labeled_frame_sources(labels: sio.Labels) -> list[LabeledFrameSource]:
     """Where each labeled frame came from, in the order of the frames."""
     return [labeled_frame_source(labels, frame) for frame in labels]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import TracksError
+from compute.frame_times import usual_frame_interval_s
 from compute.json_text import json_text
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Version of the Arrow and Parquet layout written by `Tracks.to_arrow`."""
-
-_EVEN = 0.6
-"""Nine tenths of the steps of a video with one frame rate are longer than this part of the median step."""
 
 FILTER_COLUMNS = ("sd", "rejected", "filled")
 """What only some filters know of each point."""
@@ -126,16 +124,8 @@ class Tracks:
 
     @property
     def frame_interval_s(self) -> float:
-        """Usual time between frames in seconds; 1 for fewer than two frames, where it has no meaning.
-
-        The median; where more than a tenth of the steps are much shorter (a camera that films fast at times), the
-        median of the short ones.
-        """
-        if self.n_frames < 2:
-            return 1.0
-        steps = np.diff(self.time)
-        middle, short = np.median(steps), np.quantile(steps, 0.1)
-        return float(middle if short >= _EVEN * middle else np.median(steps[steps <= 1.5 * short]))
+        """Usual time between frames in seconds, see `compute.frame_times.usual_frame_interval_s`."""
+        return usual_frame_interval_s(self.time)
 
     @property
     def found(self) -> NDArray[np.bool_]:

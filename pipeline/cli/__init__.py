@@ -62,6 +62,34 @@ class _LazyGroup(click.RichGroup):
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        _refuse_repeated_options(self, context, arguments)
+        return super().parse_args(context, arguments)
+
+
+def _refuse_repeated_options(command: click.Command, context: click.Context, arguments: list[str]) -> None:
+    """Refuse an option that is given twice and takes one value, here and in the commands below: the last would win.
+
+    A flag like ``--json`` says the same twice.
+    """
+    if not arguments or context.resilient_parsing:
+        return
+    try:
+        _, left, order = command.make_parser(context).parse_args(list(arguments))
+    except click.UsageError:  # said when the command itself reads them
+        return
+    for option in order:
+        n_times = order.count(option)
+        if not isinstance(option, click.Option) or option.multiple or (option.is_flag and not option.secondary_opts):
+            continue
+        if n_times > 1:
+            names = " / ".join([*option.opts, *option.secondary_opts])
+            raise click.UsageError(f"{names} is given {n_times} times; expected once.", context)
+    if isinstance(command, click.Group) and left:
+        below = command.get_command(context, left[0])
+        if below is not None:
+            _refuse_repeated_options(below, click.Context(below, context, left[0]), left[1:])
+
 
 def _only_listing() -> bool:
     """Whether no command was named, so that only the list of commands is shown."""

@@ -46,7 +46,7 @@ def add_filter(
     A VALUE is written as in JSON (0.05, true, null); anything else is text. TOML has no null: leave such a
     parameter to --parameter.
     """
-    changed = {**_of_file(parameters_file), **dict(map(_parameter, parameters))}
+    changed = {**_of_file(parameters_file), **_each_once(list(map(_parameter, parameters)))}
     check_parameters(filter_name, changed)  # before anything is connected
     connect_command(context)
     from ingest.filters import add_filter_method
@@ -102,9 +102,21 @@ def _parameter(text: str) -> tuple[str, Any]:
     if not equals or not name:
         raise FilterError(f"--parameter {text!r}: expected NAME=VALUE, such as sigma_s=0.02")
     try:
-        return name, json.loads(value)
-    except ValueError:
+        return name, json.loads(value, object_pairs_hook=_each_once)
+    except ValueError as error:
+        if isinstance(error, FilterError):
+            raise
         return name, value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by name; refuses a name that is given twice, of which the last value would win."""
+    values = dict(pairs)
+    for name in values:
+        given = [json_text(value) for one, value in pairs if one == name]
+        if len(given) > 1:
+            raise FilterError(f"{name} is given {len(given)} times, as {' and '.join(given)}; expected once")
+    return values
 
 
 def _of_file(path: Path | None) -> dict[str, Any]:

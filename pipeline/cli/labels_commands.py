@@ -12,7 +12,7 @@ import rich_click as click
 from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.cli.delete_commands import carry_out_deletion, dry_run_option, yes_option
-from pipeline.terminal import console, print_json, print_next_step, print_table
+from pipeline.terminal import console, errors, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
     from ingest.labels import ImportedLabels
@@ -49,6 +49,13 @@ def import_file(
     done = "imported" if imported.is_new else "known already"
     console.print(f"labels {imported.labels_id} {done}: {what} {', '.join(imported.nodes)}", markup=False)
     _say_added(imported)
+    if imported.nodes_never_placed:
+        errors.print(
+            f"never placed in any frame: {', '.join(imported.nodes_never_placed)}. A model that is trained with these"
+            " labels cannot find them; place them in some frames, or take them out of the skeleton",
+            markup=False,
+            style="yellow",
+        )
     if imported.mice:
         console.print(f"mice: {', '.join(imported.mice)}", markup=False)
     if imported.n_frames_without_mouse:
@@ -97,11 +104,18 @@ def list_labels(context: click.Context, as_json: bool) -> None:
         console.print("no labels yet")
         print_next_step("orofacial labels import FILE --camera CAMERA")
         return
-    columns = ["labels_id", "labels_name", "camera", "n_labeled_frames"]
-    last = ["n_named_frames", "n_matched_frames", "imported_at"]
-    print_table(
-        ["labels", "name", "camera", "frames", "mice", "name a video", "are its frames", "imported"],
-        [[*(row[name] for name in columns), labels_mice_text(row), *(row[name] for name in last)] for row in rows],
+    numbers = ("n_labeled_frames", "n_named_frames", "n_matched_frames")
+    print_table(  # names may be long: they share the widest column, and when it was imported says `labels describe`
+        ["labels", "name\nof mice", "camera", "frames", "name\na video", "are its\nframes"],
+        [
+            [
+                row["labels_id"],
+                f"{row['labels_name']}\nof {labels_mice_text(row)}",
+                row["camera"],
+                *(row[name] for name in numbers),
+            ]
+            for row in rows
+        ],
     )
     differing = [row for row in rows if row["n_matched_frames"] < row["n_named_frames"]]
     if differing:

@@ -71,6 +71,18 @@ def test_every_point_and_image_is_kept_as_the_person_left_it(package: Path) -> N
         np.testing.assert_array_equal(labeled_images(kept), labeled_images(original))
 
 
+def test_a_node_that_nobody_placed_is_named(package: Path, tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+
+    assert import_labels(package, camera="side").nodes_never_placed == ()
+    position = np.full((4, 3, 2), 9.0)
+    position[:, 2] = np.nan
+    images = np.stack(labeled_images(load_package(package)))
+    write_package(tmp_path / "never.pkg.slp", images, position, NODES, EDGES, [("a.mp4", index) for index in range(4)])
+    for _ in range(2):  # also where the labels are known already
+        assert import_labels(tmp_path / "never.pkg.slp", camera="side").nodes_never_placed == ("ear",)
+
+
 def test_the_folder_of_a_video_says_which_mouse_is_in_a_frame(package: Path) -> None:
     from ingest.labels import import_labels
     from schemas.labels import LabeledFrames

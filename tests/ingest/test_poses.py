@@ -23,9 +23,11 @@ N_FRAMES = 20
 OLD_S = 1_700_000_000
 
 
-def write_poses(path: Path, seed: int, *, n_rows: int = N_FRAMES, scorer: str = NETWORK) -> NDArray[np.float32]:
+def write_poses(
+    path: Path, seed: int, *, n_rows: int = N_FRAMES, scorer: str = NETWORK, scale: float = 1
+) -> NDArray[np.float32]:
     """Write a file of poses that was there long ago; return its numbers, shape (frame, node, 3)."""
-    values = np.random.default_rng(seed).uniform(0.01, 1, (n_rows, len(NODES), 3)) * [60, 40, 1]
+    values = np.random.default_rng(seed).uniform(0.01, 1, (n_rows, len(NODES), 3)) * [60 * scale, 40 * scale, 1]
     columns = pd.MultiIndex.from_product(
         [[scorer], NODES, ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
     )
@@ -185,6 +187,19 @@ def test_a_file_that_does_not_fit_its_video_fails_alone(sessions: list[Path]) ->
     failed = populate()
     assert sorted(failed) == ["mouse02", "mouse03"] and sorted(poses_of(model_id)) == ["mouse01"]
     assert "has frame 20, expected frame 0 to frame 19" in failed["mouse02"]
+
+
+def test_poses_of_another_picture_are_refused(sessions: list[Path]) -> None:
+    """The videos are 64 x 48 px: of three files one is of a video ten times larger, one has fractions of its size."""
+    for scale, folder in zip((1.2, 10, 1 / 60), sessions, strict=True):
+        write_poses(folder / f"side{NETWORK}.csv", seed=0, scale=scale)
+    model_id = import_and_deploy(sessions[0] / f"side{NETWORK}.csv")
+    failed = populate()
+    assert sorted(failed) == ["mouse02", "mouse03"] and sorted(poses_of(model_id)) == ["mouse01"]
+    assert f"{sessions[1] / f'side{NETWORK}.csv'} holds no poses of {sessions[1] / 'side.mp4'}" in failed["mouse02"]
+    assert "% of the points lie outside the picture of 64 x 48 px: x is " in failed["mouse02"]
+    assert "it is of a video of another size or crop" in failed["mouse02"]
+    assert "all points lie from 0 to 1" in failed["mouse03"] and "expected pixels" in failed["mouse03"]
 
 
 def test_the_same_network_is_the_same_model_and_another_camera_is_refused(

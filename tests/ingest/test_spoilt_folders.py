@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg2
 import pytest
 from datajoint.errors import LostConnectionError
 
 import ingest.sessions
+from compute.errors import SessionError
+from compute.video import write_video
 from ingest.sessions import SessionOutcome, ingest_sessions
 from pipeline.settings import Settings
 
@@ -223,3 +227,29 @@ def test_a_link_to_nothing_is_refused(make_session: MakeSession, tmp_path: Path,
     message = refusal(folder)
     assert f"{folder / name} is a link to {tmp_path / 'gone'}, which is not there" in message
     assert "point the link" in message
+
+
+def test_a_time_lapse_is_refused_before_anything_is_computed(make_session: MakeSession) -> None:
+    folder = make_session(cameras=())
+    frames = np.random.default_rng(0).integers(0, 256, (10, 48, 64), np.uint8)
+    write_video(folder / "side.mp4", frames, Fraction(1, 2))
+    assert f"{folder / 'side.mp4'}: the frames are 2 s apart (0.5 a second); expected at most 1 s" in refusal(folder)
+    write_video(folder / "side.mp4", frames, 1)
+    (folder / "side.timestamps.csv").write_text("\n".join(str(1.5 * index) for index in range(10)))
+    assert f"{folder / 'side.timestamps.csv'}: the frames are 1.5 s apart" in refusal(folder)
+    (folder / "side.timestamps.csv").unlink()
+    assert [outcome.status for outcome in ingest_all(folder)] == ["ingested"]
+
+
+def test_a_camera_in_other_letters_is_refused(make_session: MakeSession) -> None:
+    from ingest.cameras import add_camera
+
+    said = "'Side' differs from the camera 'side' only in upper and lower case"
+    assert said in refusal(make_session("mouse01/2026-03-02_1", cameras=("Side",)))
+    assert said in refusal(make_session("mouse02/2026-03-02_1", cameras=("Side", "side")))
+    folder = make_session("mouse03/2026-03-02_1", cameras=("side",))
+    (folder / "session.toml").write_text("[px_per_mm]\nSIDE = 10.0\n")
+    assert "'SIDE' differs from the camera 'side'" in refusal(folder)
+    with pytest.raises(SessionError, match="camera Side differs from the camera side only in upper and lower case"):
+        add_camera("Side", "from the left")
+    assert not add_camera("side").is_new

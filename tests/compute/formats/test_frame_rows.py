@@ -489,6 +489,28 @@ def test_an_analysis_file_without_scores_or_with_frames_left_out(tmp_path: Path)
 # NWB
 
 
+@pytest.mark.parametrize("n_jaw", [20, 5])
+def test_series_of_nwb_that_lie_between_the_frames_of_another_are_refused(n_jaw: int, tmp_path: Path) -> None:
+    values = points(20)
+    nose, jaw = (series_of(range(n), values[:n], node) for node, n in ((0, 20), (1, n_jaw)))
+    jaw["timestamps"] = np.arange(n_jaw) * (20 // n_jaw) / FPS + 0.003
+    pose_file(tmp_path / "a.nwb", [("behavior", "pose", {"nose": nose, "jaw": jaw})])
+    with pytest.raises(
+        ExportError, match=r"a\.nwb: the times of jaw lie between those of nose, 3 ms off, .* 10 ms apart"
+    ):
+        read(tmp_path / "a.nwb")
+
+
+def test_times_of_nwb_in_milliseconds_are_refused_and_single_frames_may_lie_far_apart(tmp_path: Path) -> None:
+    values = points(6)
+    for name, times in (("ms", np.arange(6) * 10.0), ("labels", np.array([0, 30, 31, 500, 610, 640]) / 1.0)):
+        series = {node: series_of(range(6), values, index, timestamps=times) for index, node in enumerate(NODES)}
+        pose_file(tmp_path / f"{name}.nwb", [("behavior", "pose", series)])
+    np.testing.assert_array_equal(read(tmp_path / "labels.nwb").tracks.time, times)
+    with pytest.raises(ExportError, match=r"the frames of pose are 10 s apart, .* look like milliseconds"):
+        read(tmp_path / "ms.nwb")
+
+
 def test_series_of_nwb_are_matched_by_name_and_time(tmp_path: Path) -> None:
     values = points(4)
     nose = series_of([3, 0, 1, 2], values, 0, name="PoseEstimationSeriesNose")  # as NeuroConv names it

@@ -146,6 +146,34 @@ def test_one_image_labeled_in_two_ways_is_refused(tmp_path: Path) -> None:
             check_labeled_images(labels, labeled_images(labels), path)
 
 
+def test_all_frames_of_one_image_are_named(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 60), np.uint8)
+    position = np.full((3, 2, 2), 9.0)
+    position[2] = 30
+    path = tmp_path / "a.pkg.slp"
+    write_package(
+        path, np.stack([image] * 3), position, ["nose", "jaw"], [], [("a.mp4", 1), ("a.mp4", 2), ("b.mp4", 3)]
+    )
+    labels = read_labels(path)
+    said = (
+        r"frame 1 of a\.mp4 and frame 2 of a\.mp4 and frame 3 of b\.mp4 are the same image: nose was placed at \(9, 9\)"
+    )
+    with pytest.raises(LabelsError, match=said):
+        check_labeled_images(labels, labeled_images(labels), path)
+
+
+def test_fractions_of_the_size_of_an_image_are_refused(tmp_path: Path) -> None:
+    rows = ["i/0.png,0.5,0.9,,", "i/1.png,0.1,0.2,0.3,0.4"]
+    for last, is_refused in (("0.4", True), ("1.4", False)):
+        path = write_csv(tmp_path / f"{last}.csv", ("ann",), [rows[0], rows[1].replace("0.4", last)])
+        labels = read_labels(path)
+        if is_refused:
+            with pytest.raises(LabelsError, match=r"lie from 0 to 1 \(x is 0\.1 to 0\.5.*60 x 40 px; expected pixels"):
+                check_labeled_images(labels, labeled_images(labels), path)
+        else:
+            check_labeled_images(labels, labeled_images(labels), path)
+
+
 def test_what_else_a_file_of_sleap_holds_is_left_out(tmp_path: Path) -> None:
     labels = make_labels(tmp_path, {3: POINTS}, symmetries=[("nose", "jaw")], edges=[("nose", "jaw")])
     skeleton, video = labels.skeleton, labels.video

@@ -63,6 +63,21 @@ def test_what_cannot_be_added_says_why(run: Run, tmp_path: Path) -> None:
             "window_s is 'wide', expected a number of seconds from",
         ),
         (("add", "a", "median", "--parameter", "window_s"), 1, "expected NAME=VALUE"),
+        (
+            ("add", "a", "median", "--parameter", "window_s=0.1", "--parameter", "window_s=0.2"),
+            1,
+            "window_s is given 2 times, as 0.1 and 0.2; expected once",
+        ),
+        (
+            ("add", "a", "per_node", "--parameter", 'filters={"jaw": {"filter": "raw"}, "jaw": {"filter": "median"}}'),
+            1,
+            "jaw is given 2 times",
+        ),
+        (
+            ("add", "a", "median", "--parameters-file", "a.toml", "--parameters-file", "b.toml"),
+            2,
+            "--parameters-file is given 2 times; expected once.",
+        ),
         (("add", "a", "median", "--parameters-file", tmp_path / "none.toml"), 1, "none.toml cannot be read"),
         (("add", "a", "median", "--parameters-file", tmp_path / "wrong.toml"), 1, "wrong.toml is no TOML file"),
     ]:

@@ -1,0 +1,82 @@
+"""What one run of an ingest knows: the database and, in a dry run, what the sessions before would have inserted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compute.errors import SessionError
+from ingest.known_rows import compare_known_row
+from ingest.new_videos import NewVideo
+from ingest.session_folders import SessionFolderName
+from schemas.metadata import complete_metadata, known_metadata
+from schemas.session import Session, Video
+from schemas.subject import Mouse
+
+Row = dict[str, Any]
+
+
+@dataclass
+class IngestRun:
+    """Rows of the database, completed by those that a dry run did not insert; a real run adds none here."""
+
+    mice: dict[str, Row] = field(default_factory=dict)
+    """Rows of `Mouse` by name."""
+    sessions: dict[str, tuple[Path, tuple[Row, ...]]] = field(default_factory=dict)
+    """Folder, and rows of `Video`, by the session's name."""
+
+    def mouse(self, mouse_id: str) -> Row | None:
+        """The row of a mouse, or None."""
+        if mouse_id in self.mice:
+            return self.mice[mouse_id]
+        return next(iter((Mouse & {"mouse_id": mouse_id}).to_dicts()), None)
+
+    def videos(self, name: SessionFolderName) -> list[Row] | None:
+        """Rows of the videos of a session, or None if there is no such session."""
+        if str(name) in self.sessions:
+            return list(self.sessions[str(name)][1])
+        if not Session & name.key:
+            return None
+        rows: list[Row] = (Video & name.key).proj("file_size_bytes", "video_file", "times_from").to_dicts()
+        return rows
+
+    def videos_of_content(self, content_hash: str) -> list[Row]:
+        """Key and file of the videos with this content."""
+        planned = [row for _, rows in self.sessions.values() for row in rows if row["content_hash"] == content_hash]
+        rows: list[Row] = (Video & {"content_hash": content_hash}).proj("video_file").to_dicts()
+        return [*rows, *planned]
+
+    def folders(self, mouse_id: str) -> list[Path]:
+        """Folders of the sessions of a mouse that are not in the database."""
+        return [folder for folder, rows in self.sessions.values() if rows[0]["mouse_id"] == mouse_id]
+
+    def completed_mouse(self, mouse_id: str, said: Row, folder: Path) -> Row:
+        """The row of a mouse with what a session says of it.
+
+        Raises
+        ------
+        SessionError
+            If something else is known.
+        """
+        row = self.mouse(mouse_id)
+        if row is None:
+            return {"mouse_id": mouse_id, **complete_metadata(Mouse.metadata, said)}
+        compared = compare_known_row(dict.fromkeys(said) | known_metadata(Mouse.metadata, row), said)
+        compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "Correct the one that is wrong")
+        return {**row, **compared.added}
+
+    def plan(self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...]) -> None:
+        """Keep what a dry run would have inserted.
+
+        Raises
+        ------
+        SessionError
+            As `completed_mouse`.
+        """
+        self.mice[name.mouse_id] = self.completed_mouse(name.mouse_id, mouse, folder)
+        self.sessions[str(name)] = (folder, tuple({**name.key, **video.row()} for video in videos))
+
+    def plan_correction(self, mouse_id: str, changed: Row) -> None:
+        """Keep what a dry run would have corrected of a mouse."""
+        self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
