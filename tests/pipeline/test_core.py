@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -32,7 +33,7 @@ PathFinder.find_spec = lambda name, *rest: None if name in {hidden} else find_sp
 EXTRA = "pip install 'orofacial[sleap]'"
 FORMATS_EXTRA = "pip install 'orofacial[formats]'"
 LEFT = "left to other workers: 1 ModelEvaluation, 2 PoseEstimation"
-WITHOUT_SLEAP = (
+WITHOUT_EXTRAS = (
     ["--help"],
     ["init"],
     ["model", "list"],
@@ -81,7 +82,12 @@ def _runner(small_lab: Any, folder: Path, hidden: tuple[str, ...]) -> Run:
     return run
 
 
-@pytest.mark.parametrize("words", WITHOUT_SLEAP, ids=" ".join)
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command said on stderr, without the line breaks of a narrow terminal."""
+    return done.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("words", WITHOUT_EXTRAS, ids=" ".join)
 def test_it_works_without_an_extra(core: Run, words: list[str]) -> None:
     core(*words)
 
@@ -90,26 +96,22 @@ def test_every_format_is_written_and_one_becomes_another(core: Run, with_formats
     for name, form in FORMATS.items():
         words = ["export", name, "-o", tmp_path / name, "--mouse", "mouse01", "--camera", "side"]
         if name in ("dlc-h5", "slp"):
-            assert FORMATS_EXTRA in core(*words, expect=1).stderr.replace("\n", " ")
+            assert FORMATS_EXTRA in said(core(*words, expect=1))
             assert not list(tmp_path.rglob(f"*{form.ending}"))
             with_formats(*words)
         else:
             core(*words)
         assert list((tmp_path / name).rglob(f"*{form.ending}")), name
     (slp,) = (tmp_path / "slp").rglob("*.slp")
-    assert FORMATS_EXTRA in core("convert", slp, tmp_path / "no.csv", expect=1).stderr.replace("\n", " ")
+    assert FORMATS_EXTRA in said(core("convert", slp, tmp_path / "no.csv", expect=1))
     with_formats("convert", slp, tmp_path / "converted.dlc.h5")
-    assert FORMATS_EXTRA in core(
-        "convert", tmp_path / "converted.dlc.h5", tmp_path / "no.nwb", expect=1
-    ).stderr.replace("\n", " ")
+    assert FORMATS_EXTRA in said(core("convert", tmp_path / "converted.dlc.h5", tmp_path / "no.nwb", expect=1))
 
 
 def test_poses_of_deeplabcut_need_the_extra(core: Run, tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "sideDLC.h5", "w") as file:
         file.create_group("df_with_missing")
-    said = core("model", "import", tmp_path / "sideDLC.h5", "--camera", "side", expect=1).stderr.replace("\n", " ")
-    assert FORMATS_EXTRA in said
+    assert FORMATS_EXTRA in said(core("model", "import", tmp_path / "sideDLC.h5", "--camera", "side", expect=1))
 
 
 def test_labels_are_imported(core: Run, with_formats: Run, tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_labels_are_imported(core: Run, with_formats: Run, tmp_path: Path) -> No
     sources = [("raw/mouse03/2026-03-02_1/side.mp4", index) for index in range(3)]
     write_package(tmp_path / "new.pkg.slp", images, position, NODES, EDGES, sources)
     words = ["labels", "import", tmp_path / "new.pkg.slp", "--camera", "side"]
-    assert FORMATS_EXTRA in core(*words, expect=1).stderr.replace("\n", " ")
+    assert FORMATS_EXTRA in said(core(*words, expect=1))
     imported = json.loads(with_formats(*words, "--json").stdout)
     assert (imported["is_new"], imported["n_labeled_frames"]) == (True, 3)
 
@@ -140,8 +142,7 @@ def test_what_needs_sleap_says_which_extra(core: Run, small_lab: Any, tmp_path: 
         ["model", "import", tmp_path / "model", "--camera", "side"],
         ["model", "train", "side.pkg.slp", "--camera", "side"],
     ):
-        said = core(*words, expect=1)
-        assert EXTRA in said.stderr.replace("\n", " "), words
+        assert EXTRA in said(core(*words, expect=1)), words
     assert not (tmp_path / "demo").exists()
 
 
@@ -161,11 +162,11 @@ def test_jobs_that_need_an_extra_are_left_to_other_workers(
     populated = core("populate", expect=1)
     n_left = LabeledVideo.jobs.progress()["pending"]
     assert n_left and not len(LabeledVideo.jobs.errors)
-    assert f"{n_left} LabeledVideo" in populated.stderr and FORMATS_EXTRA in populated.stderr.replace("\n", " ")
+    assert f"{n_left} LabeledVideo" in populated.stderr and FORMATS_EXTRA in said(populated)
     with_formats("populate")  # finds which labeled frames are of which video: that needs no SLEAP
     assert not LabeledVideo.jobs.progress()["pending"]
     populated = core("populate", expect=1)
-    assert LEFT in populated.stderr and EXTRA in populated.stderr.replace("\n", " ")
+    assert LEFT in populated.stderr and EXTRA in said(populated)
     assert json.loads(core("populate", "--json", expect=1).stdout)["left"] == {
         "ModelEvaluation": 1,
         "PoseEstimation": 2,
