@@ -40,7 +40,7 @@ class Resources:
 
     def missing(self) -> str | None:
         """Which of `modules` are not installed here and how to install them; None if all are there."""
-        return describe_missing("what such a job imports", self.modules, FORMATS)
+        return describe_missing("a package", self.modules, FORMATS)
 
     def memory_on(self, device: Device) -> float:
         """(GB) the most that a job which wants this device needs; 0: no job wants it."""
