@@ -39,10 +39,11 @@ test: install s3-server ## Run the tests
 fuzz: install ## Try thousands of new examples in the property tests; those that failed before come first
 	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests/compute
 
-test-core: ## Install the core alone in .venv-core, measure it, and run tests there that need no SLEAP
+test-core: ## Install the core alone in .venv-core, measure it, add the extra formats, and run tests that need no SLEAP
 	rm -rf .venv-core
 	$(PYTHON) benchmarks/install_size.py --folder .venv-core --at-most 1200
-	.venv-core/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt hypothesis pytest pytest-xdist
+	.venv-core/bin/python -c 'import orofacial, pipeline.cli, pipeline.query'
+	.venv-core/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[formats]' hypothesis pytest pytest-xdist
 	.venv-core/bin/python -m pytest -n 2 --dist loadfile $(CORE_TESTS)
 
 test-real: install ## Run the tests on the real recording in ../shared/data

@@ -1,6 +1,6 @@
 # Worker without a GPU: filters, distances, quality, ingesting. With --build-arg EXTRAS=sleap poses too, slowly.
 FROM python:3.12.11-slim-bookworm AS build
-ARG EXTRAS=
+ARG EXTRAS=formats
 # For EXTRAS=sleap: builds of torch without CUDA; empty: those from PyPI, 5 GB more.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1

@@ -3,7 +3,7 @@
 #
 #   install.sh system            libraries of the system (Debian), as root
 #   install.sh python FOLDER [EXTRAS]
-#                                a virtual environment in FOLDER with this project and what it needs; EXTRAS: sleap
+#                                a virtual environment in FOLDER with this project and what it needs; EXTRAS: formats or sleap
 #
 # TORCH_INDEX_URL names an index with builds of torch for another device: https://download.pytorch.org/whl/cpu has those
 # without CUDA, a tenth of the size. Unset, torch comes from PyPI with its own CUDA libraries.

@@ -212,7 +212,7 @@ class LabeledVideo(dj.Computed):
     `compute.labels.SAME_IMAGE_GRAY_LEVELS`. A path names one session at most, so no frame is matched with two videos.
     """
 
-    resources = Resources(device="cpu", memory_gb=1)
+    resources = Resources(device="cpu", memory_gb=1, modules=("sleap_io",))  # the images of the labels
 
     definition = """
     -> Video

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from compute.errors import ModelError, OrofacialError
+from compute.errors import ExportError, ModelError, OrofacialError
 from compute.estimators.bundle_info import BundleInfo
 from compute.estimators.estimator import EstimatorKind, Progress
 from compute.estimators.evaluation_results import EvaluationResult
+from compute.extras import FORMATS
 from compute.files import VIDEO_SUFFIXES, whole_file
 from compute.json_text import json_text
 from compute.tracks import Tracks
@@ -66,19 +67,30 @@ class DeepLabCutKind(EstimatorKind):
     memory_gb = 1.0
     minimum_score = 0.0
     packages = ("pandas", "tables")
+    modules = ("tables",)
+    extra = FORMATS
     reads_input_file = True
 
     def recognises(self, path: Path) -> bool:
         """Whether it is a CSV or HDF5 file with x, y and likelihood of body parts."""
-        from compute.formats.deeplabcut_table import read_deeplabcut_header
+        from compute.formats.deeplabcut_table import KEY, read_deeplabcut_header
+        from compute.formats.hdf5_group import hdf5_has
 
-        header = read_deeplabcut_header(path) if path.is_file() else None
+        if not path.is_file():
+            return False
+        if path.suffix.lower() in (".h5", ".hdf5") and self.missing() is not None:  # only its name can be looked at
+            try:
+                return hdf5_has(path, KEY)
+            except ExportError:
+                return False
+        header = read_deeplabcut_header(path)
         return header is not None and header.is_of_poses
 
     def import_bundle(
         self, source: Path, bundle_folder: Path, *, minimum_score: float | None = None, name: str = ""
     ) -> DeepLabCutBundle:
         """Describe the network and the names of its files; no pose of the file gets into the bundle."""
+        self.check_installed()
         table = _read_table(source, _read_bytes(source))
         bundle = DeepLabCutBundle(
             nodes=table.nodes,
@@ -108,6 +120,7 @@ class DeepLabCutKind(EstimatorKind):
 
     def load(self, folder: Path) -> DeepLabCutEstimator:
         """Nothing is loaded but the description."""
+        self.check_installed()
         return DeepLabCutEstimator(self.read_bundle(folder))
 
     def input_file(self, video_path: Path, info: BundleInfo) -> Path | None:

@@ -33,7 +33,6 @@ What the contract asks for:
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -45,6 +44,7 @@ from compute.errors import ModelError, NotInstalledError
 from compute.estimators.bundle_info import BundleInfo
 from compute.estimators.evaluation_results import EvaluationResult
 from compute.estimators.training_results import TrainingResult
+from compute.extras import describe_missing
 from compute.tracks import Tracks
 
 Device = Literal["gpu", "cpu"]
@@ -280,11 +280,7 @@ class EstimatorKind(ABC):
 
     def missing(self) -> str | None:
         """What is not installed here and how to install it, in one sentence; None if everything is there."""
-        absent = [module for module in self.modules if importlib.util.find_spec(module) is None]
-        if not absent:
-            return None
-        target = f"'orofacial[{self.extra}]'" if self.extra else " ".join(absent)
-        return f"estimator {self.name} is not installed here ({', '.join(absent)}): pip install {target}"
+        return describe_missing(f"estimator {self.name}", self.modules, self.extra)
 
     def check_installed(self) -> None:
         """Check that it can run here.

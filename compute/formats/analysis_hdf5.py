@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,9 @@ _DIMENSIONS = {
     "tracking_scores": ["track", "frame"],
 }
 """Order of the axes in the file (SLEAP's and sleap-io's preset ``matlab``)."""
+
+_SLEAP_IO_VERSION = "0.9.5"
+"""The version of sleap-io whose layout this is; sleap-io itself need not be installed."""
 
 
 def write(path: Path, track: PortableTrack) -> None:
@@ -67,7 +69,7 @@ def write(path: Path, track: PortableTrack) -> None:
         file["edge_inds"] = np.array(indices, dtype=np.int64).reshape(-1, 2)
         file["labels_path"], file["video_path"], file["video_ind"] = "", track.video_file, 0
         file["provenance"] = json_text(track.provenance, ascii_only=True)
-        file.attrs.update(preset="matlab", format="analysis", sleap_io_version=version("sleap-io"))
+        file.attrs.update(preset="matlab", format="analysis", sleap_io_version=_SLEAP_IO_VERSION)
     write_hdf5_group(path, track)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compute.errors import ExportError
+from compute.extras import import_pytables
 from compute.formats.assembly import assemble_tracks
 from compute.formats.deeplabcut_table import COORDS, KEY, OWN_SCORER, read_deeplabcut_header, read_deeplabcut_table
 from compute.formats.hdf5_group import about_in_hdf5_group, hdf5_has, read_hdf5_group, write_hdf5_group
@@ -51,9 +52,12 @@ def write_hdf5(path: Path, track: PortableTrack) -> None:
     ------
     ExportError
         If there are no frames: pandas leaves an empty table out of the file.
+    NotInstalledError
+        If PyTables is not installed.
     """
     if not track.tracks.n_frames:
         raise ExportError(f"{path}: DeepLabCut's HDF5 cannot hold tracks without frames; use its CSV")
+    import_pytables()
     _frame(track).to_hdf(path, key=KEY, mode="w", format="table")
     write_hdf5_group(path, track)
 

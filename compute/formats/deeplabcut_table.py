@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import ExportError
+from compute.extras import import_pytables
 from compute.formats.frame_rows import check_rows, frame_numbers
 from compute.formats.network_scores import least_scores
 from compute.formats.one_animal import CHOOSE, choose_one, join_one_animal
@@ -118,6 +119,7 @@ def read_deeplabcut_header(path: Path) -> DeepLabCutHeader | None:
         if path.suffix.lower() in (".h5", ".hdf5"):
             import pandas as pd
 
+            import_pytables()
             return _hdf5_header(pd.read_hdf(path, key=KEY, start=0, stop=0))
     except _FAILURES:
         return None
@@ -251,8 +253,8 @@ def _read_csv(path: Path, content: bytes) -> _Read:
 
 def _read_hdf5(path: Path, content: bytes) -> _Read:
     import pandas as pd
-    import tables  # type: ignore[import-untyped]
 
+    tables = import_pytables()
     # From memory: what is read is what was hashed, whatever happens to the file meanwhile. HDF5 looks for a file of the
     # name even so, and refuses if there is one; below a file there is none.
     options: dict[str, Any] = {"driver": "H5FD_CORE", "driver_core_backing_store": 0, "driver_core_image": content}

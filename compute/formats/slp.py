@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import ExportError
+from compute.extras import import_sleap_io
 from compute.files import VIDEO_SUFFIXES
 from compute.formats.assembly import assemble_tracks
 from compute.formats.hdf5_group import about_in_hdf5_group, read_hdf5_group, write_hdf5_group
@@ -33,7 +34,7 @@ def write(path: Path, track: PortableTrack) -> None:
     Every frame gets an instance, also one where no node was found: SLEAP keeps the scores of points that are not
     visible. The video is linked by its path, not opened.
     """
-    import sleap_io as sio
+    sio = import_sleap_io()
 
     tracks = track.tracks
     skeleton = sio.Skeleton(nodes=list(tracks.nodes), edges=[list(edge) for edge in track.edges])
@@ -71,7 +72,7 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
         If the file cannot be read, holds several videos or animals and `name` chooses none, a frame twice or one that
         the video does not have, or no times and no `fps` is given.
     """
-    import sleap_io as sio
+    sio = import_sleap_io()
 
     try:
         labels = sio.load_slp(str(path), open_videos=False)
@@ -106,7 +107,7 @@ def read(path: Path, *, fps: float | None = None, name: str | None = None) -> Po
 
 def _rows(path: Path, instances: list[tuple[int, Any]], n_nodes: int, name: str | None) -> dict[str, NDArray[Any]]:
     """Frame number, whether a person's, position (instance, node, 2) and score (instance, node) of the mouse's."""
-    import sleap_io as sio
+    sio = import_sleap_io()
 
     frame_index = np.array([index for index, _ in instances], np.int64)
     position = np.array([one.numpy() for _, one in instances], np.float32).reshape(-1, n_nodes, 2)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sleap_io as sio
 from numpy.typing import NDArray
 
 from compute.errors import LabelsError
 from compute.labels.labeled_frames import labeled_frame_sources, labeled_image_hash, labeled_positions
 from compute.labels.placed_points import PlacedPoints, merge_placed_points
 from compute.picture_points import describe_normalized_points
+
+if TYPE_CHECKING:
+    import sleap_io as sio
 
 OUTSIDE_IMAGE_PX = 1.0
 """(px) how far outside the image a placed point may lie: programs round differently at the edge."""

@@ -6,15 +6,18 @@ import functools
 import hashlib
 from collections.abc import Hashable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import sleap_io as sio
 from numpy.typing import NDArray
 
 from compute.errors import LabelsError, VideoError
+from compute.extras import import_sleap_io
 from compute.text import count_text
 from compute.video import read_video_luma
+
+if TYPE_CHECKING:
+    import sleap_io as sio
 
 SOURCES_KEY = "orofacial_sources"
 """Key of SLEAP's provenance under which a package lists the source of each of its images, by frame index."""
@@ -189,7 +192,7 @@ def split_labeled_indices(
 def labeled_subset(labels: sio.Labels, indices: list[int]) -> sio.Labels:
     """Labels with only these frames, in this order; unlike sleap-io's ``extract`` they keep their provenance."""
     frames = [labels[index] for index in indices]
-    return sio.Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
+    return import_sleap_io().Labels(frames, skeletons=labels.skeletons, provenance=dict(labels.provenance))
 
 
 def labeled_in_order(labels: sio.Labels, nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> sio.Labels:
@@ -207,6 +210,7 @@ def labeled_in_order(labels: sio.Labels, nodes: Sequence[str], edges: Sequence[t
     own, own_edges = labeled_skeleton(labels)
     if (own, own_edges) == (tuple(nodes), tuple(edges)):
         return labels
+    sio = import_sleap_io()
     symmetries = [tuple(names) for names in labels.skeleton.symmetry_names]
     skeleton = sio.Skeleton(nodes=list(nodes), edges=list(edges), symmetries=symmetries, name=labels.skeleton.name)
     order = [own.index(node) for node in nodes]
@@ -261,7 +265,7 @@ def _listed_sources(labels: sio.Labels, video: sio.Video, origin: sio.Video) -> 
 def _sources_in_file(path: str) -> Sequence[Sequence[Any]]:
     """The list of sources of a package of this project; empty for another file."""
     try:
-        labels: sio.Labels = sio.load_slp(path, open_videos=False)
+        labels: sio.Labels = import_sleap_io().load_slp(path, open_videos=False)
     except (OSError, KeyError, ValueError):  # no file of SLEAP, or damaged
         return ()
     listed: Sequence[Sequence[Any]] = labels.provenance.get(SOURCES_KEY, ())

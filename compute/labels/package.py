@@ -8,14 +8,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
-import sleap_io as sio
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from compute.errors import LabelsError
+from compute.extras import import_sleap_io
 from compute.labels.labeled_frames import (
     SOURCES_KEY,
     LabeledFrameSource,
@@ -24,6 +25,9 @@ from compute.labels.labeled_frames import (
     labeled_positions,
 )
 from compute.labels.read import read_stored_labels
+
+if TYPE_CHECKING:
+    import sleap_io as sio
 
 
 def save_package(labels: sio.Labels, path: str | Path) -> None:
@@ -84,7 +88,7 @@ def write_package(
             f"{path}: positions have shape {values.shape} and there are {len(sources)} sources;"
             f" expected {(len(images), len(nodes), 2)} for {len(images)} images and {len(nodes)} nodes"
         )
-    skeleton = sio.Skeleton(nodes=list(nodes), edges=list(edges), name="mouse")
+    skeleton = import_sleap_io().Skeleton(nodes=list(nodes), edges=list(edges), name="mouse")
     _write_package(Path(path), list(images), values, skeleton, [LabeledFrameSource(str(p), int(i)) for p, i in sources])
 
 
@@ -144,6 +148,7 @@ def _embed(
     sources: list[LabeledFrameSource],
 ) -> None:
     """Let sleap-io write the package from PNG files beside it."""
+    sio = import_sleap_io()
     names = [str(path.parent / f"{index:06d}.png") for index in range(len(images))]
     for name, image in zip(names, images, strict=True):
         Image.fromarray(image).save(name)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sleap_io as sio
 from numpy.typing import NDArray
 
 from compute.errors import LabelsError
+from compute.extras import import_sleap_io
 from compute.labels.deeplabcut_labels import read_deeplabcut_labels
 from compute.labels.labeled_frames import LabeledFrameSource, labeled_frame_source
 from compute.labels.placed_points import PlacedPoints, merge_placed_points
+
+if TYPE_CHECKING:
+    import sleap_io as sio
 
 _SCORERS_KEY = "orofacial_scorers"
 """Key of SLEAP's provenance under which labels that were read from a CSV file say who labeled how many images."""
@@ -85,6 +89,7 @@ def _load(path: Path, scorer: str | None) -> sio.Labels:
         raise LabelsError(f"{path} ends in {path.suffix!r}; expected a .slp, .pkg.slp or .csv file of labels")
     if scorer is not None and suffix != ".csv":
         raise LabelsError(f"{path} does not say who labeled it, so --scorer cannot choose; leave it out")
+    sio = import_sleap_io()
     try:
         return _read_csv(path, scorer) if suffix == ".csv" else sio.load_slp(str(path))
     except LabelsError:
@@ -131,6 +136,7 @@ def _with_points(
     labels: sio.Labels, skeleton: sio.Skeleton, frames: Sequence[tuple[sio.LabeledFrame, NDArray[np.float64]]]
 ) -> sio.Labels:
     """New labels with one instance in each of these frames."""
+    sio = import_sleap_io()
     return sio.Labels(
         [
             sio.LabeledFrame(
@@ -171,6 +177,7 @@ def _in_order(instance: sio.Instance, nodes: Sequence[str]) -> NDArray[np.float6
 
 def _read_csv(path: Path, scorer: str | None) -> sio.Labels:
     """The labels of a CSV file as SLEAP's: the labeled images are the frames of one video."""
+    sio = import_sleap_io()
     found = read_deeplabcut_labels(path, scorer)
     skeleton = sio.Skeleton(nodes=list(found.nodes), name="mouse")
     video = sio.Video(filename=[str(image) for image in found.images], open_backend=False)

@@ -15,7 +15,6 @@ Examples
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -24,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from compute.errors import NotInstalledError, OrofacialError
+from compute.errors import OrofacialError
+from compute.extras import import_extra
 from compute.simulated_mouse.anatomy import (
     CAMERAS,
     EDGES,
@@ -220,8 +220,7 @@ def render_simulation(
     """
     if camera not in session.views:
         raise SimulationError(f"no camera {camera!r}; there are {', '.join(session.views)}")
-    if importlib.util.find_spec("cv2") is None:
-        raise NotInstalledError("OpenCV, which draws the mouse, is not installed here: pip install 'orofacial[sleap]'")
+    import_extra("cv2", "OpenCV, which draws the mouse,", "sleap")
     from compute.simulated_mouse.rendering import render_frames, rendered_face
 
     stop = session.n_frames if stop is None else min(stop, session.n_frames)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import TracksError
+from compute.extras import import_extra
 from compute.frame_times import usual_frame_interval_s
 from compute.json_text import json_text
 
@@ -176,9 +177,13 @@ class Tracks:
         xarray.Dataset
             ``position`` (time, space, keypoints, individuals) in px and ``confidence`` (time, keypoints, individuals);
             ``sd``, ``rejected`` and ``filled`` likewise where there are any.
-        """
-        import xarray as xr
 
+        Raises
+        ------
+        NotInstalledError
+            If xarray is not installed.
+        """
+        xr = import_extra("xarray", "xarray")
         spatial = ("time", "space", "keypoints", "individuals")
         scalar = ("time", "keypoints", "individuals")
         variables: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {

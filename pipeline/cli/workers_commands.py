@@ -39,13 +39,12 @@ def work(context: click.Context, device: str | None, until_empty: bool, as_json:
     stopped goes back into the queue; one that fails is set aside until `orofacial retry`. Each job done is one line.
     """
     connect_command(context)
-    from compute.estimators import estimators_not_installed
-    from pipeline.work.installed import check_installed_device
+    from pipeline.work.installed import check_installed_device, said_not_installed
     from pipeline.work.worker import JobWorker
 
     check_installed_device(device)  # type: ignore[arg-type]
     _log_lines()
-    for absent in estimators_not_installed().values() if device is None else ():
+    for absent in said_not_installed() if device is None else ():
         logging.getLogger("orofacial").info("%s. Jobs that need it are left to other workers", absent)
     summary = JobWorker(device, until_empty=until_empty).run()  # type: ignore[arg-type]
     if as_json:

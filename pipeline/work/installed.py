@@ -1,7 +1,7 @@
-"""Which jobs a worker can do here, by their estimator: whether it is installed, and whether it wants a GPU.
+"""Which jobs a worker can do here: whether what they need is installed, and whether their estimator wants a GPU.
 
 A job runs the estimator of its model or training configuration. Jobs of an estimator that is not installed here are
-left to other workers.
+left to other workers, and so are jobs that import another package that is missing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from compute import estimators
 from compute.errors import NotInstalledError
 from compute.estimators import Device
 from schemas.model import Model, TrainingConfig
+from schemas.tables import computed_tables
 
 
 def only_installed(jobs: Any, table: dj.Computed | type[dj.Computed], device: Device | None = None) -> Any:
-    """Jobs, or keys, of a table whose estimator is installed here and wants this device (None: any)."""
+    """Jobs, or keys, of a table whose estimator is installed here and wants this device (None: any).
+
+    None of a table where another package that its jobs import is missing.
+    """
+    if table.resources.missing() is not None:
+        return jobs.restrict(False)
     return _without(jobs, table, [*_absent(table), *_of_other_devices(table, device)])
 
 
@@ -42,11 +48,13 @@ def installed_jobs_by_device(table: type[dj.Computed]) -> dict[str, Counter[Devi
 
 
 def left_not_installed(tables: tuple[type[dj.Computed], ...], restriction: dict[str, Any]) -> dict[str, int]:
-    """Number of pending jobs whose estimator is not installed here, by table; tables without any are left out."""
+    """Number of pending jobs that lack their estimator or a package here, by table; tables without any are left out."""
     counts = {}
     for table in tables:
         absent = _absent(table)
-        if absent:
+        if table.resources.missing() is not None:
+            counts[table.__name__] = len(table.jobs.pending & restriction)
+        elif absent:
             pending = (table.jobs.pending & restriction).restrict((_owner(table) & absent).proj(), semantic_check=False)
             counts[table.__name__] = len(pending)
     return {name: count for name, count in counts.items() if count}
@@ -63,7 +71,13 @@ def describe_not_installed(counts: dict[str, int]) -> str:
     if not counts:
         return ""
     jobs = ", ".join(f"{count} {table}" for table, count in counts.items())
-    return f"left to other workers: {jobs}. {'. '.join(estimators.estimators_not_installed().values())}"
+    return f"left to other workers: {jobs}. {'. '.join(said_not_installed())}"
+
+
+def said_not_installed() -> list[str]:
+    """What jobs need and is not installed here: a sentence each that says what to install."""
+    packages = [missing for table in computed_tables() if (missing := table.resources.missing()) is not None]
+    return [*estimators.estimators_not_installed().values(), *packages]
 
 
 def check_installed_device(device: Device | None) -> None:

@@ -92,6 +92,8 @@ def _counts_by_device(table: type[dj.Computed]) -> dict[str, Counter[Device]]:
     """Pending jobs of one table that can be done here, and reserved ones; where no estimator runs, of one device."""
     if table.resources.estimator is None:
         counts = jobs_by_status(table)
+        if table.resources.missing():
+            del counts["pending"]
         return {status: Counter({table.resources.device: counts[status]}) for status in ("pending", "reserved")}
     return installed_jobs_by_device(table)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compute.estimators import Device, EstimatorKind, registered_estimators
+from compute.extras import FORMATS, describe_missing
 
 __all__ = ["Device", "Resources"]
 
@@ -28,11 +29,18 @@ class Resources:
         Which estimators such jobs run: takes an `EstimatorKind`, gives a bool. Each job runs that of its model or
         training configuration, which says whether it wants a GPU, and whose package not every machine has. A job that
         wants a GPU also runs on a CPU, slowly, for a worker that takes everything.
+    modules : tuple of str
+        Modules of the extra ``formats`` that every such job imports. Where one is missing, jobs are left to others.
     """
 
     device: Device = "cpu"
     memory_gb: float = 1.0
     estimator: Callable[[EstimatorKind], bool] | None = None
+    modules: tuple[str, ...] = ()
+
+    def missing(self) -> str | None:
+        """Which of `modules` are not installed here and how to install them; None if all are there."""
+        return describe_missing("a package", self.modules, FORMATS)
 
     def memory_on(self, device: Device) -> float:
         """(GB) the most that a job which wants this device needs; 0: no job wants it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from compute.errors import LabelsError
 from compute.estimators.bundle_info import BundleTrainingFrame
+from compute.extras import import_sleap_io
 
 if TYPE_CHECKING:
     import sleap_io as sio
@@ -41,12 +42,10 @@ def read_training_frames(model_folder: Path) -> tuple[BundleTrainingFrame, ...] 
 
 
 def _read(path: Path) -> list[BundleTrainingFrame] | None:
-    import sleap_io as sio
-
     from compute.labels import labeled_frame_sources
 
     try:
-        labels = sio.load_slp(str(path), open_videos=False)
+        labels = import_sleap_io().load_slp(str(path), open_videos=False)
     except (OSError, KeyError, ValueError) as error:  # h5py's errors for a file that is none, or damaged
         del error
         return None

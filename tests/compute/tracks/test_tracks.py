@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from compute.errors import TracksError
+from compute.errors import NotInstalledError, TracksError
 from compute.tracks import Tracks
 
 NODE_NAMES = st.lists(st.text(min_size=1, max_size=12).filter(lambda name: "\x00" not in name), max_size=4, unique=True)
@@ -68,6 +69,12 @@ def test_arrow_and_parquet_keep_everything(tracks: Tracks) -> None:
 @given(any_tracks())
 def test_xarray_keeps_everything(tracks: Tracks) -> None:
     assert_same(Tracks.from_xarray(tracks.to_xarray()), tracks)
+
+
+def test_where_xarray_is_missing_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(NotInstalledError, match=r"pip install 'orofacial\[formats\]'"):
+        three_frames().to_xarray()
 
 
 def three_frames(**changes: Any) -> Tracks:
