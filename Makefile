@@ -47,7 +47,7 @@ test-core: ## Install the core alone in .venv-core, measure it, add the extra fo
 	.venv-core/bin/python -m pytest -n 2 --dist loadfile $(CORE_TESTS)
 
 test-real: install ## Run the tests on the real recording in ../shared/data
-	$(BIN)/pytest -n 2 -m real -rP
+	$(BIN)/pytest -n 2 -m "real and not slow" -rP
 
 test-slow: install peers ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, movement, or minutes
 	$(BIN)/pytest -m slow

@@ -25,7 +25,7 @@ def deploy(model_id: str, *, beside: bool = False) -> list[str]:
     ModelError
         If there is no such model.
     """
-    camera = _camera_of(model_id)
+    camera = camera_of_model(model_id)
     others = DeployedModel & {"camera": camera} & f"model_id != '{model_id}'"
     replaced = [] if beside else [str(model) for model in others.to_arrays("model_id")]
     with DeployedModel.connection.transaction:
@@ -60,7 +60,7 @@ def deploy_if_first(model_id: str, wish: bool | None) -> bool:
     bool
         Whether it is deployed now.
     """
-    first = not DeployedModel & {"camera": _camera_of(model_id)}
+    first = not DeployedModel & {"camera": camera_of_model(model_id)}
     if wish or (wish is None and first and reason_against_deployment(model_id) is None):
         deploy(model_id)
     return bool(DeployedModel & {"model_id": model_id})
@@ -86,11 +86,18 @@ def reason_against_deployment(model_id: str) -> str | None:
 
 def undeploy(model_id: str) -> None:
     """Undeploy a model. Its results stay."""
-    _camera_of(model_id)
+    camera_of_model(model_id)
     (DeployedModel & {"model_id": model_id}).delete_quick()
 
 
-def _camera_of(model_id: str) -> str:
+def camera_of_model(model_id: str) -> str:
+    """The camera that a model is for.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model; the message lists those there are.
+    """
     cameras = (Model & {"model_id": model_id}).to_arrays("camera")
     if not len(cameras):
         known = ", ".join(Model.to_arrays("model_id", order_by="created_at")) or "none yet"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ingest.labeled_sources import session_of_path
 from ingest.session_folders import SESSION_PATTERN
 from schemas.evaluation import ModelEvaluation
 from schemas.labels import mice_of_images
-from schemas.model import Model, TrainedOn, hash_model, insert_model
+from schemas.model import Model, TrainedOn, free_model_name, hash_model, insert_model
 from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -78,9 +78,10 @@ def take_in_model(
         All mice in its training set. The model's own files may say them too, or name the videos that its labeled frames
         came from, whose folders name the mouse; then both must agree.
     minimum_score : float, optional
-        Score below which the model calls a node not found; without it, the estimator's default.
+        Score (0 to 1) below which the model calls a node not found; without it, the estimator's default.
     name : str
-        For people; without it, the name of the file or folder. Poses that another program wrote are another model under
+        For people; without it, the name of the file or folder, with folders above it where another model of the
+        camera has that name. Poses that another program wrote are another model under
         another name.
     pattern : str
         How session folders are named.
@@ -88,12 +89,13 @@ def take_in_model(
     Raises
     ------
     ModelError
-        If it is no complete model, is of another camera, the camera is unknown, or what is asked for contradicts the
-        model's files or what is known of it. Nothing is imported then.
+        If it is no complete model, is of another camera, the camera is unknown, the score is none, or what is asked
+        for contradicts the model's files or what is known of it. Nothing is imported then.
     """
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
         raise ModelError(f"{source}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}")
+    _check_score(source, minimum_score)
     kind = estimators.recognised_estimator(source)
     with tempfile.TemporaryDirectory(prefix="orofacial-") as temporary:
         bundle = Path(temporary) / "bundle"
@@ -109,9 +111,16 @@ def take_in_model(
             else:
                 skeleton_id = insert_label_skeleton(info.nodes, info.edges)
                 row = {"estimator": kind.name, "camera": camera, "skeleton_id": skeleton_id}
-                insert_model(bundle, name=name or source.resolve().name, trained_on=trained_on, **row)
+                name = name or free_model_name(_default_names(source), camera, model_id)
+                insert_model(bundle, name=name, trained_on=trained_on, **row)
                 added = ()
     return _describe_imported(model_id, is_new=not known, added=added)
+
+
+def _default_names(source: Path) -> Iterator[str]:
+    """The name of the file or folder, then with ever more of the folders above it, for models that are called alike."""
+    parts = source.resolve().parts
+    return ("/".join(parts[-n:]) for n in range(1, len(parts)))
 
 
 def _describe_imported(model_id: str, *, is_new: bool, added: tuple[str, ...]) -> ImportedModel:
@@ -144,6 +153,8 @@ def _add_to_model(model_id: str, asked: dict[str, Any], trained_on: TrainedOn, s
         wanted["number of training frames"] = f"{len(trained_on.frames)} (other images)"
     advice = "Nothing was changed. Ask for what is known; 'orofacial model list' shows it"
     compared = compare_known_row(there, wanted)
+    if "training mice" in compared.contradictions:
+        advice += f". If mice were told wrongly, correct them: orofacial model mice {model_id} --mouse NAME"
     compared.refuse(f"{source}: model {model_id}", ModelError, advice)
     added: list[str] = []
     if trained_on.frames_known and not row["training_frames_known"]:
@@ -198,6 +209,15 @@ def mice_of_model(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -
     names = [session_of_path(frame.path, pattern) for frame in info.training_frames]
     mice = {name.mouse_id for name in names if name is not None}
     return None if None in names else mice
+
+
+def _check_score(source: Path, minimum_score: float | None) -> None:
+    """Refuse a score that no node that was found well reaches: a likelihood, or a peak of maps trained to peak at 1."""
+    if minimum_score is not None and not 0 <= minimum_score <= 1:  # also if it is NaN
+        raise ModelError(
+            f"{source}: the minimum score (--minimum-score) is {minimum_score:g}, expected a number from 0 to 1, as"
+            " scores are: above it hardly a node would be found. Leave it out for the estimator's default"
+        )
 
 
 def _check_camera(kind: estimators.EstimatorKind, info: estimators.BundleInfo, source: Path, camera: str) -> None:

@@ -13,7 +13,7 @@ from compute.tracks import Tracks
 from pipeline.query.selection import selection_row_name
 from schemas.evaluation import ModelEvaluation, evaluated_score_exponent, first_model_evaluation
 from schemas.labels import LabeledFrames
-from schemas.model import Model, Training, TrainingConfig, TrainingTask
+from schemas.model import Model, Training, TrainingConfig, TrainingMiceCorrection, TrainingTask
 from schemas.pose import PoseEstimation
 from schemas.session import MetadataCorrection, Session, Video
 from schemas.subject import Mouse
@@ -135,6 +135,10 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
     mice = [str(mouse) for mouse in (Model.Mouse & model_key).to_arrays("mouse_id", order_by="mouse_id")]
     training_mice = TrainingMice.fetch(key["model_id"])
     model |= {"training_mice": mice, "training_mice_known": bool(training_mice.known)}
+    model["training_mice_corrections"] = [
+        {**{name: row[name] for name in _CORRECTED_MICE}, "corrected_at": _in_utc(row["corrected_at"])}
+        for row in (TrainingMiceCorrection & model_key).to_dicts(order_by="correction_number")
+    ]
     model |= {"held_out": training_mice.held_out(key), "error": _error(key["model_id"], nodes)}
     trainings = (Training & model_key).to_dicts(limit=1)
     if not trainings:
@@ -153,6 +157,9 @@ def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, 
         "parameters": (TrainingConfig & key).fetch1("training_parameters"),
     }
     return {"labels": {**labels, "mice": sorted(labelled)}, "model": model}
+
+
+_CORRECTED_MICE = ("mice_before", "mice_known_before", "mice_after", "mice_known_after")
 
 
 def _in_utc(time: datetime) -> str:

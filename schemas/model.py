@@ -6,6 +6,7 @@ import hashlib
 import math
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,22 @@ class DeployedModel(dj.Manual):
     """
 
 
+@schema
+class TrainingMiceCorrection(dj.Manual):
+    """The training mice of a model, before and after a person corrected them. Rows are only ever added."""
+
+    definition = """
+    -> Model
+    correction_number : int32  # counts the corrections of a model, from 1
+    ---
+    mice_before : json  # names of the mice that were known to be in its training set
+    mice_known_before : bool  # whether these were taken for all of them
+    mice_after : json  # the same now
+    mice_known_after : bool
+    corrected_at=CURRENT_TIMESTAMP : datetime
+    """
+
+
 def hash_model(folder: Path) -> str:
     """Hash of the names and contents of a bundle's files: the id of its model."""
     digest = hashlib.sha256()
@@ -154,7 +171,7 @@ def insert_model(
     camera, skeleton_id : str
         What it is for.
     name : str
-        For people.
+        For people, see `free_model_name`.
     trained_on : TrainedOn
         Mice and frames in its training set.
     """
@@ -181,6 +198,13 @@ def insert_model(
     Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in sorted(trained_on.mice)])
     Model.Frame.insert([{"model_id": model_id, "image_hash": frame} for frame in sorted(trained_on.frames)])
     return model_id
+
+
+def free_model_name(names: Iterable[str], camera: str, model_id: str) -> str:
+    """The first of these names that no model of the camera has; if all are taken, the first with the model's id."""
+    taken = set((Model & {"camera": camera}).to_arrays("model_name"))
+    candidates = list(names)
+    return next((name for name in candidates if name not in taken), f"{candidates[0]} {model_id}")
 
 
 _loaded: dict[str, estimators.Estimator] = {}
@@ -266,13 +290,14 @@ class Training(dj.Computed):
     ) -> None:
         """Insert the model, what was in its training set, and how the training went."""
         labels = (LabeledFrames & key).fetch1()
+        name, bundle = f"{key['training_config']} on {labels['labels_name']}", Path(folder.name) / "bundle"
         with published_or_removed():
             model_id = insert_model(
-                Path(folder.name) / "bundle",
+                bundle,
                 estimator=(TrainingConfig & key).fetch1("estimator"),
                 camera=labels["camera"],
                 skeleton_id=labels["skeleton_id"],
-                name=f"{key['training_config']} on {labels['labels_name']}",
+                name=free_model_name((name, f"{name}, seed {key['seed']}"), labels["camera"], hash_model(bundle)),
                 trained_on=trained_on,
             )
             row = {**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s}

@@ -204,7 +204,7 @@ def _print_errors(models: list[dict[str, Any]]) -> None:
 
 
 def _mice(model: dict[str, Any]) -> str:
-    return ", ".join(model["mice"] + ([] if model["mice_known"] else ["not known"]))
+    return ", ".join([*model["mice"], *([] if model["mice_known"] else ["not known"])])
 
 
 @model.command("compare")
@@ -273,6 +273,29 @@ def _cell(value: object) -> object:
 
 def _percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{fraction:.0%}"
+
+
+@model.command("mice")
+@click.argument("model_id")
+@click.option("--mouse", "mice", multiple=True, help="A mouse in its training set; give it once for each.")
+@click.option("--not-known", is_flag=True, help="Forget what was told: only mice that its labeled frames name stay.")
+@json_option
+@click.pass_context
+@command_says_errors
+def correct_mice(context: click.Context, model_id: str, mice: tuple[str, ...], not_known: bool, as_json: bool) -> None:
+    """Correct which mice a model was trained on, where it was told wrongly; what was told before is kept."""
+    if bool(mice) == not_known:
+        raise click.UsageError("give --mouse once for each mouse in the model's training set, or --not-known")
+    connect_command(context)
+    from ingest.training_mice import correct_training_mice
+
+    corrected = correct_training_mice(model_id, None if not_known else mice)
+    if as_json:
+        print_json({**vars(corrected), "is_changed": corrected.is_changed})
+        return
+    before = _mice({"mice": corrected.mice_before, "mice_known": corrected.mice_known_before})
+    console.print(f"model {model_id} was trained on: {_mice(vars(corrected))}", markup=False)
+    console.print(f"before: {before}" if corrected.is_changed else "that was known already", markup=False)
 
 
 @model.command("deploy")

@@ -104,13 +104,17 @@ def _labels(chain: dict[str, Any]) -> list[str]:
 
 def _model(chain: dict[str, Any]) -> list[str]:
     model = chain["model"]
-    named = list(model["training_mice"])
-    mice = ", ".join(named if model["training_mice_known"] else [*named, "mice that are not known"])
+    mice = _training_mice(model["training_mice"], model["training_mice_known"])
     n_frames = model["n_training_frames"] and count_text(model["n_training_frames"], "frame")
     lines = [
         f"{model['model_id']} {model['model_name']}, estimator {model['estimator']}",
         f"fitted to {n_frames or 'an unknown number of frames'} of {mice}; this mouse was"
         f" {_HELD_OUT[model['held_out']]}",
+    ]
+    lines += [
+        f"corrected {one['corrected_at']}: it was said to be trained on"
+        f" {_training_mice(one['mice_before'], one['mice_known_before'])}"
+        for one in model["training_mice_corrections"]
     ]
     training = model["training"]
     if training is None:
@@ -118,6 +122,10 @@ def _model(chain: dict[str, Any]) -> list[str]:
     lines += [f"config {training['training_config']}, seed {training['seed']}: {_pairs(training['parameters'])}"]
     lines += _error(model["error"])
     return lines + _made(training["provenance"])
+
+
+def _training_mice(mice: list[str], are_all: bool) -> str:
+    return ", ".join(mice if are_all else [*mice, "mice that are not known"])
 
 
 _HELD_OUT = {True: "held out", False: "in training", None: "held out or in training, which is not known"}

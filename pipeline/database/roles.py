@@ -36,7 +36,7 @@ ROLES: tuple[Role, ...] = ("reader", "ingester", "worker", "admin")
 # newer MariaDB, hide keys from who may only select. It allows nothing else to a role that cannot create tables.
 _EVERYONE = frozenset({"SELECT", "REFERENCES"})
 # What session.toml says may be corrected (what it was is kept in MetadataCorrection); importing again adds what was not
-# known.
+# known. Mice that were told wrongly for a model are taken away (what was is kept in TrainingMiceCorrection).
 _INGESTER_UPDATES: tuple[Any, ...] = (Mouse, Session, Video, NodePair, Camera, LabeledFrames.Source, Model)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (TrainingConfig, TrainingTask, DeployedModel)
@@ -47,6 +47,7 @@ _INGESTER_DELETES: tuple[Any, ...] = (
     DistanceMetrics,
     FilterComparison,
     LabelError,
+    Model.Mouse,
     *(LabeledVideo, LabeledVideo.Frame),
     *(ModelEvaluation, ModelEvaluation.Frame, ModelEvaluation.Node),
 )

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date as Date
 from typing import Any
 
 from compute.measures.quality import NodeQuality
-from compute.text import names_text
+from compute.text import count_text, names_text
 from pipeline.query.checks import QueryError, checked_days, checked_restriction, checked_texts
-from pipeline.query.chosen_models import Choice, chosen_models
+from pipeline.query.chosen_models import Choice, chosen_models, model_text
 from schemas.making.checked_rows import EVERY
 from schemas.model import Model
 from schemas.pose import PoseEstimation
 from schemas.session import METADATA, Camera, Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, TrackQuality
-from schemas.training_mice import NOT_KNOWN, HeldOut, restrict_to_training_group
+from schemas.training_mice import GROUP_TEXTS, NOT_KNOWN, HeldOut, restrict_to_training_group, training_group
 
 QUALITIES = {
     one.name.removeprefix("fraction_").removeprefix("n_"): one.name for one in fields(NodeQuality) if one.name != "node"
@@ -113,7 +113,7 @@ class Question:
         ------
         QueryError
             If it names a mouse, camera, filter, genotype ... or node that does not exist; the message lists those that
-            do.
+            do. If tracks would fit, but it is not known whether their mice were held out.
         """
         tables: dict[str, Any] = {"mouse_id": Mouse, "camera": Camera, "filter_method": FilterMethod}
         for column, values in self._values().items():
@@ -126,6 +126,22 @@ class Question:
             known = sorted(set(TrackQuality.Node.to_arrays("node")))
             if known and node not in known:
                 raise QueryError(f"no quality of a node {node!r} is known; nodes are {names_text(known)}")
+        if isinstance(self.held_out, bool) and not self.expression():
+            self._check_training_mice_known()
+
+    def _check_training_mice_known(self) -> None:
+        """Say of which tracks it is not known whether they belong to what is asked for."""
+        rows = replace(self, held_out=NOT_KNOWN).expression().proj("model_name").to_dicts()
+        if not rows:
+            return
+        models = {row["model_id"]: model_text(row) for row in rows}
+        tell = " and ".join(f"'orofacial model mice {model_id} --mouse NAME'" for model_id in sorted(models))
+        raise QueryError(
+            f"no track fits of a mouse that is known to be {GROUP_TEXTS[training_group(self.held_out is True)]}; of"
+            f" {count_text(len(rows), 'track')} that would fit, of model {names_text(sorted(models.values()))}, it is"
+            f" not known, since not all training mice of the model were told. Tell them ({tell}, with --mouse once for"
+            f" each mouse), or ask for these tracks with held_out={NOT_KNOWN!r} (--held-out-not-known in a shell)"
+        )
 
     def _values(self) -> dict[str, tuple[str, ...]]:
         columns = {"mouse": "mouse_id", "filter": "filter_method"}

@@ -128,7 +128,7 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     ------
     QueryError
         If the database refuses the question's restriction; if nothing is found, and the question names something that
-        does not exist, or only models have it that are not deployed.
+        does not exist, only models have it that are not deployed, or it is not known whether the mice were held out.
     """
     names = expression.heading.names
     with checking_columns(asked.expression, asked.restriction):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from compute.errors import DatabaseError, LeftOutWarning, OrofacialError
-from compute.text import count_text, session_text
+from compute.text import session_text
 from compute.tracks import Tracks, check_tracks_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.chosen_models import model_text
@@ -140,9 +140,9 @@ class TrackSelection:
             If nothing fits, or nothing of it can be read.
         """
         if not self.rows and self.left_out:
-            raise QueryError(
-                f"none of the {count_text(len(self.left_out), 'track')} that fit can be read; see what was left out"
-            )
+            n_tracks = len(self.left_out)
+            what = "the only track that fits cannot" if n_tracks == 1 else f"none of the {n_tracks} tracks that fit can"
+            raise QueryError(f"{what} be read; see what was left out")
         if not self.rows:
             raise QueryError("no tracks fit; 'orofacial status' shows what has been computed")
 

@@ -19,7 +19,10 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(not CASES.is_dir(), reason=f"
 NODES = ("nose", "jaw", "ear")
 
 
-@pytest.fixture(autouse=True)
+needs_rows = pytest.mark.usefixtures("empty_tables")
+
+
+@pytest.fixture
 def empty_tables(database: Settings) -> Iterator[None]:
     from schemas.labels import LabeledFrames
 
@@ -54,6 +57,7 @@ def test_an_image_of_another_folder_is_not_taken_for_one_of_equal_name() -> None
         read_labels(CASES / "equal_names" / "labeled-data" / "videoA" / "CollectedData_ann.csv")
 
 
+@needs_rows
 def test_merged_packages_know_the_videos_of_their_frames() -> None:
     from ingest.labels import import_labels
 
@@ -71,6 +75,7 @@ def test_the_skeleton_in_use_counts() -> None:
     assert labeled_skeleton(read_labels(CASES / "unused_skeleton" / "l.slp"))[0] == NODES
 
 
+@needs_rows
 def test_labels_again_add_what_was_not_known_and_answer_from_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     from ingest.labels import import_labels
     from schemas.labels import LabeledFrames

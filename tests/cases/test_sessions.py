@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,22 +21,17 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=["America/Los_Angeles", "Asia/Tokyo", "Europe/Berlin"])
-def outcomes(request: pytest.FixtureRequest, database: Any, model_id: str) -> Iterator[dict[str, SessionOutcome]]:
+@pytest.fixture(scope="module")
+def outcomes(database: Any, machine_zone: str, model_id: str) -> Iterator[dict[str, SessionOutcome]]:
     """What became of the cases on a machine in this zone; those that were ingested have filtered tracks."""
     from pipeline.stores.deletion import plan_session_deletion, run_deletion
     from pipeline.work.populate import populate
     from schemas.session import Session
 
-    patched = pytest.MonkeyPatch()
-    patched.setenv("TZ", request.param)
-    time.tzset()
     found = {outcome.folder.parent.name: outcome for outcome in ingest_sessions(CASES, stable_after_s=0)}
     insert_poses(model_id)
     assert not populate().failed
     yield found
-    patched.undo()
-    time.tzset()
     for key in Session.proj().to_dicts():
         run_deletion(plan_session_deletion(key))
 

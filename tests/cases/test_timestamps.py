@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,13 @@ WITH_HOLE_S = EVEN_S + np.where(np.arange(30) < 15, 0, 1.0)
 
 
 @pytest.fixture(scope="module")
-def outcomes(database: Any) -> dict[str, SessionOutcome]:
-    return {outcome.folder.parent.name: outcome for outcome in ingest_sessions(CASES, stable_after_s=0)}
+def outcomes(database: Any, machine_zone: str) -> Iterator[dict[str, SessionOutcome]]:
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+
+    yield {outcome.folder.parent.name: outcome for outcome in ingest_sessions(CASES, stable_after_s=0)}
+    for table in (Video, Session, Mouse):
+        table().delete_quick()
 
 
 def video(mouse: str) -> dict[str, Any]:

@@ -20,7 +20,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
+needs_rows = pytest.mark.usefixtures("empty_tables")
+
+
+@pytest.fixture
 def empty_tables(database: Settings) -> Iterator[None]:
     from schemas.session import Session, Video
     from schemas.subject import Mouse
@@ -50,6 +53,7 @@ def number_of(gray: NDArray[np.uint8]) -> int:
     return sum(int(gray[6, 16 * bit + 8] > 128) << bit for bit in range(10))
 
 
+@needs_rows
 def test_a_file_that_ends_before_the_promised_time_is_refused() -> None:
     status, message = ingest_case("m_mkv_cut")
     assert status == "refused"
@@ -57,6 +61,7 @@ def test_a_file_that_ends_before_the_promised_time_is_refused() -> None:
     assert n_rows() == 0
 
 
+@needs_rows
 def test_concealed_damage_is_refused_and_the_frames_are_named() -> None:
     status, message = ingest_case("m_damaged_h264")
     assert status == "refused"
@@ -65,6 +70,7 @@ def test_concealed_damage_is_refused_and_the_frames_are_named() -> None:
     assert n_rows() == 0
 
 
+@needs_rows
 def test_concealed_damage_is_accepted_by_a_setting_and_said() -> None:
     from schemas.session import Video
 
@@ -73,6 +79,7 @@ def test_concealed_damage_is_accepted_by_a_setting_and_said() -> None:
     assert Video.fetch1("n_frames", "n_damaged_frames") == (60, 30)
 
 
+@needs_rows
 def test_dropped_frames_of_an_avi_are_no_damage() -> None:
     from schemas.session import Video
 

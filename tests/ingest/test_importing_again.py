@@ -193,12 +193,13 @@ def test_two_labels_of_one_image_name_one_mouse(tmp_path: Path) -> None:
         import_labels(tmp_path / "b.pkg.slp", camera="side", mouse="mouse02")
 
 
-def write_poses(folder: Path, name: str = "side") -> Path:
+def write_poses(folder: Path, name: str = "side", network: str = "n") -> Path:
     """A file of poses that some network wrote, which is imported without any network."""
+    folder.mkdir(exist_ok=True)
     (folder / f"{name}.mp4").touch()  # the file is named after it, and its network
     path = folder / f"{name}n.csv"
     path.write_text(
-        "scorer,n,n,n,n,n,n\nbodyparts,a,a,a,b,b,b\ncoords,x,y,likelihood,x,y,likelihood\n0,1,2,0.9,3,4,0.9\n"
+        f"scorer{6 * f',{network}'}\nbodyparts,a,a,a,b,b,b\ncoords,x,y,likelihood,x,y,likelihood\n0,1,2,0.9,3,4,0.9\n"
     )
     return path
 
@@ -223,3 +224,80 @@ def test_a_model_again_adds_its_mice_and_refuses_what_contradicts(tmp_path: Path
     last = take_in_model(path, camera="side")
     assert (last.added, last.mice, last.camera) == ((), ("mouse01", "mouse02"), "side")
     assert bool(Model.fetch1("training_mice_known"))
+
+
+def test_models_of_equal_file_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    from ingest.models import take_in_model
+    from schemas.model import free_model_name
+
+    first = take_in_model(write_poses(tmp_path / "a"), camera="side")
+    second = take_in_model(write_poses(tmp_path / "b", network="m"), camera="side")
+    other = take_in_model(write_poses(tmp_path / "c", network="k"), camera="lower")
+    assert [one.model_name for one in (first, second, other)] == ["siden.csv", "b/siden.csv", "siden.csv"]
+    assert take_in_model(tmp_path / "a" / "siden.csv", camera="side").model_name == "siden.csv"
+    assert free_model_name(["siden.csv", "b/siden.csv"], "side", "0123") == "siden.csv 0123"
+
+
+@pytest.mark.parametrize("score", [7, 1.01, -0.1, float("nan")])
+def test_a_minimum_score_that_no_score_reaches_is_refused(tmp_path: Path, score: float) -> None:
+    from compute.errors import ModelError
+    from ingest.models import take_in_model
+    from schemas.model import Model
+
+    path = write_poses(tmp_path)
+    with pytest.raises(ModelError, match=rf"siden\.csv: .*--minimum-score\) is {score:g}, expected .* from 0 to 1"):
+        take_in_model(path, camera="side", minimum_score=score)
+    assert len(Model()) == 0
+    assert take_in_model(path, camera="side", minimum_score=1).is_new
+
+
+def test_mice_that_were_told_wrongly_are_corrected_and_what_was_is_kept(tmp_path: Path) -> None:
+    from compute.errors import ModelError
+    from ingest.models import take_in_model
+    from ingest.training_mice import correct_training_mice
+    from schemas.model import TrainingMiceCorrection
+    from schemas.training_mice import TrainingMice
+
+    model_id = take_in_model(write_poses(tmp_path), camera="side", mice=["mouse05"]).model_id
+    with pytest.raises(ModelError, match=f"orofacial model mice {model_id} --mouse NAME"):
+        take_in_model(tmp_path / "siden.csv", camera="side", mice=["mouse01"])
+    corrected = correct_training_mice(model_id, ["mouse02", "mouse01"])
+    assert (corrected.mice, corrected.mice_known, corrected.is_changed) == (("mouse01", "mouse02"), True, True)
+    assert not correct_training_mice(model_id, ["mouse01", "mouse02"]).is_changed
+    trained = TrainingMice.fetch()
+    rows = [{"model_id": model_id, "mouse_id": mouse} for mouse in ("mouse01", "mouse02", "mouse05")]
+    assert [trained.held_out(row) for row in rows] == [False, False, True]
+    forgotten = correct_training_mice(model_id, None)
+    assert (forgotten.mice, forgotten.mice_known) == ((), False)
+    assert [TrainingMice.fetch().held_out(row) for row in rows] == [None, None, None]
+    kept = TrainingMiceCorrection.to_dicts(order_by="correction_number")
+    assert [(row["mice_before"], bool(row["mice_known_before"])) for row in kept] == [
+        (["mouse05"], True),
+        (["mouse01", "mouse02"], True),
+    ]
+    assert [(row["mice_after"], bool(row["mice_known_after"])) for row in kept] == [
+        (["mouse01", "mouse02"], True),
+        ([], False),
+    ]
+    with pytest.raises(ModelError, match=f"no model 'nothing'; known are {model_id}"):
+        correct_training_mice("nothing", None)
+
+
+def test_mice_that_labels_name_cannot_be_corrected_away(tmp_path: Path) -> None:
+    from compute.errors import ModelError
+    from ingest.labels import import_labels
+    from ingest.training_mice import correct_training_mice
+    from schemas.model import Model, TrainingMiceCorrection
+
+    path = make_package(tmp_path / "a.pkg.slp", ["raw/mouse01/2026-03-02_1", "elsewhere"])
+    (tmp_path / "bundle").mkdir()
+    model_id = insert_model(import_labels(path, camera="side").labels_id, folder=tmp_path / "bundle")
+    with pytest.raises(ModelError, match="trained on are of mouse01, --mouse says mouse02; the labels count"):
+        correct_training_mice(model_id, ["mouse02"])
+    assert len(TrainingMiceCorrection()) == 0
+    assert correct_training_mice(model_id, ["mouse01", "mouse02"]).mice_known
+    assert correct_training_mice(model_id, None).mice == ("mouse01",)
+    Model.update1({"model_id": model_id, "training_frames_known": True})
+    import_labels(path, camera="side", mouse="mouse01")
+    with pytest.raises(ModelError, match="are of mouse01 and no others, --mouse says mouse01, mouse02"):
+        correct_training_mice(model_id, ["mouse01", "mouse02"])

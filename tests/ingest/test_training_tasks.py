@@ -46,6 +46,7 @@ def import_frames(tmp_path: Path, position: np.ndarray[Any, Any]) -> str:
         ({"scale": True}, "scale is True"),
         ({"validation_fraction": 1.5}, "validation_fraction is 1.5, expected a number between 0 and 1"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"minimum_score": 7}, "minimum_score is 7, expected a number from 0 to 1, as scores are"),
         ({"rotation_deg": 400}, "rotation_deg is 400"),
     ],
 )

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 from compute.errors import LeftOutWarning
+from compute.labels import write_package
 from compute.measures.distances import distance_px
 from compute.tracks import Tracks
 from orofacial import read
@@ -109,6 +110,8 @@ def check_queries(videos: Videos) -> None:
     for row in measured:
         track = videos[row["mouse_id"], row["camera"], row["model_id"]]
         assert row["mean_px"] == pytest.approx(track.distance_px, rel=1e-5)
+        in_mm = None if row["px_per_mm"] is None else row["mean_px"] / row["px_per_mm"]
+        assert row["mean_mm"] == pytest.approx(in_mm)
 
 
 def check_groups(videos: Videos, folder: Path) -> None:
@@ -231,10 +234,34 @@ def one_is_undeployed(lab: Any, orofacial: Orofacial) -> None:
     assert orofacial("model", "undeploy", another_model(lab, "other")).returncode == 0
 
 
-def a_model_becomes_one_of_which_not_all_mice_are_known(lab: Any, orofacial: Orofacial) -> None:
+def a_model_has_seen_frames_of_no_known_mouse(lab: Any, orofacial: Orofacial) -> None:
+    from ingest.labels import import_labels
+    from schemas.evaluation import ModelEvaluation
+    from schemas.labels import LabeledFrames
     from schemas.model import Model
 
-    Model.update1({"model_id": lab.model_ids["lower"], "training_mice_known": False})
+    key = {"model_id": lab.model_ids["lower"]}
+    file = _unnamed_labels(lab)
+    images = np.random.default_rng(0).integers(0, 256, (2, 48, 64), np.uint8)
+    write_package(file, images, np.full((2, 1, 2), 20.0), ["jaw_tip"], [], [("clip.mp4", 0), ("clip.mp4", 1)])
+    labels = {"labels_id": import_labels(file, camera="lower").labels_id}
+    hashes = (LabeledFrames.Source & labels).to_arrays("image_hash")
+    Model.Frame.insert([{**key, "image_hash": image_hash} for image_hash in hashes])
+    Model.update1({**key, "training_mice_known": False})
+    assert not ModelEvaluation().key_source & labels
+
+
+def _unnamed_labels(lab: Any) -> Path:
+    return Path(lab.raw_folder.parent / "unnamed.pkg.slp")
+
+
+def labels_are_imported_again_with_their_mouse(lab: Any, orofacial: Orofacial) -> None:
+    lower = ("mouse03", "lower", lab.model_ids["lower"])
+    assert truth()[lower].held_out is None
+    done = orofacial("labels", "import", _unnamed_labels(lab), "--camera", "lower", "--mouse", "mouse03", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["models"] == [lab.model_ids["lower"]]
+    assert truth()[lower].held_out is False
 
 
 def a_pair_is_changed(lab: Any, orofacial: Orofacial) -> None:
@@ -270,12 +297,23 @@ def _import_poses(lab: Any, orofacial: Orofacial, *options: str) -> dict[str, An
 
 
 def the_metadata_of_a_session_are_corrected(lab: Any, orofacial: Orofacial) -> None:
-    # To become: session.toml written anew and `orofacial ingest`, once it takes corrections in.
+    from schemas.metric import DistanceMetrics
     from schemas.session import Session
     from schemas.subject import Mouse
 
-    Session.update1({"mouse_id": "mouse01", "session_date": "2026-03-02", "session_number": 1, "rig": "rig 2"})
-    Mouse.update1({"mouse_id": "mouse02", "genotype": "het"})
+    for mouse, said, now in (
+        ("mouse01", "rig 1", "rig 2"),
+        ("mouse02", "wild type", "het"),
+        ("mouse02", "10.0", "20.0"),
+    ):
+        path = lab.raw_folder / mouse / "2026-03-02_1" / "session.toml"
+        path.write_text(path.read_text().replace(said, now))
+    done = orofacial("ingest", lab.raw_folder, "--stable-after", 0, "--json")
+    assert json.loads(done.stdout)["counts"] == {"corrected": 2, "known": 1}, done.stderr
+    assert (Session & {"mouse_id": "mouse01"}).fetch1("rig") == "rig 2"
+    assert (Mouse & {"mouse_id": "mouse02"}).fetch1("genotype") == "het"
+    assert not DistanceMetrics & {"mouse_id": "mouse02"}
+    computed()
 
 
 CHANGES = (
@@ -284,12 +322,13 @@ CHANGES = (
     both_are_deployed,
     one_is_undeployed,
     a_pair_is_changed,
-    a_model_becomes_one_of_which_not_all_mice_are_known,
+    a_model_has_seen_frames_of_no_known_mouse,
+    labels_are_imported_again_with_their_mouse,
     the_metadata_of_a_session_are_corrected,
     poses_of_another_program_are_imported_and_deployed,
     a_model_is_imported_again_with_its_mice,
 )
-"""In this order, each on top of those before. Labels that are imported again wait to be added."""
+"""In this order, each on top of those before."""
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

@@ -87,7 +87,7 @@ class SleapTrainingSettings:
     brightness_range: float = settings.training_setting(0.2, settings.FRACTION_OR_NONE)
     contrast_range: float = settings.training_setting(0.2, settings.FRACTION_OR_NONE)
     noise_sd: float = settings.training_setting(0.0, settings.FRACTION_OR_NONE)
-    minimum_score: float = settings.training_setting(MINIMUM_SCORE, settings.NOT_NEGATIVE)
+    minimum_score: float = settings.training_setting(MINIMUM_SCORE, settings.SCORE)
 
     def __post_init__(self) -> None:
         """Check the settings, each by itself and the strides together."""

@@ -18,7 +18,7 @@ STRIDE = whole_number_rule(
     "a power of two from 1 to 128", lambda value: 1 <= value <= 128 and math.log2(value).is_integer()
 )
 POSITIVE = number_rule("a number above 0", lambda value: value > 0)
-NOT_NEGATIVE = number_rule("a number from 0", lambda value: value >= 0)
+SCORE = number_rule("a number from 0 to 1, as scores are", lambda value: 0 <= value <= 1)
 FRACTION = number_rule("a number between 0 and 1", lambda value: 0 < value < 1)
 FRACTION_OR_NONE = number_rule("a number from 0 to below 1", lambda value: 0 <= value < 1)
 ANGLE_DEG = number_rule("a number of degrees from 0 to 180", lambda value: 0 <= value <= 180)

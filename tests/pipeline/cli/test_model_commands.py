@@ -7,9 +7,11 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 NETWORK = "DLC_resnet50_snoutJan5shuffle1_50000"
 Orofacial = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,19 +27,64 @@ def write_poses(path: Path, n_frames: int) -> None:
     os.utime(path, (1_700_000_000, 1_700_000_000))
 
 
-def test_poses_of_deeplabcut_go_from_their_files_to_filtered_tracks(orofacial: Orofacial, small_lab: object) -> None:
-    raw_folder = small_lab.raw_folder  # type: ignore[attr-defined]
-    file = raw_folder / "mouse02" / "2026-03-02_1" / f"side{NETWORK}.h5"
+@pytest.fixture(scope="module")
+def snouts(orofacial: Orofacial, small_lab: Any) -> str:
+    """A model of poses beside the side video of mouse02, deployed beside the other one; its poses are computed."""
+    file = small_lab.raw_folder / "mouse02" / "2026-03-02_1" / f"side{NETWORK}.h5"
     write_poses(file, 200)
     imported = orofacial("model", "import", file, "--camera", "side", "--name", "snouts", "--json")
     assert imported.returncode == 0, imported.stderr
-    model_id = json.loads(imported.stdout)["model_id"]
+    model_id = str(json.loads(imported.stdout)["model_id"])
     deployed = orofacial("model", "deploy", model_id, "--beside")
     assert deployed.returncode == 0, deployed.stderr
     computed = orofacial("populate", "--json")
     assert json.loads(computed.stdout)["computed"]["PoseEstimation"] == 1, computed.stdout + computed.stderr
-    why = orofacial("why", "mouse02/2026-03-02_1", "--model", model_id, "--filter", "median", "--node", "snout")
-    assert all(said in why.stdout for said in (str(file), NETWORK, "estimator deeplabcut", "snouts")), why.stderr
-    refused = orofacial("model", "import", raw_folder / "mouse02", "--camera", "side")
+    return model_id
+
+
+def test_poses_of_deeplabcut_go_from_their_files_to_filtered_tracks(
+    orofacial: Orofacial, small_lab: Any, snouts: str
+) -> None:
+    why = orofacial("why", "mouse02/2026-03-02_1", "--model", snouts, "--filter", "median", "--node", "snout")
+    assert all(said in why.stdout for said in (f"side{NETWORK}.h5", "estimator deeplabcut", "snouts")), why.stderr
+    refused = orofacial("model", "import", small_lab.raw_folder / "mouse02", "--camera", "side")
     assert refused.returncode == 1
     assert "is no model of an estimator that is known here; expected one of" in refused.stderr
+
+
+def test_what_is_not_known_to_be_held_out_is_said_and_corrected_mice_count_in_queries(
+    orofacial: Orofacial, snouts: str
+) -> None:
+    from pipeline import query
+
+    asks: list[Callable[..., Any]] = [
+        query.tracks,
+        query.qualities,
+        lambda **question: query.sql("select 1", **question),
+    ]
+    for ask in asks:
+        with pytest.raises(query.QueryError, match=rf"of 1 track .* model snouts \({snouts}\), it is not known"):
+            ask(model=snouts, held_out=True)
+    with pytest.raises(query.QueryError, match="known to be in training; of 1 track"):
+        query.tracks(model=snouts, held_out=False)
+    refused = orofacial("tracks", "--held-out", "--model", snouts, "--json")
+    assert refused.returncode == 1
+    said = " ".join(refused.stderr.split())
+    assert f"orofacial model mice {snouts} --mouse NAME" in said and "--held-out-not-known" in said
+
+    def held_out() -> Any:
+        (row,) = query.tracks(model=snouts).rows
+        return row["held_out"]
+
+    for mouse, expected in (("mouse05", True), ("mouse02", False)):  # the first is told by mistake
+        told = orofacial("model", "mice", snouts, "--mouse", mouse, "--json")
+        assert told.returncode == 0, told.stderr
+        assert held_out() is expected
+        assert len(query.tracks(model=snouts, held_out=True)) == int(expected)
+        assert len(query.tracks(model=snouts, held_out=False)) == int(not expected)
+    why = orofacial("why", "mouse02/2026-03-02_1", "--model", snouts, "--filter", "raw").stdout.replace("\n", " ")
+    assert "this mouse was in training" in why and "it was said to be trained on mouse05" in " ".join(why.split())
+    wrong = orofacial("model", "mice", snouts)
+    assert wrong.returncode == 2 and "--not-known" in wrong.stderr
+    assert "trained on: not known" in orofacial("model", "mice", snouts, "--not-known").stdout
+    assert held_out() is None

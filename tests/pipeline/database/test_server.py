@@ -188,6 +188,11 @@ from ingest.pairs import add_node_pair
 add_node_pair("right_snout_tip", "left_snout_tip", kind="rigid", length_mm=2.5)
 assert NodePair.fetch1("length_mm") == 2.5
 deploy("0123456789abcdef")
+from ingest.training_mice import correct_training_mice
+from schemas.model import TrainingMiceCorrection
+for mice in (["mouse01"], None):
+    assert correct_training_mice("0123456789abcdef", mice).is_changed
+refused(lambda: TrainingMiceCorrection.delete_quick())
 refused(lambda: connection.query("SELECT * FROM {secret}").fetchall())
 refused(lambda: TrackQuality.insert1(TrackQuality.keys()[0] | {{"mouse_id": "mouse09"}}, allow_direct_insert=True))
 refused(lambda: (Video & "camera = 'side'").delete_quick())

@@ -296,7 +296,10 @@ def test_a_broken_file_names_its_row_or_is_left_out(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         counted = query.sql("select count(distinct mouse_id) from tracks", model=MODEL, skip_broken=True)
+        nothing = query.tracks(model=MODEL, mouse="m[1]*", skip_broken=True).readable(thoroughly=True).understood()
     assert counted.fetchall() == [(3,)]
+    with pytest.raises(query.QueryError, match="the only track that fits cannot be read; see what was left out"):
+        nothing.check_any()
     if how is not _newer:
         with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1"):
             query.ask_sql("select sum(jaw_tip_x) from tracks", model=MODEL)

@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -81,9 +81,8 @@ def _answers() -> Iterator[tuple[str, Any]]:
         "restriction": {"restriction": "rig='rig 1' and px_per_mm > 10"},
     }
     for name, question in questions.items():
-        yield f"manifest: {name}", query.manifest(**question).drop_columns(["file"]).to_pylist()
-        yield f"distances: {name}", query.distances(**question).to_pylist()
-        yield f"qualities: {name}", query.qualities(**question).to_pylist()
+        for ask in (query.manifest, query.distances, query.qualities):
+            yield f"{ask.__name__}: {name}", _rows_or_reason(ask, question)
     for node, camera in (("jaw_tip", "side"), ("jaw tip", "lower")):
         bouts = query.bouts(node, minimum_speed_px_per_s=20, filter=("raw", "kalman"), camera=camera)
         yield f"bouts: {node}", bouts.to_pylist()
@@ -101,6 +100,16 @@ def _answers() -> Iterator[tuple[str, Any]]:
         keys = (FilteredTrack & restriction).keys(order_by="session_date")
         yield f"why: {camera} {method}", why.why_chain(keys[0])
     yield "models", describe_models()
+
+
+def _rows_or_reason(ask: Callable[..., Any], question: dict[str, Any]) -> Any:
+    """Rows without the place of a file, or why there are none."""
+    from pipeline.query import QueryError
+
+    try:
+        return [{name: row[name] for name in row if name != "file"} for row in ask(**question).to_pylist()]
+    except QueryError as error:
+        return str(error)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,82 @@
+"""Correct which mice a model was trained on, where a person told it wrongly; what was told before is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from compute.errors import ModelError
+from ingest.deployment import camera_of_model
+from schemas.model import Model, TrainedOn, TrainingMiceCorrection
+from schemas.subject import Mouse
+
+
+@dataclass(frozen=True)
+class CorrectedTrainingMice:
+    """The mice of a model's training set, before and now; `known`: these are all of them."""
+
+    model_id: str
+    mice_before: tuple[str, ...]
+    mice_known_before: bool
+    mice: tuple[str, ...]
+    mice_known: bool
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was corrected."""
+        return (self.mice_before, self.mice_known_before) != (self.mice, self.mice_known)
+
+
+def correct_training_mice(model_id: str, mice: Collection[str] | None) -> CorrectedTrainingMice:
+    """Say anew which mice a model was trained on. Held-out mice follow in every query at once.
+
+    Parameters
+    ----------
+    model_id : str
+        A row of `Model`.
+    mice : collection of str or None
+        All mice in its training set; None: not known, except those that its labeled frames name.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its labeled frames name other mice. Nothing is changed then.
+    """
+    camera_of_model(model_id)
+    key = {"model_id": model_id}
+    known_before, frames_known = (
+        bool(one) for one in (Model & key).fetch1("training_mice_known", "training_frames_known")
+    )
+    before = {str(mouse) for mouse in (Model.Mouse & key).to_arrays("mouse_id")}
+    frames = frozenset((Model.Frame & key).to_arrays("image_hash"))
+    of_frames = TrainedOn(frames=frames, frames_known=frames_known).with_mice_of_frames()
+    now = set(of_frames.mice if mice is None else mice)
+    _check_frames(model_id, of_frames, now)
+    known = of_frames.mice_known or mice is not None
+    corrected = CorrectedTrainingMice(model_id, tuple(sorted(before)), known_before, tuple(sorted(now)), known)
+    if corrected.is_changed:
+        with Model.connection.transaction:
+            Mouse.insert([{"mouse_id": mouse} for mouse in sorted(now)], skip_duplicates=True)
+            for mouse in sorted(before - now):
+                (Model.Mouse & {**key, "mouse_id": mouse}).delete_quick()
+            Model.Mouse.insert([{**key, "mouse_id": mouse} for mouse in sorted(now - before)])
+            Model.update1({**key, "training_mice_known": known})
+            number = max([0, *(TrainingMiceCorrection & key).to_arrays("correction_number")])
+            TrainingMiceCorrection.insert1(
+                {
+                    **{**key, "correction_number": number + 1, "mice_before": sorted(before)},
+                    **{"mice_known_before": known_before, "mice_after": sorted(now), "mice_known_after": known},
+                }
+            )
+    return corrected
+
+
+def _check_frames(model_id: str, of_frames: TrainedOn, now: set[str]) -> None:
+    """Refuse mice that contradict the labeled frames that the model was trained on."""
+    if not of_frames.mice <= now or (of_frames.mice_known and now != of_frames.mice):
+        only = " and no others" if of_frames.mice_known else ""
+        raise ModelError(
+            f"model {model_id}: the labeled frames that it was trained on are of {', '.join(sorted(of_frames.mice))}"
+            f"{only}, --mouse says {', '.join(sorted(now))}; the labels count. Name those mice, or if the labels are"
+            " wrong, delete them (orofacial labels delete) and import them with the right mouse"
+        )
