@@ -81,16 +81,15 @@ def take_in_model(
         Score (0 to 1) below which the model calls a node not found; without it, the estimator's default.
     name : str
         For people; without it, the name of the file or folder, with folders above it where another model of the
-        camera has that name. Poses that another program wrote are another model under
-        another name.
+        camera has that name. Poses that another program wrote are another model under another name.
     pattern : str
         How session folders are named.
 
     Raises
     ------
     ModelError
-        If it is no complete model, is of another camera, the camera is unknown, the score is none, or what is asked
-        for contradicts the model's files or what is known of it. Nothing is imported then.
+        If it is no complete model, is of another camera, the camera is unknown, the score is not between 0
+        and 1, or what is asked for contradicts the model's files or what is known of it. Nothing is imported then.
     """
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
@@ -212,7 +211,10 @@ def mice_of_model(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -
 
 
 def _check_score(source: Path, minimum_score: float | None) -> None:
-    """Refuse a score that no node that was found well reaches: a likelihood, or a peak of maps trained to peak at 1."""
+    """Refuse a score above 1: scores are likelihoods, or peaks of maps that are trained to reach 1 (SLEAP).
+
+    SLEAP's peaks may exceed 1 a little, where the map overshoots. No threshold is meant to keep only those.
+    """
     if minimum_score is not None and not 0 <= minimum_score <= 1:  # also if it is NaN
         raise ModelError(
             f"{source}: the minimum score (--minimum-score) is {minimum_score:g}, expected a number from 0 to 1, as"

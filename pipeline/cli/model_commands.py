@@ -1,4 +1,4 @@
-"""`orofacial model`: train, import, list, compare, deploy."""
+"""`orofacial model`: train, import, list, compare, mice, deploy."""
 
 from __future__ import annotations
 

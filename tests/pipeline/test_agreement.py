@@ -234,34 +234,31 @@ def one_is_undeployed(lab: Any, orofacial: Orofacial) -> None:
     assert orofacial("model", "undeploy", another_model(lab, "other")).returncode == 0
 
 
-def a_model_has_seen_frames_of_no_known_mouse(lab: Any, orofacial: Orofacial) -> None:
+def labels_are_imported_again_with_their_mouse(lab: Any, orofacial: Orofacial) -> None:
+    """The model of the lower camera was trained on frames of which nobody told the mouse, until now."""
+    lower = ("mouse03", "lower", lab.model_ids["lower"])
+    file = _train_on_frames_of_no_known_mouse(lab)
+    assert truth()[lower].held_out is None
+    done = orofacial("labels", "import", file, "--camera", "lower", "--mouse", "mouse03", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["models"] == [lab.model_ids["lower"]]
+    assert truth()[lower].held_out is False
+
+
+def _train_on_frames_of_no_known_mouse(lab: Any) -> Path:
     from ingest.labels import import_labels
-    from schemas.evaluation import ModelEvaluation
     from schemas.labels import LabeledFrames
     from schemas.model import Model
 
     key = {"model_id": lab.model_ids["lower"]}
-    file = _unnamed_labels(lab)
+    file = Path(lab.raw_folder.parent / "unnamed.pkg.slp")
     images = np.random.default_rng(0).integers(0, 256, (2, 48, 64), np.uint8)
     write_package(file, images, np.full((2, 1, 2), 20.0), ["jaw_tip"], [], [("clip.mp4", 0), ("clip.mp4", 1)])
     labels = {"labels_id": import_labels(file, camera="lower").labels_id}
     hashes = (LabeledFrames.Source & labels).to_arrays("image_hash")
     Model.Frame.insert([{**key, "image_hash": image_hash} for image_hash in hashes])
     Model.update1({**key, "training_mice_known": False})
-    assert not ModelEvaluation().key_source & labels
-
-
-def _unnamed_labels(lab: Any) -> Path:
-    return Path(lab.raw_folder.parent / "unnamed.pkg.slp")
-
-
-def labels_are_imported_again_with_their_mouse(lab: Any, orofacial: Orofacial) -> None:
-    lower = ("mouse03", "lower", lab.model_ids["lower"])
-    assert truth()[lower].held_out is None
-    done = orofacial("labels", "import", _unnamed_labels(lab), "--camera", "lower", "--mouse", "mouse03", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["models"] == [lab.model_ids["lower"]]
-    assert truth()[lower].held_out is False
+    return file
 
 
 def a_pair_is_changed(lab: Any, orofacial: Orofacial) -> None:
@@ -322,7 +319,6 @@ CHANGES = (
     both_are_deployed,
     one_is_undeployed,
     a_pair_is_changed,
-    a_model_has_seen_frames_of_no_known_mouse,
     labels_are_imported_again_with_their_mouse,
     the_metadata_of_a_session_are_corrected,
     poses_of_another_program_are_imported_and_deployed,
