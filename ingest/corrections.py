@@ -17,7 +17,7 @@ from ingest.rig_time import unix_time_instant
 from ingest.session_files import SessionFile, read_session_file, session_file_json
 from ingest.session_start import START_COLUMNS, session_start_columns
 from schemas.metric import DistanceMetrics, FilterComparison
-from schemas.session import MetadataCorrection, Session, Video
+from schemas.session import Camera, MetadataCorrection, Session, Video
 from schemas.subject import Mouse
 
 _MEASURED_IN_MM = (FilterComparison, DistanceMetrics)
@@ -113,7 +113,7 @@ def find_corrections(
         file = read_session_file(folder)
     except SessionError as error:
         raise SessionError(f"{error}. Until then {session_text(key)} stays as it was ingested") from error
-    check_known_cameras(str(path), file.videos)
+    check_known_cameras(str(path), file.videos, Camera.to_arrays("camera").tolist())
     now = session_file_json(file)
     if now == before:
         return None

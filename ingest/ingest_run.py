@@ -51,21 +51,6 @@ class IngestRun:
         """Folders of the sessions of a mouse that are not in the database."""
         return [folder for folder, rows in self.sessions.values() if rows[0]["mouse_id"] == mouse_id]
 
-    def completed_mouse(self, mouse_id: str, said: Row, folder: Path) -> Row:
-        """The row of a mouse with what a session says of it.
-
-        Raises
-        ------
-        SessionError
-            If something else is known.
-        """
-        row = self.mouse(mouse_id)
-        if row is None:
-            return {"mouse_id": mouse_id, **complete_metadata(Mouse.metadata, said)}
-        compared = compare_known_row(dict.fromkeys(said) | known_metadata(Mouse.metadata, row), said)
-        compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "Correct the one that is wrong")
-        return {**row, **compared.added}
-
     def plan(self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...]) -> None:
         """Keep what a dry run would have inserted.
 
@@ -74,9 +59,35 @@ class IngestRun:
         SessionError
             As `completed_mouse`.
         """
-        self.mice[name.mouse_id] = self.completed_mouse(name.mouse_id, mouse, folder)
+        self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name.mouse_id, mouse, folder)
         self.sessions[str(name)] = (folder, tuple({**name.key, **video.row()} for video in videos))
 
     def plan_correction(self, mouse_id: str, changed: Row) -> None:
         """Keep what a dry run would have corrected of a mouse."""
         self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
+
+
+def completed_mouse(row: Row | None, mouse_id: str, said: Row, folder: Path) -> Row:
+    """The row of a mouse with what a session says of it.
+
+    Parameters
+    ----------
+    row : dict or None
+        What is known; None: nothing.
+    mouse_id : str
+        Its name.
+    said : dict
+        By column of `Mouse`.
+    folder : Path
+        Of the session.
+
+    Raises
+    ------
+    SessionError
+        If something else is known.
+    """
+    if row is None:
+        return {"mouse_id": mouse_id, **complete_metadata(Mouse.metadata, said)}
+    compared = compare_known_row(dict.fromkeys(said) | known_metadata(Mouse.metadata, row), said)
+    compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "Correct the one that is wrong")
+    return {**row, **compared.added}

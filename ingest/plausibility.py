@@ -6,7 +6,7 @@ Each raises a `SessionError` that names what was found, what it was compared wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from compute.errors import SessionError
 from compute.frame_times import LONGEST_FRAME_INTERVAL_S
 from ingest.cameras import camera_of_other_case
-from schemas.session import Camera
 
 LARGEST_RATE_RATIO = 2.0
 """How many times faster or slower than the video file the time stamps of a camera may be."""
@@ -46,9 +45,8 @@ PICTURE_WIDTH_MM = (1.0, 1000.0)
 _UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
-def check_known_cameras(name: str, cameras: Iterable[str]) -> None:
-    """The lab has these cameras."""
-    known = set(Camera.to_arrays("camera"))
+def check_known_cameras(name: str, cameras: Iterable[str], known: Collection[str]) -> None:
+    """The lab knows these cameras."""
     for camera in cameras:
         if (other := camera_of_other_case(camera, known)) is not None:
             raise SessionError(

@@ -16,7 +16,7 @@ from datajoint.errors import DuplicateError
 from compute.errors import OrofacialError, SessionError
 from compute.json_text import json_text
 from ingest.corrections import find_corrections, insert_corrections
-from ingest.ingest_run import IngestRun
+from ingest.ingest_run import IngestRun, completed_mouse
 from ingest.known_recordings import refuse_known_recordings
 from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
@@ -275,11 +275,12 @@ def read_new_session(
         If any part of the folder cannot be ingested.
     """
     paths = session_folder_videos(folder)
-    refuse_other_videos(folder, paths, Camera.to_arrays("camera").tolist() if paths else ())
+    cameras = Camera.to_arrays("camera").tolist()
+    refuse_other_videos(folder, paths, cameras if paths else ())
     if not paths:
         raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
     file = read_session_file(folder)
-    check_known_cameras(str(folder), [*paths, *file.videos])
+    check_known_cameras(str(folder), [*paths, *file.videos], cameras)
     told = str(folder / "session.toml")
     run = run or IngestRun()
     born = file.mouse.get("date_of_birth", (run.mouse(name.mouse_id) or {}).get("date_of_birth"))
@@ -317,8 +318,8 @@ def insert_new_session(session: NewSession) -> None:
 
 def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
     """Insert a mouse, or complete its row from session.toml."""
-    run = IngestRun()
-    known, completed = run.mouse(mouse_id), run.completed_mouse(mouse_id, said, folder)
+    known = IngestRun().mouse(mouse_id)
+    completed = completed_mouse(known, mouse_id, said, folder)
     if known is None:
         Mouse.insert1(completed, skip_duplicates=True)
     elif completed != known:
