@@ -21,6 +21,7 @@ from compute.filters.gaps import within_gap_limit
 from compute.filters.kalman.far_points import bar_far_points_of_group, reject_far_points
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
+from compute.filters.kalman.noise_floor import noise_floor_px2
 from compute.filters.kalman.points import KalmanPoints
 from compute.filters.parameter_rules import (
     Exponent,
@@ -39,6 +40,9 @@ from compute.tracks import Tracks
 
 _FITS, _FITS_OF_ONE_NOISE = 3, 12
 """Steps towards the likeliest noise: few where each window has one of its own, which starts near it."""
+
+_FASTEST_OF_RATE = 2.0
+"""Times the frame rate: with the process noise of such a bandwidth the smoother follows every point."""
 
 _MAXIMAL_ROUNDS = 4
 _STABLE_FRACTION = 1e-4
@@ -67,7 +71,7 @@ def kalman(
     measurement_sd_px: Pixels | None = None,
     noise_window_s: Seconds | None = 0.3,
     minimum_bandwidth_hz: Hertz = 2.5,
-    maximum_bandwidth_hz: Hertz = 25.0,
+    maximum_bandwidth_hz: Hertz | None = None,
     max_gap_s: GapSeconds | None = 0.1,
     score_exponent: Exponent | None = None,
     gate_probability: Probability | None = 1e-3,
@@ -140,10 +144,11 @@ def kalman(
     fit = NoiseFit(
         process_noise_px2_per_s3=process_noise_px2_per_s3,
         measurement_sd_px=measurement_sd_px,
-        bandwidth_hz=(minimum_bandwidth_hz, max(minimum_bandwidth_hz, min(maximum_bandwidth_hz, 0.25 / interval_s))),
+        bandwidth_hz=(minimum_bandwidth_hz, max(minimum_bandwidth_hz, maximum_bandwidth_hz or _FASTEST_OF_RATE / interval_s)),
         segment_frames=noise_segment_frames(noise_window_s or 1.0, interval_s),
         windowed=noise_window_s is not None,
         interval_s=interval_s,
+        floor_px2=noise_floor_px2(points.position, points.effective_weight()),
     )
     mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
     used = points.used
