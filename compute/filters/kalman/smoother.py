@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from compute.errors import FilterError
 from compute.filters.gaps import within_gap_limit
 from compute.filters.kalman.far_points import bar_far_points_of_group, reject_far_points
+from compute.filters.kalman.kept_movement import give_back_movement
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
 from compute.filters.kalman.noise_floor import noise_floor_px2
@@ -151,6 +152,7 @@ def kalman(
         floor_px2=noise_floor_px2(points.position, points.effective_weight()),
     )
     mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
+    given_back = give_back_movement(points, noise.r, mean, variance)
     used = points.used
     allowed = within_gap_limit(used, tracks.time, max_gap_s)
     if not allowed.all():
