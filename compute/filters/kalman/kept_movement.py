@@ -29,6 +29,8 @@ _DEVIATIONS = 4.0
 _LARGEST_EXCESS = 1.3
 """The mean square of a node's differences over what noise gives, up to which it is noise: an estimate itself."""
 
+DEV = 4.0
+LEAST_GAIN = 0.08
 _LARGEST_SHARE = 0.85
 """Median of the posterior variance over a point's from which on smoothing gains nothing worth its risk: 8 %."""
 
@@ -73,9 +75,7 @@ def _channel_shares(
                 n += 1
         share[channel] = 1.0
         if n > 0:
-            if squares > 1.3 * free:
-                share[channel] = 1.3 * free / squares
-            if free < (1 - 0.85) * n:
+            if free <= 0.0 or free * free < LEAST_GAIN * n * squares or free < LEAST_GAIN * n:
                 share[channel] = 0.0
 
 
@@ -109,7 +109,7 @@ def _give_back(
             free = max(1.0 - v / own, 1e-6)
             moved = 0.0
             if k > 0:
-                moved = max(0.0, total / k - 4.0 * free / math.sqrt(k))
+                moved = max(0.0, total / k - DEV * free / math.sqrt(k))
             a = share[channel] * free / (free + moved)
             mean[frame, channel] += (1.0 - a) * (position[frame, channel] - mean[frame, channel])
             b = (1.0 - a) * (1.0 - a)

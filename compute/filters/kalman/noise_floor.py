@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+_LEAST_PX2 = 1e-4
+_ABOVE_FLOOR = 1.15
+
 _SPECTRUM_FRAMES = {64: 2.0, 32: 1.88, 16: 1.66}
 """Frames of a segment whose spectrum is taken, and by how much the noise's variance is above what is found of it."""
 _SPECTRUM_QUANTILE = 0.25
@@ -30,11 +33,11 @@ _MOST_EQUAL = 0.05
 """With more differences that are exactly 0 the positions are on a grid, and the quiet frames say nothing of its noise."""
 
 
-def noise_floor_px2(position: Array, weight: Array) -> Array:
-    """Variance (px²) of a point of weight 1 that is noise and no movement, shape (channel,).
+def noise_limits_px2(position: Array, weight: Array) -> tuple[Array, Array]:
+    """The least and the most noise (px²) that a point of weight 1 can have, shape (channel,) each.
 
-    The smaller of two estimates, each of which is right for white noise and a slow movement; infinite where there are
-    too few points.
+    The least is what rounding to a grid makes. The most is the smaller of two estimates, each of which is right for
+    white noise and a slow movement, and a little more, since it is an estimate; infinite where there are too few points.
 
     Parameters
     ----------
@@ -43,7 +46,9 @@ def noise_floor_px2(position: Array, weight: Array) -> Array:
     weight : array, shape (frame, node)
         Precision of a point relative to weight 1; 0: not used. Signs do not matter.
     """
-    return np.minimum(_floor_of_spectrum(position, weight), _floor_of_quiet_frames(position, weight))
+    floor = np.minimum(_floor_of_spectrum(position, weight), _floor_of_quiet_frames(position, weight))
+    least = np.maximum(_variance_of_grid(position, weight), _LEAST_PX2)
+    return least, np.maximum(_ABOVE_FLOOR * floor, least)
 
 
 def _floor_of_spectrum(position: Array, weight: Array) -> Array:
@@ -104,3 +109,19 @@ def _floor_of_quiet_frames(position: Array, weight: Array) -> Array:
         if squares.size >= _FEWEST_DIFFERENCES and np.mean(squares == 0) <= _MOST_EQUAL:
             floor[channel] = np.quantile(squares, _QUIET_QUANTILE) / _CHI_SQUARE_AT_QUIET
     return floor
+
+
+def _variance_of_grid(position: Array, weight: Array) -> Array:
+    """Variance (px²) that rounding makes, where many positions equal the one before: a twelfth of the step's square."""
+    variance = np.zeros(position.shape[1])
+    step = max(1, (len(position) - 1) // _MOST_DIFFERENCES)
+    after = np.arange(1, len(position), step)
+    whole = (weight[after - 1] != 0) & (weight[after] != 0)
+    difference = np.abs(position[after] - position[after - 1])
+    for channel in range(position.shape[1]):
+        known = difference[whole[:, channel // 2], channel]
+        moved = known[known > 0]
+        if moved.size >= _FEWEST_DIFFERENCES and moved.size < (1 - _MOST_EQUAL) * known.size:
+            typical = np.median(np.abs(weight[after, channel // 2][whole[:, channel // 2]]))
+            variance[channel] = np.quantile(moved, 0.1) ** 2 / 12 * typical
+    return variance

@@ -81,6 +81,11 @@ class KalmanPoints:
         return int(self.time.size)
 
     @property
+    def lasting_frames(self) -> int:
+        interval_s = float(np.median(np.diff(self.time))) if self.n_frames > 1 else 1.0
+        return max(3, min(100, round(SPAN_S / interval_s)))
+
+    @property
     def dt(self) -> Array:
         """Seconds since the frame before, 0 for the first."""
         return np.diff(self.time, prepend=self.time[:1])
@@ -104,7 +109,7 @@ class KalmanPoints:
     def judge(self, r: Array, mean: Array, variance: Array) -> int:
         """Compare each point with a smoothing that took the measurement variances r; how many changed state."""
         arrays = (self.position, self.level, self.weight, self.threshold, r, mean, variance)
-        return int(_judge(*arrays, self.gate_minimum_px, self.state))
+        return int(_judge(*arrays, self.gate_minimum_px, self.lasting_frames, self.state))
 
 
 @njit(cache=True)
@@ -130,6 +135,29 @@ def _effective_weight(
                 effective[frame, node] = 0
 
 
+SUPPORT = 0.25
+SCORED = 0.9
+SPAN_S = 0.12
+FRAC = 0.6
+
+
+@njit(cache=True)
+def _goes_on(position: Array, state: Array, level: Array, threshold: Array, frame: int, node: int, square_px2: float, span: int) -> bool:
+    """Whether the two points before, or the two after, are nearer to a point than the root of `square_px2`."""
+    x, y = 2 * node, 2 * node + 1
+    for step in (-1, 1):
+        near, n = 0, 0
+        for i in range(1, span + 1):
+            other = frame + i * step
+            if 0 <= other < state.shape[0] and state[other, node] != MISSING and state[other, node] != BARRED:
+                shift_x, shift_y = position[other, x] - position[frame, x], position[other, y] - position[frame, y]
+                near += shift_x * shift_x + shift_y * shift_y <= square_px2 and threshold[level[other, node]] >= 13.8*SCORED
+                n += 1
+        if n >= 2 and near >= FRAC * n:
+            return True
+    return False
+
+
 @njit(cache=True)
 def _judge(
     position: Array,
@@ -140,6 +168,7 @@ def _judge(
     mean: Array,
     variance: Array,
     minimum_px: float,
+    span: int,
     state: Array,
 ) -> int:
     """Compare each point with what the smoother says without it, x and y together, and change its state.
@@ -184,7 +213,10 @@ def _judge(
             # Both distances over their variances, multiplied out: divisions would take half the time.
             distance = residual_x * residual_x * variance_y + residual_y * residual_y * variance_x
             far = distance > threshold[level[frame, node]] * variance_x * variance_y
-            near = residual_x * residual_x + residual_y * residual_y <= minimum_px * minimum_px
+            square = residual_x * residual_x + residual_y * residual_y
+            near = square <= minimum_px * minimum_px
+            if far and not near:
+                far = not _goes_on(position, state, level, threshold, frame, node, SUPPORT * square, span)
             if far and near:
                 n_changed += kind == REJECTED
                 state[frame, node] = DOUBTED

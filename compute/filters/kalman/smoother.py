@@ -22,7 +22,7 @@ from compute.filters.kalman.far_points import bar_far_points_of_group, reject_fa
 from compute.filters.kalman.kept_movement import give_back_movement
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
-from compute.filters.kalman.noise_floor import noise_floor_px2
+from compute.filters.kalman.noise_floor import noise_limits_px2
 from compute.filters.kalman.points import KalmanPoints
 from compute.filters.parameter_rules import (
     Exponent,
@@ -149,7 +149,7 @@ def kalman(
         segment_frames=noise_segment_frames(noise_window_s or 1.0, interval_s),
         windowed=noise_window_s is not None,
         interval_s=interval_s,
-        floor_px2=noise_floor_px2(points.position, points.effective_weight()),
+        noise_limits_px2=noise_limits_px2(points.position, points.effective_weight()),
     )
     mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
     given_back = give_back_movement(points, noise.r, mean, variance)
