@@ -20,7 +20,6 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compute.filters.kalman import kalman
 from compute.tracks import Tracks

@@ -30,6 +30,9 @@ _LEVELS_TOGETHER = 9
 _PRIOR_POINTS = 50
 """Prior weight, in points, of the overall rate of wrong placements."""
 
+_TYPICAL = 0.7
+"""Share of the threshold of a score that says nothing, down to which a score is that of most points."""
+
 _SHAPE_FRAMES = 4096
 
 _MEDIAN_SAMPLES = 15
@@ -50,7 +53,7 @@ def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     Parameters
     ----------
     points : Points
-        Their `state` and `threshold` are changed.
+        Their `state`, `threshold` and `typical` are changed.
     gate_probability : float
         Probability that a good point of average score is rejected.
     """
@@ -62,7 +65,8 @@ def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     far_limit = 2 * _FAR_SD**2
     odds, needed = _odds_of_wrong(points, deviation > far_limit)
     threshold = np.where(odds > 0, middle - 2 * odds, middle * np.exp(-odds / 2))
-    points.threshold = np.clip(threshold, 0.3 * middle, 10 * middle).astype(np.float32)
+    points.threshold = np.clip(threshold, 0.3 * middle, 5 * middle).astype(np.float32)
+    points.typical = threshold >= _TYPICAL * middle
     limit = (far_limit * np.clip(1 - odds / needed, 0, 1)).astype(np.float32)
     points.state[(points.state == USED) & (deviation >= limit[points.level])] = REJECTED
 

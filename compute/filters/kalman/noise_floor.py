@@ -17,6 +17,7 @@ Array = NDArray[Any]
 
 _LEAST_PX2 = 1e-4
 _ABOVE_FLOOR = 1.15
+"""The most noise over the estimate of it."""
 
 _SPECTRUM_FRAMES = {64: 2.0, 32: 1.88, 16: 1.66}
 """Frames of a segment whose spectrum is taken, and by how much the noise's variance is above what is found of it."""
@@ -30,14 +31,14 @@ _CHI_SQUARE_AT_QUIET = 0.03577
 _FEWEST_DIFFERENCES = 50
 _MOST_DIFFERENCES = 4096
 _MOST_EQUAL = 0.05
-"""With more differences that are exactly 0 the positions are on a grid, and the quiet frames say nothing of its noise."""
+"""With more differences of 0 the positions are on a grid, and the quiet frames say nothing of its noise."""
 
 
 def noise_limits_px2(position: Array, weight: Array) -> tuple[Array, Array]:
     """The least and the most noise (px²) that a point of weight 1 can have, shape (channel,) each.
 
-    The least is what rounding to a grid makes. The most is the smaller of two estimates, each of which is right for
-    white noise and a slow movement, and a little more, since it is an estimate; infinite where there are too few points.
+    The least is what rounding to a grid makes. The most is a little above the smaller of two estimates, each of
+    which is right for white noise and a slow movement; infinite where there are too few points.
 
     Parameters
     ----------
