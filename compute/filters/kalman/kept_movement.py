@@ -9,7 +9,6 @@ least expected squared error, if what is above r - v is movement taken away, giv
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,9 @@ Array = NDArray[Any]
 
 _LEAST_GAIN = 0.08
 """A channel stays as it is where smoothing takes less than this from its squared error: 4 % of the error."""
+
+_LARGEST_SQUARE = 16.0
+"""Square of a difference, in variances of the point, beyond which it says no more: one wrong point is no movement."""
 
 _TAKEN_AWAY = 100.0
 """Two differences that follow each other and whose product is so many times what noise gives hold a movement, a step:
@@ -63,41 +65,36 @@ def _give_back(
 ) -> None:
     """Channel by channel: differences in units of a point's standard deviation, then the channel, then its frames."""
     n_frames, n_channels = position.shape
-    frames, own = np.empty(n_frames, np.int64), np.empty(n_frames)
-    difference, free = np.empty(n_frames), np.empty(n_frames)
+    frames, product, free = np.empty(n_frames, np.int64), np.zeros(n_frames + 1), np.empty(n_frames)
     for channel in range(n_channels):
-        n, squares, total = 0, 0.0, 0.0
+        precision = weight.astype(np.float64) / r[channel]
+        root = np.sqrt(precision)
+        n, squares, total, last = 0, 0.0, 0.0, 0.0
         for frame in range(n_frames):
             if state[frame, channel // 2] >= DOUBTED:
-                own[n] = r[channel] / weight[level[frame, channel // 2]]
-                difference[n] = (position[frame, channel] - mean[frame, channel]) / math.sqrt(own[n])
-                free[n] = max(1.0 - variance[frame, channel] / own[n], 1e-6)
+                here = level[frame, channel // 2]
+                difference = abs(position[frame, channel] - mean[frame, channel]) * root[here]
+                free[n] = max(1.0 - variance[frame, channel] * precision[here], 1e-6)
                 frames[n] = frame
-                squares += difference[n] * difference[n]
+                product[n] = difference * last
+                squares += min(difference * difference, _LARGEST_SQUARE)
                 total += free[n]
+                last = difference
                 n += 1
+        product[n] = 0.0
         # The share of the squared error that smoothing takes: total / n, and less where the differences are too large.
         smoothed[channel] = total > _LEAST_GAIN * n and total * total > _LEAST_GAIN * n * squares
         for i in range(n):
             share = 0.0
             if smoothed[channel]:
-                moved = max(_beside(difference, n, i, -1), _beside(difference, n, i, 1)) - _TAKEN_AWAY * free[i]
+                before = product[i] + product[i - 1] if i > 0 else 0.0
+                after = product[i + 1] + product[i + 2] if i + 2 < n else product[i + 1]
+                moved = max(before, after) / 2 - _TAKEN_AWAY * free[i]
                 if moved <= 0.0:
                     continue
                 share = free[i] / (free[i] + moved)
             point = (1.0 - share) * (1.0 - share)
             frame = frames[i]
+            own = 1.0 / precision[level[frame, channel // 2]]
             mean[frame, channel] += (1.0 - share) * (position[frame, channel] - mean[frame, channel])
-            variance[frame, channel] = point * own[i] + (1.0 - point) * variance[frame, channel]
-
-
-@njit(cache=True)
-def _beside(difference: Array, n: int, i: int, step: int) -> float:
-    """Mean size of the products of a difference and the next two on one side, each with its neighbour; 0 at an end."""
-    first, second = i + step, i + 2 * step
-    if not 0 <= first < n:
-        return 0.0
-    product = abs(difference[i] * difference[first])
-    if 0 <= second < n:
-        product = (product + abs(difference[first] * difference[second])) / 2
-    return float(product)
+            variance[frame, channel] = point * own + (1.0 - point) * variance[frame, channel]

@@ -73,10 +73,10 @@ def _floor_of_spectrum(position: Array, weight: Array) -> Array:
 
 
 def _whole_stretches(used: Array, n_frames: int) -> Array:
-    """First frames of stretches of so many used points, one after the other."""
-    edges = np.flatnonzero(np.diff(np.r_[False, used, False].astype(np.int8))).reshape(-1, 2)
-    starts = [np.arange(start, stop - n_frames + 1, n_frames) for start, stop in edges if stop - start >= n_frames]
-    return np.concatenate(starts) if starts else np.zeros(0, int)
+    """First frames of stretches of so many used points, at most one for each so many frames."""
+    n_before = np.concatenate([[0], np.cumsum(used)])
+    starts = np.flatnonzero(n_before[n_frames:] - n_before[:-n_frames] == n_frames)
+    return starts[np.flatnonzero(np.diff(starts // n_frames, prepend=-1))]
 
 
 def _least_power(values: Array) -> Array:
