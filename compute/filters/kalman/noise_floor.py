@@ -117,7 +117,7 @@ def _variance_of_grid(position: Array, weight: Array) -> Array:
     variance = np.zeros(position.shape[1])
     step = max(1, (len(position) - 1) // _MOST_DIFFERENCES)
     after = np.arange(1, len(position), step)
-    whole = (weight[after - 1] != 0) & (weight[after] != 0)
+    whole = np.asarray(weight[after - 1] != 0) & np.asarray(weight[after] != 0)
     difference = np.abs(position[after] - position[after - 1])
     for channel in range(position.shape[1]):
         known = difference[whole[:, channel // 2], channel]

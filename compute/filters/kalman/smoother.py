@@ -233,8 +233,8 @@ def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit) -> tuple[Array, Ar
 
 def _note_on_points_as_they_were(points: KalmanPoints, nodes: Sequence[str], smoothed: NDArray[np.bool_]) -> str | None:
     """Which nodes have their points as they were, if any has."""
-    as_they_were = points.used.any(axis=0) & ~smoothed.reshape(-1, 2).any(axis=1)
-    names = [node for node, left in zip(nodes, as_they_were, strict=True) if left]
+    found, is_smoothed = np.asarray(points.used.any(axis=0)), np.asarray(smoothed.reshape(-1, 2).any(axis=1))
+    names = [node for index, node in enumerate(nodes) if found[index] and not is_smoothed[index]]
     if not names:
         return None
     return f"{', '.join(names)}: points are not smoothed, since smoothing cannot be shown to help"
