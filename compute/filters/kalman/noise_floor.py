@@ -100,7 +100,7 @@ def _floor_of_quiet_frames(position: Array, weight: Array) -> Array:
     if not middle.size:
         return floor
     here = np.abs([weight[middle - 1], weight[middle], weight[middle + 1]])
-    whole = (here > 0).all(axis=0)
+    whole = np.asarray((here > 0).all(axis=0))
     with np.errstate(divide="ignore"):
         share = 1 / here[0] + 4 / here[1] + 1 / here[2]
     difference = position[middle - 1] - 2 * position[middle] + position[middle + 1]
