@@ -158,8 +158,8 @@ def test_rows_that_are_there_and_cannot_be_are_said_and_break_nothing(small_lab:
     for method, (name, parameters) in rows.items():
         connection.query(
             f"INSERT INTO {FilterMethod().full_table_name} (filter_method, filter_name, filter_parameters,"
-            " filter_version) VALUES (%s, %s, %s, 1)",
-            args=(method, name, parameters),
+            " filter_version) VALUES (%s, %s, %s, %s)",
+            args=(method, name, parameters, registered_version(name, None)),
         )
     try:
         (check,) = [one for one in doctor_checks(small_lab.settings) if one.name == "filters"]
