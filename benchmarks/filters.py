@@ -24,6 +24,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from filter_grid import print_tables as print_grid
+from filter_grid import run_grid, summary
 from filter_peers import MEASUREMENT_SD, PROCESS_NOISE
 from numpy.typing import NDArray
 from simulated_tracks import MOTIONS, NODES, RIGID, SimulatedTracks, simulate_motion, simulate_tracks
@@ -259,11 +261,14 @@ def main() -> None:
     result["speed_over_fastest_peer"] = result["full_rate"] / peers[fastest]["rate"]
     result["filters"] = own_filters(simulated, max(3, arguments.repeats // 2)) | peers
     result["motions"] = motions(arguments.seeds)
+    grid = run_grid()
+    result |= summary(grid)
     result["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     if arguments.json:
         print(json.dumps(result))
         return
     print_tables(result, arguments)
+    print_grid(grid)
 
 
 def print_tables(result: dict[str, Any], arguments: argparse.Namespace) -> None:

@@ -136,20 +136,20 @@ def simulate_motion(
 
 def _moving_node(rng: np.random.Generator, motion: str, n_frames: int, fps: float) -> NDArray[np.float64]:
     """A node that drifts and makes a movement in y, shape (frame, 2)."""
-    drift = np.stack([_wander(rng, n_frames, fps, 4, 2.0), _wander(rng, n_frames, fps, 3, 2.0)], axis=-1) + 150
+    drift = np.stack([wander(rng, n_frames, fps, 4, 2.0), wander(rng, n_frames, fps, 3, 2.0)], axis=-1) + 150
     amplitude, low_hz, high_hz = MOTIONS[motion] or (0.0, 1.0, 1.0)
     if "always" in motion:
         drift[:, 1] += amplitude * np.sin(2 * np.pi * low_hz * np.arange(n_frames) / fps)
         return drift
-    frequency = np.clip((low_hz + high_hz) / 2 + _wander(rng, n_frames, fps, 1, 0.5), low_hz, high_hz)
+    frequency = np.clip((low_hz + high_hz) / 2 + wander(rng, n_frames, fps, 1, 0.5), low_hz, high_hz)
     phase = 2 * np.pi * np.cumsum(frequency) / fps
     wave = np.maximum(np.sin(phase), 0) ** 3 if "licks" in motion else (1 - np.cos(phase)) / 2
-    level = _wander(rng, n_frames, fps, 1, 0.6)
+    level = wander(rng, n_frames, fps, 1, 0.6)
     drift[:, 1] += amplitude * np.clip((level - np.quantile(level, 0.6)) * 2, 0, 1) * wave
     return drift
 
 
-def _wander(rng: np.random.Generator, n_frames: int, fps: float, sd: float, seconds: float) -> NDArray[np.float64]:
+def wander(rng: np.random.Generator, n_frames: int, fps: float, sd: float, seconds: float) -> NDArray[np.float64]:
     """A damped spring that is pushed at random: a Gaussian process with Matern's covariance of order 3/2."""
     frequency = 2 * np.pi * np.fft.rfftfreq(n_frames, 1 / fps) * seconds
     noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n_frames)) / (1 + frequency**2), n_frames)
@@ -160,16 +160,16 @@ def _true_positions(rng: np.random.Generator, n_frames: int) -> NDArray[np.float
     """A head that drifts, breathes and turns; a jaw that opens in bouts of 4-8 Hz; a pad that whisks at 8-12 Hz."""
     time = np.arange(n_frames) / FPS
 
-    def wander(sd: float, seconds: float) -> NDArray[np.float64]:
-        return _wander(rng, n_frames, FPS, sd, seconds)
+    def own_wander(sd: float, seconds: float) -> NDArray[np.float64]:
+        return wander(rng, n_frames, FPS, sd, seconds)
 
     def bouts(low_hz: float, high_hz: float, share: float) -> NDArray[np.float64]:
-        phase = 2 * np.pi * np.cumsum(np.clip((low_hz + high_hz) / 2 + wander(1, 0.5), low_hz, high_hz)) / FPS
-        level = wander(1, 0.6)
+        phase = 2 * np.pi * np.cumsum(np.clip((low_hz + high_hz) / 2 + own_wander(1, 0.5), low_hz, high_hz)) / FPS
+        level = own_wander(1, 0.6)
         return np.clip((level - np.quantile(level, 1 - share)) * 2, 0, 1) * (1 - np.cos(phase)) / 2
 
-    yaw, pitch = wander(0.07, 0.4), wander(0.05, 0.4) + 0.01 * np.sin(2 * np.pi * 2.5 * time)
-    head = np.stack([wander(4, 2.0), wander(3, 2.0) + 0.3 * np.sin(2 * np.pi * 2.5 * time)], axis=-1)
+    yaw, pitch = own_wander(0.07, 0.4), own_wander(0.05, 0.4) + 0.01 * np.sin(2 * np.pi * 2.5 * time)
+    head = np.stack([own_wander(4, 2.0), own_wander(3, 2.0) + 0.3 * np.sin(2 * np.pi * 2.5 * time)], axis=-1)
     x, y, depth = REST.T
     position = np.stack([x + yaw[:, None] * depth, y + pitch[:, None] * depth], axis=-1)
     # Turning towards and away from the camera also makes the face narrower.

@@ -90,7 +90,7 @@ def check_parameter_values(
 def check_rising_parameters(
     function_name: str, function: Callable[..., Any], values: Mapping[str, Any], names: Sequence[str]
 ) -> None:
-    """Refuse values of which one is smaller than the one before it; what is not given has its default.
+    """Refuse values of which one is smaller than the one before it; what is not given has its default, None no limit.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def check_rising_parameters(
         With the function, both parameters and their values.
     """
     given = {**(function.__kwdefaults__ or {}), **values}
-    for before, after in pairwise(names):
+    for before, after in pairwise(name for name in names if given[name] is not None):
         if given[before] > given[after]:
             raise FilterError(
                 f"{function_name}: {before} is {given[before]!r} and {after} is {given[after]!r},"

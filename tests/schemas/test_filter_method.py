@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from compute.errors import FilterError
-from compute.filters import default_parameters, registered_filters
+from compute.filters import default_parameters, registered_filters, registered_version
 
 
 def test_a_new_database_has_every_filter_method_that_is_registered(database: Any) -> None:
@@ -21,8 +21,8 @@ def test_a_new_database_has_every_filter_method_that_is_registered(database: Any
     }
     assert rows.keys() == expected.keys()
     for method, (name, changed) in expected.items():
-        assert (
-            rows[method]["filter_name"] == name and rows[method]["filter_version"] == registered_filters()[name].version
+        assert rows[method]["filter_name"] == name and rows[method]["filter_version"] == registered_version(
+            name, changed
         )
         assert rows[method]["filter_parameters"] == {**default_parameters(name), **changed}
 
@@ -89,7 +89,7 @@ WRONG = [
     ({"filter_name": "kalman", "filter_parameters": {"score_exponent": math.nan}}, "score_exponent is nan"),
     ({"filter_name": "kalman", "filter_parameters": {"score_exponent": True}}, "score_exponent is True"),
     (
-        {"filter_name": "kalman", "filter_parameters": {"minimum_bandwidth_hz": 30}},
+        {"filter_name": "kalman", "filter_parameters": {"minimum_bandwidth_hz": 30, "maximum_bandwidth_hz": 25.0}},
         "expected minimum_bandwidth_hz to be",
     ),
     ({"filter_name": "median", "filter_parameters": {"window_s": 1e9}}, "window_s is 1000000000.0, expected a number"),
@@ -158,8 +158,8 @@ def test_rows_that_are_there_and_cannot_be_are_said_and_break_nothing(small_lab:
     for method, (name, parameters) in rows.items():
         connection.query(
             f"INSERT INTO {FilterMethod().full_table_name} (filter_method, filter_name, filter_parameters,"
-            " filter_version) VALUES (%s, %s, %s, 1)",
-            args=(method, name, parameters),
+            " filter_version) VALUES (%s, %s, %s, %s)",
+            args=(method, name, parameters, registered_version(name, None)),
         )
     try:
         (check,) = [one for one in doctor_checks(small_lab.settings) if one.name == "filters"]

@@ -30,6 +30,9 @@ _LEVELS_TOGETHER = 9
 _PRIOR_POINTS = 50
 """Prior weight, in points, of the overall rate of wrong placements."""
 
+_TYPICAL = 0.7
+"""Share of the threshold of a score that says nothing, down to which a score is that of most points."""
+
 _SHAPE_FRAMES = 4096
 
 _MEDIAN_SAMPLES = 15
@@ -43,13 +46,14 @@ def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     """Reject what is far from a wide running median, and learn from its scores what wrong placements look like.
 
     The threshold of the later judgement is chi-square's (`middle`) for a score that says nothing about wrong
-    placements, and moves with the odds as Bayes' rule wants it. A score at which most points are wrong is rejected
-    wherever it lies: the judgement takes back those that fit.
+    placements. It falls with the odds as Bayes' rule wants it. It rises faster: a fast movement has long tails, so a
+    point far from its prediction whose score is that of good points is movement. A score at which most points are
+    wrong is rejected wherever it lies: the judgement takes back those that fit.
 
     Parameters
     ----------
     points : Points
-        Their `state` and `threshold` are changed.
+        Their `state`, `threshold` and `typical` are changed.
     gate_probability : float
         Probability that a good point of average score is rejected.
     """
@@ -60,7 +64,9 @@ def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     _wide_deviation(points.position, points.state, half, points.gate_minimum_px / _FAR_SD, deviation)
     far_limit = 2 * _FAR_SD**2
     odds, needed = _odds_of_wrong(points, deviation > far_limit)
-    points.threshold = np.clip(middle - 2 * odds, 0.3 * middle, 1.5 * middle).astype(np.float32)
+    threshold = np.where(odds > 0, middle - 2 * odds, middle * np.exp(-odds / 2))
+    points.threshold = np.clip(threshold, 0.3 * middle, 5 * middle).astype(np.float32)
+    points.typical = threshold >= _TYPICAL * middle
     limit = (far_limit * np.clip(1 - odds / needed, 0, 1)).astype(np.float32)
     points.state[(points.state == USED) & (deviation >= limit[points.level])] = REJECTED
 

@@ -20,7 +20,6 @@ from compute.filters.kalman.kernels import LONGEST_SEGMENT
 
 Array = NDArray[Any]
 
-_MEASUREMENT_LIMITS_PX2 = (1e-4, 1e6)
 _LAG_S = 0.03
 """Second differences over this time hold a movement of 5 to 25 Hz, and little of a slower one."""
 
@@ -74,6 +73,8 @@ class NoiseFit:
         Whether each window has a process noise of its own.
     interval_s : float
         Seconds between frames.
+    noise_limits_px2 : (array, array), shape (channel,) each
+        Limits of the fitted variance of a point, see `compute.filters.kalman.noise_floor`.
     """
 
     process_noise_px2_per_s3: float | None
@@ -82,6 +83,7 @@ class NoiseFit:
     segment_frames: int
     windowed: bool
     interval_s: float
+    noise_limits_px2: tuple[Array, Array]
 
     @property
     def is_given(self) -> bool:
@@ -102,7 +104,7 @@ class NoiseFit:
         weight : array, shape (frame, node), float32
             As `compute.filters.kalman.kernels.smoothing_kernel` takes it.
         """
-        r = np.maximum(_measurement_variance(position, weight), _MEASUREMENT_LIMITS_PX2[0])
+        r = np.clip(_measurement_variance(position, weight), *self.noise_limits_px2)
         lag = max(1, round(_LAG_S / self.interval_s))
         n_segments = -(-len(position) // self.segment_frames)
         sums = np.zeros((3, n_segments, position.shape[1]))
@@ -138,7 +140,7 @@ class NoiseFit:
 
     def _limited(self, q: Array, r: Array) -> Noise:
         """Noise within the limits, or as it was given."""
-        r = np.clip(r, *_MEASUREMENT_LIMITS_PX2)
+        r = np.clip(r, *self.noise_limits_px2)
         if self.measurement_sd_px is not None:
             r = np.full_like(r, self.measurement_sd_px**2)
         low, high = (self._noise_of_bandwidth(bandwidth, r) for bandwidth in self.bandwidth_hz)

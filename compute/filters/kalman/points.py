@@ -26,6 +26,15 @@ one is as unlikely as a rejected one, but too near to be a wrong placement: it h
 DOUBTED_SHARE = 0.05
 """How much a doubted point counts, of what its score says."""
 
+_LASTING_S = 0.07
+_FEWEST_LASTING = 3
+_MOST = 0.6
+"""A point is a movement's and no wrong placement if most points of so many seconds (and at least so many frames),
+before it or after it, lie where it lies: a step has a place that lasts on either side."""
+
+_SAME_PLACE = 0.06
+"""They lie there if their squared distance is less than this share of that from the point to where it should be."""
+
 
 @dataclass
 class KalmanPoints:
@@ -41,6 +50,8 @@ class KalmanPoints:
         In seconds.
     weight, threshold : array, shape (level,), float32
         Of a point of each level: its precision, and its largest squared distance from the prediction.
+    typical : array, shape (level,), bool
+        Scores that wrong placements do not have more often than most.
     max_gap_s : float
         The filter starts afresh after a longer gap, see `compute.filters.gaps.connecting_limit_s`.
     gate_minimum_px : float
@@ -53,6 +64,7 @@ class KalmanPoints:
     time: Array
     weight: Array
     threshold: Array
+    typical: Array
     max_gap_s: float
     gate_minimum_px: float
 
@@ -71,6 +83,7 @@ class KalmanPoints:
             time=tracks.time,
             weight=score_level_weight(score_exponent),
             threshold=np.full(PERSON_LEVEL + 1, np.inf, np.float32),
+            typical=np.ones(PERSON_LEVEL + 1, np.bool_),
             max_gap_s=connecting_limit_s(tracks, max_gap_s),
             gate_minimum_px=gate_minimum_px,
         )
@@ -103,8 +116,10 @@ class KalmanPoints:
 
     def judge(self, r: Array, mean: Array, variance: Array) -> int:
         """Compare each point with a smoothing that took the measurement variances r; how many changed state."""
-        arrays = (self.position, self.level, self.weight, self.threshold, r, mean, variance)
-        return int(_judge(*arrays, self.gate_minimum_px, self.state))
+        interval_s = float(np.median(self.dt[1:])) if self.n_frames > 1 else 1.0
+        n_lasting = max(_FEWEST_LASTING, round(_LASTING_S / max(interval_s, 1e-3)))
+        arrays = (self.position, self.level, self.weight, self.threshold, self.typical, r, mean, variance)
+        return int(_judge(*arrays, self.gate_minimum_px, n_lasting, self.state))
 
 
 @njit(cache=True)
@@ -131,15 +146,35 @@ def _effective_weight(
 
 
 @njit(cache=True)
+def _goes_on(
+    position: Array, state: Array, level: Array, typical: Array, frame: int, node: int, square_px2: float, n: int
+) -> bool:
+    """Whether most of the n points before or after have a typical score and lie within a squared distance (px²)."""
+    x, y = 2 * node, 2 * node + 1
+    for step in (-1, 1):
+        n_near, n_there = 0, 0
+        for other in range(frame + step, frame + (n + 1) * step, step):
+            if 0 <= other < state.shape[0] and state[other, node] not in (MISSING, BARRED):
+                shift_x, shift_y = position[other, x] - position[frame, x], position[other, y] - position[frame, y]
+                n_near += typical[level[other, node]] and shift_x * shift_x + shift_y * shift_y <= square_px2
+                n_there += 1
+        if n_there >= 2 and n_near >= _MOST * n_there:
+            return True
+    return False
+
+
+@njit(cache=True)
 def _judge(
     position: Array,
     level: Array,
     weight: Array,
     threshold: Array,
+    typical: Array,
     r: Array,
     mean: Array,
     variance: Array,
     minimum_px: float,
+    n_lasting: int,
     state: Array,
 ) -> int:
     """Compare each point with what the smoother says without it, x and y together, and change its state.
@@ -157,10 +192,14 @@ def _judge(
         Level of the score, and state, which is changed.
     weight, threshold : array, shape (level,)
         Of a point of each level: its weight (r divided by it is its variance), and the largest distance to be kept.
+    typical : array, shape (level,)
+        Levels whose points are witnesses, see `_goes_on`.
     r : array, shape (channel,)
         Variance of a point of weight 1 (px²).
     minimum_px : float
         A point that is nearer to its prediction is doubted at the most.
+    n_lasting : int
+        Points before or after that show that a far one is no wrong placement.
 
     Returns
     -------
@@ -185,6 +224,12 @@ def _judge(
             distance = residual_x * residual_x * variance_y + residual_y * residual_y * variance_x
             far = distance > threshold[level[frame, node]] * variance_x * variance_y
             near = residual_x * residual_x + residual_y * residual_y <= minimum_px * minimum_px
+            if far and not near:
+                if not out:  # what it would be without the point
+                    residual_x *= own_x / variance_x
+                    residual_y *= own_y / variance_y
+                square_px2 = _SAME_PLACE * (residual_x * residual_x + residual_y * residual_y)
+                far = not _goes_on(position, state, level, typical, frame, node, square_px2, n_lasting)
             if far and near:
                 n_changed += kind == REJECTED
                 state[frame, node] = DOUBTED

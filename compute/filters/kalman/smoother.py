@@ -2,10 +2,12 @@
 
 Read on from here downwards; no module calls one above it:
 
-`far_points`  wrong placements that are told before anything is smoothed
-`points`      how much each point counts, which are used, and what the smoother says of them
-`noise`       the noise of the points and of the movement
-`kernels`     the Kalman filter and smoother, compiled
+`far_points`     wrong placements that are told before anything is smoothed
+`kept_movement`  movement that was taken away, and coordinates for which smoothing does not help
+`points`         how much each point counts, which are used, and what the smoother says of them
+`noise`          the noise of the points and of the movement
+`noise_floor`    the least and the most noise that points can have
+`kernels`        the Kalman filter and smoother, compiled
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from numpy.typing import NDArray
 from compute.errors import FilterError
 from compute.filters.gaps import within_gap_limit
 from compute.filters.kalman.far_points import bar_far_points_of_group, reject_far_points
+from compute.filters.kalman.kept_movement import give_back_movement
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
+from compute.filters.kalman.noise_floor import noise_limits_px2
 from compute.filters.kalman.points import KalmanPoints
 from compute.filters.parameter_rules import (
     Exponent,
@@ -40,6 +44,9 @@ from compute.tracks import Tracks
 _FITS, _FITS_OF_ONE_NOISE = 3, 12
 """Steps towards the likeliest noise: few where each window has one of its own, which starts near it."""
 
+_FASTEST_OF_RATE = 2.0
+"""Times the frame rate: with the process noise of such a bandwidth the smoother follows every point."""
+
 _MAXIMAL_ROUNDS = 4
 _STABLE_FRACTION = 1e-4
 """A gate has come to rest when fewer than this fraction of all points change their state."""
@@ -48,7 +55,7 @@ Array = NDArray[Any]
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="symmetric",
     color="#0072B2",
     in_every_lab=True,
@@ -67,7 +74,7 @@ def kalman(
     measurement_sd_px: Pixels | None = None,
     noise_window_s: Seconds | None = 0.3,
     minimum_bandwidth_hz: Hertz = 2.5,
-    maximum_bandwidth_hz: Hertz = 25.0,
+    maximum_bandwidth_hz: Hertz | None = None,
     max_gap_s: GapSeconds | None = 0.1,
     score_exponent: Exponent | None = None,
     gate_probability: Probability | None = 1e-3,
@@ -82,7 +89,12 @@ def kalman(
 
     Wrong placements are found in two steps. First points far from a wide running median are rejected; the allowed
     distance shrinks for scores typical of wrong points. Then every point is compared with what the smoother says
-    without it, again until (almost) no point changes state. A person's point is always used.
+    without it, again until (almost) no point changes state. One that lies where most points before or after it lie is
+    a step's. A person's point is always used.
+
+    Smoothing must not make a track worse. The fitted noise of points is at most what no movement explains
+    (`compute.filters.kalman.noise_floor`), a coordinate for which smoothing cannot be shown to help keeps its points,
+    and around a step positions are drawn to the points (`compute.filters.kalman.kept_movement`).
 
     Parameters
     ----------
@@ -96,10 +108,10 @@ def kalman(
     noise_window_s : float or None
         Length in seconds of the windows that have a process noise each, so that bouts of movement are followed and
         rest is smoothed. None: one process noise for the whole video.
-    minimum_bandwidth_hz, maximum_bandwidth_hz : float
+    minimum_bandwidth_hz, maximum_bandwidth_hz : float, float or None
         Limits of the fitted process noise. Movement up to the first frequency is kept however small it is; otherwise
-        the fit treats small rhythms (breathing) as noise. Movement above the second, or above a quarter of the frame
-        rate, is not followed, so that wrong placements are not taken for movement.
+        the fit treats small rhythms (breathing) as noise. Movement above the second is not followed. None: whatever
+        the frame rate shows is followed.
     max_gap_s : float or None
         The longest gap, from point to point in seconds, that is filled; None for any. After a longer one the filter
         starts afresh. The two ends are never extrapolated.
@@ -121,7 +133,8 @@ def kalman(
     Tracks
         With ``sd`` (px) of the posterior, ``rejected`` where there was a wrong placement, ``filled`` where a position
         stands although no point was used, and in ``attributes["filter"]["fitted"]`` of each node, x and y, the
-        measurement noise, the process noise (quantiles over the windows), and the log likelihood.
+        measurement noise, the process noise (quantiles over the windows), whether it was smoothed, and the log
+        likelihood. A ``note`` names nodes that were not.
         NaN before the first used point, after the last, and in gaps longer than `max_gap_s`.
 
     Raises
@@ -140,12 +153,19 @@ def kalman(
     fit = NoiseFit(
         process_noise_px2_per_s3=process_noise_px2_per_s3,
         measurement_sd_px=measurement_sd_px,
-        bandwidth_hz=(minimum_bandwidth_hz, max(minimum_bandwidth_hz, min(maximum_bandwidth_hz, 0.25 / interval_s))),
+        bandwidth_hz=(
+            minimum_bandwidth_hz,
+            max(minimum_bandwidth_hz, maximum_bandwidth_hz or _FASTEST_OF_RATE / interval_s),
+        ),
         segment_frames=noise_segment_frames(noise_window_s or 1.0, interval_s),
         windowed=noise_window_s is not None,
         interval_s=interval_s,
+        noise_limits_px2=noise_limits_px2(points.position, points.effective_weight()),
     )
     mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
+    smoothed = np.ones(noise.r.size, np.bool_)
+    if not fit.is_given:
+        smoothed = give_back_movement(points, noise.r, mean, variance)
     used = points.used
     allowed = within_gap_limit(used, tracks.time, max_gap_s)
     if not allowed.all():
@@ -166,7 +186,8 @@ def kalman(
             "score_exponent": exponent,
             "rigid_groups": groups or None,
         },
-        _describe(points, tracks.nodes, noise, log_likelihood),
+        _describe(points, tracks.nodes, noise, log_likelihood, smoothed),
+        _note_on_points_as_they_were(points, tracks.nodes, smoothed),
         position=mean.reshape(tracks.position.shape),
         sd=np.sqrt(variance, out=variance).reshape(tracks.position.shape),
         rejected=points.rejected,
@@ -210,7 +231,18 @@ def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit) -> tuple[Array, Ar
     return mean, variance, sums[0], noise
 
 
-def _describe(points: KalmanPoints, nodes: Sequence[str], noise: Noise, log_likelihood: Array) -> dict[str, Any]:
+def _note_on_points_as_they_were(points: KalmanPoints, nodes: Sequence[str], smoothed: NDArray[np.bool_]) -> str | None:
+    """Which nodes have their points as they were, if any has."""
+    found, is_smoothed = np.asarray(points.used.any(axis=0)), np.asarray(smoothed.reshape(-1, 2).any(axis=1))
+    names = [node for index, node in enumerate(nodes) if found[index] and not is_smoothed[index]]
+    if not names:
+        return None
+    return f"{', '.join(names)}: points are not smoothed, since smoothing cannot be shown to help"
+
+
+def _describe(
+    points: KalmanPoints, nodes: Sequence[str], noise: Noise, log_likelihood: Array, smoothed: NDArray[np.bool_]
+) -> dict[str, Any]:
     """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
     found = np.asarray(points.used.any(axis=0))
     fitted: dict[str, Any] = {}
@@ -222,6 +254,7 @@ def _describe(points: KalmanPoints, nodes: Sequence[str], noise: Noise, log_like
             fitted[node] = {
                 "process_noise_px2_per_s3": dict(zip(("p10", "p50", "p90"), quantiles.tolist(), strict=True)),
                 "measurement_sd_px": np.sqrt(noise.r[channels]).tolist(),
+                "smoothed": smoothed[channels].tolist(),
                 "log_likelihood": float(log_likelihood[channels].sum()),
             }
     return fitted

@@ -33,7 +33,7 @@ from schemas.track import FilterMethod, filter_row_fault, is_current_filter
 
 rows = {row["filter_method"]: row for row in FilterMethod.to_dicts()}
 current = {method for method, row in rows.items() if is_current_filter(row)}
-assert {"every_score", "node_every", "interpolate_v2", "kalman"} <= current, current
+assert {"every_score", "interpolate_v2", "kalman_v2"} <= current, current
 assert {"good_scores", "node_good", "node_default", "interpolate"} <= rows.keys() - current
 every = {"lowest_score_fraction": None, "max_gap_s": 0.1, "gated": False}
 assert rows["every_score"]["filter_parameters"] == every

@@ -1,0 +1,106 @@
+"""The Kalman smoother on real networks' tracks, of which several seeds were trained on the same frames.
+
+    .venv/bin/python benchmarks/filters_on_real.py      # a table; --json for one object
+
+The truth is unknown. A track is compared with the median of the other seeds, which shares their bias; so an error is a
+lower bound. Unlike in `filter_grid.py` the network's wrong placements count in its own error, as they are part of what
+a filter starts from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from compute.filters.kalman import kalman
+from compute.tracks import Tracks
+
+RECORDINGS = {"mirror": ("mirror-mouse", 250.0), "pupil": ("ibl-pupil", 60.0), "fly": ("fly", 300.0)}
+"""Folder and frame rate (Hz) of each set."""
+
+GOOD_PX = 3.0
+"""A point nearer to the reference is a good one."""
+
+FAST_FRACTION = 0.25
+
+
+def read_ensembles(folder: Path, fps: float) -> dict[str, list[Tracks]]:
+    """Tracks of each seed, by camera, from DeepLabCut's CSV layout."""
+    found: dict[str, list[Tracks]] = defaultdict(list)
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+        values = np.array([row[1:] for row in rows[3:]], float).reshape(len(rows) - 3, -1, 3)
+        time = np.arange(len(values)) / fps
+        found[path.name.split("rng=")[0]].append(Tracks(values[..., :2], values[..., 2], time, rows[1][1::3]))
+    return dict(found)
+
+
+def measure(seeds: list[Tracks]) -> list[dict[str, float]]:
+    """Sums of squares of each seed's track, raw and filtered, and what the gate says of it."""
+    rows = []
+    for index, raw in enumerate(seeds):
+        others = [one.position for other, one in enumerate(seeds) if other != index]
+        reference = np.median(others, axis=0)
+        speed = np.linalg.norm(np.gradient(reference, axis=0), axis=-1)
+        fast = speed >= np.quantile(speed, 1 - FAST_FRACTION, axis=0)
+        result = kalman(raw)
+        where = raw.found & result.found
+        far_px = np.linalg.norm(raw.position - reference, axis=-1)
+        squares = [np.sum((one.position - reference) ** 2, axis=-1) for one in (raw, result)]
+        rows.append(
+            {
+                "raw": float(squares[0][where].sum()),
+                "kalman": float(squares[1][where].sum()),
+                "fast_raw": float(squares[0][where & fast].sum()),
+                "fast_kalman": float(squares[1][where & fast].sum()),
+                "good": float(np.sum(where & (far_px < GOOD_PX))),
+                "good_rejected": float(np.sum(where & (far_px < GOOD_PX) & result.rejected)),
+                "wrong": float(np.sum(where & (far_px > 5 * GOOD_PX))),
+                "wrong_rejected": float(np.sum(where & (far_px > 5 * GOOD_PX) & result.rejected)),
+            }
+        )
+    return rows
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """The numbers of all recordings."""
+    result: dict[str, Any] = {}
+    false = []
+    for name, (subfolder, fps) in RECORDINGS.items():
+        rows = [row for seeds in read_ensembles(folder / subfolder, fps).values() for row in measure(seeds)]
+        total = {key: sum(row[key] for row in rows) for key in rows[0]}
+        result[f"{name}_over_raw"] = (total["kalman"] / total["raw"]) ** 0.5
+        result[f"{name}_fast_over_raw"] = (total["fast_kalman"] / total["fast_raw"]) ** 0.5
+        result[f"{name}_false_rejections"] = total["good_rejected"] / total["good"]
+        result[f"{name}_wrong_found"] = total["wrong_rejected"] / max(total["wrong"], 1)
+        false.append(result[f"{name}_false_rejections"])
+    return {**result, "false_rejections": max(false)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("../shared/data/ensembles"))
+    parser.add_argument("--json", action="store_true", help="print one object instead of a table")
+    arguments = parser.parse_args()
+    if not arguments.folder.is_dir():
+        raise SystemExit(f"{arguments.folder} is missing; name the folder of the ensembles")
+    result = summary(arguments.folder)
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        print(f"{name:32s} {value:8.4f}")
+
+
+if __name__ == "__main__":
+    main()

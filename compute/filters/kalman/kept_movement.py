@@ -1,0 +1,100 @@
+"""What the smoother took away that was no noise is given back; a channel that gains nothing stays as it is.
+
+The smoother takes away what its model calls noise. Where a node moves otherwise than the model says, that is movement
+too, and the smoothed track is worse than the points. The differences between points and track show it: with a point's
+variance r and the posterior's v, noise alone gives them the mean square r - v. The mean of point and track that has the
+least expected squared error, if what is above r - v is movement taken away, gives the track the share
+(r - v) / (r - v + movement²) (Stein's unbiased estimate of the risk, 1981, doi:10.1214/aos/1176345632).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from compute.filters.kalman.points import DOUBTED, KalmanPoints
+
+Array = NDArray[Any]
+
+_LEAST_GAIN = 0.08
+"""A channel stays as it is where smoothing takes less than this from its squared error: 4 % of the error."""
+
+_LARGEST_SQUARE = 16.0
+"""Square of a difference, in variances of the point, beyond which it says no more: one wrong point is no movement."""
+
+_TAKEN_AWAY = 100.0
+"""Two differences that follow each other and whose product is so many times what noise gives hold a movement, a step:
+in real networks' noise, which has long tails and lasts for some frames, smaller ones are common."""
+
+
+def give_back_movement(points: KalmanPoints, r: Array, mean: Array, variance: Array) -> NDArray[np.bool_]:
+    """Draw the smoothed positions towards the points where movement was taken away.
+
+    Parameters
+    ----------
+    points : KalmanPoints
+        The points that were smoothed.
+    r : array, shape (channel,)
+        Variance (px²) of a point of weight 1.
+    mean, variance : array, shape (frame, channel)
+        The smoother's result, which is changed at the points that it used.
+
+    Returns
+    -------
+    array, shape (channel,), bool
+        Which channels are smoothed; the others have their points as they were, since smoothing cannot be shown to help.
+    """
+    smoothed = np.ones(r.size, np.bool_)
+    _give_back(points.position, points.state, points.level, points.weight, r, mean, variance, smoothed)
+    return smoothed
+
+
+@njit(cache=True)
+def _give_back(
+    position: Array,
+    state: Array,
+    level: Array,
+    weight: Array,
+    r: Array,
+    mean: Array,
+    variance: Array,
+    smoothed: Array,
+) -> None:
+    """Channel by channel: differences in units of a point's standard deviation, then the channel, then its frames."""
+    n_frames, n_channels = position.shape
+    frames, product, free = np.empty(n_frames, np.int64), np.zeros(n_frames + 1), np.empty(n_frames)
+    for channel in range(n_channels):
+        precision = weight.astype(np.float64) / r[channel]
+        root = np.sqrt(precision)
+        n, squares, total, last = 0, 0.0, 0.0, 0.0
+        for frame in range(n_frames):
+            if state[frame, channel // 2] >= DOUBTED:
+                here = level[frame, channel // 2]
+                difference = abs(position[frame, channel] - mean[frame, channel]) * root[here]
+                free[n] = max(1.0 - variance[frame, channel] * precision[here], 1e-6)
+                frames[n] = frame
+                product[n] = difference * last
+                squares += min(difference * difference, _LARGEST_SQUARE)
+                total += free[n]
+                last = difference
+                n += 1
+        product[n] = 0.0
+        # The share of the squared error that smoothing takes: total / n, and less where the differences are too large.
+        smoothed[channel] = total > _LEAST_GAIN * n and total * total > _LEAST_GAIN * n * squares
+        for i in range(n):
+            share = 0.0
+            if smoothed[channel]:
+                before = product[i] + product[i - 1] if i > 0 else 0.0
+                after = product[i + 1] + product[i + 2] if i + 2 < n else product[i + 1]
+                moved = max(before, after) / 2 - _TAKEN_AWAY * free[i]
+                if moved <= 0.0:
+                    continue
+                share = free[i] / (free[i] + moved)
+            point = (1.0 - share) * (1.0 - share)
+            frame = frames[i]
+            own = 1.0 / precision[level[frame, channel // 2]]
+            mean[frame, channel] += (1.0 - share) * (position[frame, channel] - mean[frame, channel])
+            variance[frame, channel] = point * own + (1.0 - point) * variance[frame, channel]
