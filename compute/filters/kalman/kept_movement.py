@@ -29,6 +29,8 @@ _TAKEN_AWAY = 100.0
 """Two differences that follow each other and whose product is so many times what noise gives hold a movement, a step:
 in real networks' noise, which has long tails and lasts for some frames, smaller ones are common."""
 
+_LEAST_FREE = 1e-6
+
 
 def give_back_movement(points: KalmanPoints, r: Array, mean: Array, variance: Array) -> NDArray[np.bool_]:
     """Draw the smoothed positions towards the points where movement was taken away.
@@ -63,38 +65,63 @@ def _give_back(
     variance: Array,
     smoothed: Array,
 ) -> None:
-    """Channel by channel: differences in units of a point's standard deviation, then the channel, then its frames."""
+    """All channels frame by frame; then, one by one, those that are not smoothed or may hold movement."""
     n_frames, n_channels = position.shape
-    frames, product, free = np.empty(n_frames, np.int64), np.zeros(n_frames + 1), np.empty(n_frames)
-    for channel in range(n_channels):
-        precision = weight.astype(np.float64) / r[channel]
-        root = np.sqrt(precision)
-        n, squares, total, last = 0, 0.0, 0.0, 0.0
-        for frame in range(n_frames):
+    root_weight, root_scale = np.sqrt(weight.astype(np.float64)), 1.0 / np.sqrt(r)
+    n, squares, total = np.zeros(n_channels), np.zeros(n_channels), np.zeros(n_channels)
+    last, largest, least = np.zeros(n_channels), np.zeros(n_channels), np.ones(n_channels)
+    for frame in range(n_frames):
+        for channel in range(n_channels):
             if state[frame, channel // 2] >= DOUBTED:
-                here = level[frame, channel // 2]
-                difference = abs(position[frame, channel] - mean[frame, channel]) * root[here]
-                free[n] = max(1.0 - variance[frame, channel] * precision[here], 1e-6)
-                frames[n] = frame
-                product[n] = difference * last
-                squares += min(difference * difference, _LARGEST_SQUARE)
-                total += free[n]
-                last = difference
-                n += 1
-        product[n] = 0.0
+                root = root_weight[level[frame, channel // 2]] * root_scale[channel]
+                difference = abs(position[frame, channel] - mean[frame, channel]) * root
+                free = 1.0 - variance[frame, channel] * root * root
+                squares[channel] += min(difference * difference, _LARGEST_SQUARE)
+                total[channel] += max(free, _LEAST_FREE)
+                largest[channel] = max(largest[channel], difference * last[channel])
+                least[channel] = min(least[channel], free)
+                last[channel] = difference
+                n[channel] += 1
+    for channel in range(n_channels):
         # The share of the squared error that smoothing takes: total / n, and less where the differences are too large.
-        smoothed[channel] = total > _LEAST_GAIN * n and total * total > _LEAST_GAIN * n * squares
-        for i in range(n):
-            share = 0.0
-            if smoothed[channel]:
-                before = product[i] + product[i - 1] if i > 0 else 0.0
-                after = product[i + 1] + product[i + 2] if i + 2 < n else product[i + 1]
-                moved = max(before, after) / 2 - _TAKEN_AWAY * free[i]
-                if moved <= 0.0:
-                    continue
-                share = free[i] / (free[i] + moved)
-            point = (1.0 - share) * (1.0 - share)
-            frame = frames[i]
-            own = 1.0 / precision[level[frame, channel // 2]]
-            mean[frame, channel] += (1.0 - share) * (position[frame, channel] - mean[frame, channel])
-            variance[frame, channel] = point * own + (1.0 - point) * variance[frame, channel]
+        gain = _LEAST_GAIN * n[channel]
+        smoothed[channel] = total[channel] > gain and total[channel] ** 2 > gain * squares[channel]
+        if not smoothed[channel] or largest[channel] > _TAKEN_AWAY * max(least[channel], _LEAST_FREE):
+            root = root_weight * root_scale[channel]
+            _give_back_channel(position, state, level, root, mean, variance, channel, smoothed[channel])
+
+
+@njit(cache=True)
+def _give_back_channel(
+    position: Array,
+    state: Array,
+    level: Array,
+    root: Array,
+    mean: Array,
+    variance: Array,
+    channel: int,
+    is_smoothed: bool,
+) -> None:
+    """Differences in units of a point's standard deviation (1 / root of its level), then what they give back."""
+    frames = np.flatnonzero(state[:, channel // 2] >= DOUBTED)
+    product, free = np.zeros(frames.size + 1), np.empty(frames.size)
+    last = 0.0
+    for i, frame in enumerate(frames):
+        here = root[level[frame, channel // 2]]
+        difference = abs(position[frame, channel] - mean[frame, channel]) * here
+        free[i] = max(1.0 - variance[frame, channel] * here * here, _LEAST_FREE)
+        product[i] = difference * last
+        last = difference
+    for i, frame in enumerate(frames):
+        share = 0.0
+        if is_smoothed:
+            before = product[i] + product[i - 1] if i > 0 else 0.0
+            after = product[i + 1] + product[i + 2] if i + 2 < frames.size else product[i + 1]
+            moved = max(before, after) / 2 - _TAKEN_AWAY * free[i]
+            if moved <= 0.0:
+                continue
+            share = free[i] / (free[i] + moved)
+        point = (1.0 - share) ** 2
+        own = 1.0 / root[level[frame, channel // 2]] ** 2
+        mean[frame, channel] += (1.0 - share) * (position[frame, channel] - mean[frame, channel])
+        variance[frame, channel] = point * own + (1.0 - point) * variance[frame, channel]

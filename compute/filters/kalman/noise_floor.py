@@ -56,25 +56,28 @@ def _floor_of_spectrum(position: Array, weight: Array) -> Array:
     """From the frequencies in which there is least, of stretches without a gap, in the middle stretch."""
     n_channels = position.shape[1]
     floor = np.full(n_channels, np.inf)
+    used = np.ascontiguousarray(weight.T) != 0
     for node in range(weight.shape[1]):
-        here = np.abs(weight[:, node])
+        n_before = np.concatenate([[0], np.cumsum(used[node], dtype=np.int32)])
         for n_frames, above in _SPECTRUM_FRAMES.items():
-            starts = _whole_stretches(here > 0, n_frames)
+            starts = _whole_stretches(n_before, n_frames)
             if starts.size < _LEAST_SEGMENTS:
                 continue
             starts = starts[:: -(-starts.size // _MOST_SEGMENTS)]
             index = starts[:, None] + np.arange(n_frames)
-            share = (1 / here[index]).mean(axis=1)
-            values = position[index][..., 2 * node : 2 * node + 2].astype(np.float64)
+            share = (1 / np.abs(weight[index, node])).mean(axis=1)
+            values = position[index, 2 * node : 2 * node + 2].astype(np.float64)
             level = _least_power(values) / share[:, None]
             floor[2 * node : 2 * node + 2] = above * np.median(level, axis=0)
             break
     return floor
 
 
-def _whole_stretches(used: Array, n_frames: int) -> Array:
-    """First frames of stretches of so many used points, at most one for each so many frames."""
-    n_before = np.concatenate([[0], np.cumsum(used)])
+def _whole_stretches(n_before: Array, n_frames: int) -> Array:
+    """First frames of stretches of so many used points, at most one for each so many frames.
+
+    `n_before` counts the used points before each frame.
+    """
     starts = np.flatnonzero(n_before[n_frames:] - n_before[:-n_frames] == n_frames)
     return starts[np.flatnonzero(np.diff(starts // n_frames, prepend=-1))]
 

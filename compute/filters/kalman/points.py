@@ -7,6 +7,7 @@ Each point has a state, which changes as the smoother learns more. What changes 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,10 +94,16 @@ class KalmanPoints:
         """Number of frames."""
         return int(self.time.size)
 
-    @property
+    @cached_property
     def dt(self) -> Array:
         """Seconds since the frame before, 0 for the first."""
         return np.diff(self.time, prepend=self.time[:1])
+
+    @cached_property
+    def n_lasting(self) -> int:
+        """Frames of a place that lasts."""
+        interval_s = float(np.median(self.dt[1:])) if self.n_frames > 1 else 1.0
+        return max(_FEWEST_LASTING, round(_LASTING_S / max(interval_s, 1e-3)))
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -116,10 +123,8 @@ class KalmanPoints:
 
     def judge(self, r: Array, mean: Array, variance: Array) -> int:
         """Compare each point with a smoothing that took the measurement variances r; how many changed state."""
-        interval_s = float(np.median(self.dt[1:])) if self.n_frames > 1 else 1.0
-        n_lasting = max(_FEWEST_LASTING, round(_LASTING_S / max(interval_s, 1e-3)))
         arrays = (self.position, self.level, self.weight, self.threshold, self.typical, r, mean, variance)
-        return int(_judge(*arrays, self.gate_minimum_px, n_lasting, self.state))
+        return int(_judge(*arrays, self.gate_minimum_px, self.n_lasting, self.state))
 
 
 @njit(cache=True)

@@ -149,7 +149,7 @@ def kalman(
         reject_far_points(points, gate_probability)
     for group in groups:
         bar_far_points_of_group(points, _indices(tracks, group))
-    interval_s = tracks.frame_interval_s
+    interval_s, weight = tracks.frame_interval_s, points.effective_weight()
     fit = NoiseFit(
         process_noise_px2_per_s3=process_noise_px2_per_s3,
         measurement_sd_px=measurement_sd_px,
@@ -160,9 +160,9 @@ def kalman(
         segment_frames=noise_segment_frames(noise_window_s or 1.0, interval_s),
         windowed=noise_window_s is not None,
         interval_s=interval_s,
-        noise_limits_px2=noise_limits_px2(points.position, points.effective_weight()),
+        noise_limits_px2=noise_limits_px2(points.position, weight),
     )
-    mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit)
+    mean, variance, log_likelihood, noise = _smooth_until_stable(points, fit, weight)
     smoothed = np.ones(noise.r.size, np.bool_)
     if not fit.is_given:
         smoothed = give_back_movement(points, noise.r, mean, variance)
@@ -204,8 +204,8 @@ def _indices(tracks: Tracks, group: list[str]) -> NDArray[np.int_]:
     return np.array([tracks.node_index(node) for node in group])
 
 
-def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit) -> tuple[Array, Array, Array, Noise]:
-    """Smooth, judge the points and improve the noise, until neither changes much.
+def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit, weight: Array) -> tuple[Array, Array, Array, Noise]:
+    """Smooth, judge the points and improve the noise, until neither changes much; it begins with these weights.
 
     Mean, variance and log likelihood are of the points that are used and the noise that is returned.
     """
@@ -213,11 +213,10 @@ def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit) -> tuple[Array, Ar
         nothing = np.full_like(points.position, np.nan)
         n_channels = points.position.shape[1]
         return nothing, nothing.copy(), np.zeros(n_channels), Noise(np.ones((1, n_channels)), np.ones(n_channels))
-    noise = fit.first(points.position, points.effective_weight())
+    noise = fit.first(points.position, weight)
     n_fits = 0 if fit.is_given else _FITS if fit.windowed else _FITS_OF_ONE_NOISE
     mean, variance = np.empty_like(points.position), np.empty_like(points.position)
     for step in range(n_fits + _MAXIMAL_ROUNDS):
-        weight = points.effective_weight()
         sums, slopes = smoothing_kernel(
             points.position, weight, points.dt, noise.q, noise.r, PRIOR, fit.segment_frames, mean, variance
         )
@@ -227,6 +226,7 @@ def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit) -> tuple[Array, Ar
             break
         if step < n_fits:
             noise = fit.better(noise, sums, slopes)
+        weight = points.effective_weight()
     points.state = judged_before
     return mean, variance, sums[0], noise
 
