@@ -219,3 +219,9 @@ def test_every_command_has_a_test(name: str) -> None:
     module = importlib.import_module(f"pipeline.cli.{COMMANDS[name][0]}")
     assert hasattr(module, name.replace("-", "_"))
     assert re.search(rf"""["' ]({name}|{name.replace("-", "_")})["' (]""", TESTS)
+
+
+def test_every_format_stands_in_the_table_of_the_docs() -> None:
+    page = (ROOT / "docs" / "out_of_here.md").read_text(encoding="utf-8")
+    table = "".join(line for line in page.splitlines(keepends=True) if line.startswith("| `"))
+    assert [name for name in FORMATS if f"`{name}`" not in table] == []
