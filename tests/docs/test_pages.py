@@ -7,7 +7,8 @@ A comment before a block says how it is tested, where it is not simply run:
     <!-- exit code: 1 -->       the block ends with this code
 
 The pages say what they work on: ``raw``, ``labels`` and so on are in the folder in which their blocks run. A name that
-cannot exist here, such as that of a lab's server, stands for one that the fixtures of this folder make.
+cannot exist here, such as that of a lab's server, stands for one that the fixtures of this folder make. All but the
+README are run with the slow tests: each of their hundred commands starts a Python.
 """
 
 from __future__ import annotations
@@ -181,20 +182,24 @@ def test_the_first_screen(lab_pages: Any) -> None:
     run_page("README.md", *lab_pages("README"))
 
 
+@pytest.mark.slow
 def test_asking(lab_pages: Any, lab_arrays: str) -> None:
     folder, environment = lab_pages("asking")
     run_page("docs/asking.md", folder, environment, {"lab_pose": lab_arrays})
     assert (folder / "jaw.parquet").exists() and (folder / "variance.csv").exists()
 
 
+@pytest.mark.slow
 def test_filters(lab_pages: Any) -> None:
     run_page("docs/filters.md", *lab_pages("filters"))
 
 
+@pytest.mark.slow
 def test_workers(lab_pages: Any) -> None:
     run_page("docs/workers.md", *lab_pages("workers"))
 
 
+@pytest.mark.slow
 def test_out_of_here(lab_pages: Any, small_lab: Any) -> None:
     """The last one on this lab: it deletes a session and a model."""
     folder, environment = lab_pages("out_of_here")
@@ -210,11 +215,13 @@ def test_own_data(own_data: tuple[Path, dict[str, str]]) -> None:
     assert (folder / "jaw.csv").stat().st_size > 1000 and (folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_server(lab_server_page: tuple[Path, dict[str, str], dict[str, str]]) -> None:
     said = run_page("docs/server.md", *lab_server_page)
     assert "orofacial_reader" in said
 
 
+@pytest.mark.slow
 def test_s3(s3_page: tuple[Path, dict[str, str], dict[str, str]]) -> None:
     said = run_page("docs/s3.md", *s3_page)
     assert "tracks s3: " in said and "s3://lab/tracks/" in (s3_page[0] / "files.csv").read_text()
