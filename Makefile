@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Two threads of one process fight over a shared machine's cores; the tests run as two processes instead.
 export OMP_NUM_THREADS := 1
-CORE_TESTS := tests/pipeline/test_core.py tests/compute/formats tests/compute/tracks/test_tracks.py tests/ingest
+CORE_TESTS := tests/pipeline/test_core.py tests/compute/formats tests/compute/tracks/test_tracks.py tests/ingest/test_sessions.py
 
 .PHONY: help install s3-server demo test fuzz test-core test-real test-slow test-slurm peers lint types docs clean
 

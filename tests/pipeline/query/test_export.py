@@ -305,9 +305,8 @@ def test_what_tracks_lists_export_writes(small_lab: Any, orofacial: Run, tmp_pat
 
     whole = export_track(row, ("jaw_tip",))
     np.testing.assert_array_equal(part.tracks.position, whole.tracks.position[50:100])
-    other = orofacial(
-        "export", "csv", "-o", tmp_path, *chosen[:-6], "--node", "jaw_tip", "--camera", "side", "--to", "2"
-    )
+    longer = ["2" if before == "--to" else word for before, word in zip(("", *chosen), chosen, strict=False)]
+    other = orofacial("export", "csv", "-o", tmp_path, *longer)
     assert other.returncode == 1
     assert "it holds frames from 0.5 s on and before 1 s, jaw_tip; asked for is" in other.stderr
     nothing = orofacial("export", "csv", "-o", tmp_path / "none", "--from", "100", "--mouse", "mouse02")

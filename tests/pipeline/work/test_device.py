@@ -75,7 +75,7 @@ def write_poses(path: Path) -> None:
         ("bodyparts", *(n for n, _ in names)),
         ("coords", *(c for _, c in names)),
     ]
-    values = np.random.default_rng(0).uniform(0.1, 1, (N_FRAMES, len(names)))
+    values = np.random.default_rng(0).uniform(0.1, 1, (N_FRAMES, len(names))) * np.array([40, 40, 1] * len(NODES))
     lines = [*map(",".join, head), *(",".join(map(str, (index, *row))) for index, row in enumerate(values))]
     path.write_text("\n".join(lines) + "\n")
     os.utime(path, (1_700_000_000, 1_700_000_000))
