@@ -327,6 +327,7 @@ CHANGES = (
 """In this order, each on top of those before."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_all_answers_agree_after(
     small_lab: Any, orofacial: Orofacial, tmp_path: Path, change: Callable[[Any, Orofacial], None]
