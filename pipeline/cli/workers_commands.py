@@ -113,9 +113,9 @@ def watch(
     from pipeline.work.stopping import Stop
 
     stop = Stop()
-    if raw_folder.is_dir() and not as_json:
-        console.print(f"watching {raw_folder}; stop with Ctrl-C", markup=False)
     with stop.listening():
+        if raw_folder.is_dir() and not as_json:
+            console.print(f"watching {raw_folder}; stop with Ctrl-C", markup=False)
         while not stop.requested:
             try:
                 for outcome in watch_folder(
