@@ -177,7 +177,7 @@ def test_the_install_step_of_an_image_works_in_a_plain_folder(dockerfile: Path, 
             ["bash", "-ec", step], cwd=tmp_path / "src", env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        for parent in (tmp_path, *tmp_path.parents[:2]):
+        for parent in (tmp_path, *tmp_path.parents[:3]):
             parent.chmod(parent.stat().st_mode | 0o011)  # root's PostgreSQL runs as another user
         entrypoint = [tmp_path / "opt" / "bin" / "orofacial", "--data-folder", tmp_path / "data", "init"]
         done = subprocess.run(entrypoint, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
