@@ -9,6 +9,7 @@ from typing import Any
 from compute.errors import SessionError
 from ingest.known_rows import compare_known_row
 from ingest.new_videos import NewVideo
+from ingest.plausibility import check_plausible_birth
 from ingest.session_folders import SessionFolderName
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Session, Video
@@ -59,7 +60,7 @@ class IngestRun:
         SessionError
             As `completed_mouse`.
         """
-        self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name.mouse_id, mouse, folder)
+        self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name, mouse, folder)
         self.sessions[str(name)] = (folder, tuple({**name.key, **video.row()} for video in videos))
 
     def plan_correction(self, mouse_id: str, changed: Row) -> None:
@@ -67,15 +68,15 @@ class IngestRun:
         self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
 
 
-def completed_mouse(row: Row | None, mouse_id: str, said: Row, folder: Path) -> Row:
+def completed_mouse(row: Row | None, name: SessionFolderName, said: Row, folder: Path) -> Row:
     """The row of a mouse with what a session says of it.
 
     Parameters
     ----------
     row : dict or None
         What is known; None: nothing.
-    mouse_id : str
-        Its name.
+    name : SessionFolderName
+        The session.
     said : dict
         By column of `Mouse`.
     folder : Path
@@ -84,10 +85,13 @@ def completed_mouse(row: Row | None, mouse_id: str, said: Row, folder: Path) -> 
     Raises
     ------
     SessionError
-        If something else is known.
+        If something else is known, or the mouse was not born when the session was recorded.
     """
     if row is None:
-        return {"mouse_id": mouse_id, **complete_metadata(Mouse.metadata, said)}
+        return {"mouse_id": name.mouse_id, **complete_metadata(Mouse.metadata, said)}
+    told = str(folder / "session.toml")
     compared = compare_known_row(dict.fromkeys(said) | known_metadata(Mouse.metadata, row), said)
-    compared.refuse(f"{folder / 'session.toml'}: mouse {mouse_id}", SessionError, "Correct the one that is wrong")
+    compared.refuse(f"{told}: mouse {name.mouse_id}", SessionError, "Correct the one that is wrong")
+    if row["date_of_birth"] is not None:
+        check_plausible_birth(told, name.mouse_id, row["date_of_birth"], name.session_date)
     return {**row, **compared.added}

@@ -282,15 +282,15 @@ def read_new_session(
     file = read_session_file(folder)
     check_known_cameras(str(folder), [*paths, *file.videos], cameras)
     told = str(folder / "session.toml")
-    run = run or IngestRun()
-    born = file.mouse.get("date_of_birth", (run.mouse(name.mouse_id) or {}).get("date_of_birth"))
-    if born is not None:
-        check_plausible_birth(told, name.mouse_id, born, name.session_date)
+    if "date_of_birth" in file.mouse:
+        check_plausible_birth(told, name.mouse_id, file.mouse["date_of_birth"], name.session_date)
     videos = tuple(read_new_video(camera, path, file, zone, accept_damaged_videos) for camera, path in paths.items())
     for video in videos:
         if "px_per_mm" in video.metadata:
             check_plausible_scale(told, video.camera, video.metadata["px_per_mm"], video.info.width_px)
-    refuse_known_recordings(name, [(one.path, one.content_hash) for one in videos], run.videos_of_content)
+    refuse_known_recordings(
+        name, [(one.path, one.content_hash) for one in videos], (run or IngestRun()).videos_of_content
+    )
     timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
     first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
@@ -305,7 +305,7 @@ def insert_new_session(session: NewSession) -> None:
     row |= {"session_folder": str(session.folder), "session_file_said": json_text(session_file_json(session.file))}
     zero_unix_s = min(session.first_unix_s.values(), default=None)
     with Session.connection.transaction, published_or_removed():
-        _insert_mouse(session.name.mouse_id, session.file.mouse, session.folder)
+        _insert_mouse(session.name, session.file.mouse, session.folder)
         Session.insert1(row)
         for video in session.videos:
             first_unix_s = session.first_unix_s.get(video.camera)
@@ -316,10 +316,10 @@ def insert_new_session(session: NewSession) -> None:
             Video.insert1({**key, **video.row(), "timestamps": times, "time_zero_unix_s": zero})
 
 
-def _insert_mouse(mouse_id: str, said: dict[str, Any], folder: Path) -> None:
+def _insert_mouse(name: SessionFolderName, said: dict[str, Any], folder: Path) -> None:
     """Insert a mouse, or complete its row from session.toml."""
-    known = IngestRun().mouse(mouse_id)
-    completed = completed_mouse(known, mouse_id, said, folder)
+    known = IngestRun().mouse(name.mouse_id)
+    completed = completed_mouse(known, name, said, folder)
     if known is None:
         Mouse.insert1(completed, skip_duplicates=True)
     elif completed != known:
