@@ -83,3 +83,12 @@ def test_a_copy_of_a_new_session_and_the_same_session_in_two_folders(make_sessio
     messages = check(tmp_path / "raw", ["ingested", "refused", "refused"])
     assert "was ingested without camera lower" in messages[1]
     assert f"is a copy of {first / 'side.mp4'}" in messages[2]
+
+
+def test_a_session_before_its_mouse_was_born_as_another_session_says(make_session: MakeSession, tmp_path: Path) -> None:
+    folder = make_session("mouse01/2026-03-02_1", cameras=("side",))
+    (folder / "session.toml").write_text("[mouse]\ndate_of_birth = 2026-01-10\n")
+    check(tmp_path / "raw", ["ingested"])
+    make_session("mouse01/2026-01-05_1", cameras=("side",))
+    message = check(tmp_path / "raw", ["refused", "known"])[0]
+    assert "2026-01-10" in message and "mouse01" in message
