@@ -75,7 +75,9 @@ def _insert_sessions(folder: Path, n_sessions: int, n_frames: int) -> list[dict[
             {"skeleton_id": SKELETON_ID, "node": node, "node_index": index} for index, node in enumerate(NODES)
         )
         row = {"model_id": MODEL_ID, "camera": "lower", "skeleton_id": SKELETON_ID}
-        Model.insert1({**row, "estimator": "sleap", "model_name": "simulated", "bundle": bundle})
+        Model.insert1(
+            {**row, "estimator": "sleap", "model_name": "simulated", "bundle": bundle, "training_mice_known": True}
+        )
         Model.Mouse.insert({"model_id": MODEL_ID, "mouse_id": mouse} for mouse in mice[: N_MICE // 2])
     DeployedModel.insert1({"camera": "lower", "model_id": MODEL_ID}, skip_duplicates=True)
     keys = [
