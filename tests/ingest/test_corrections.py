@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,11 @@ from typing import Any
 import pytest
 
 from ingest.sessions import SessionOutcome, ingest_sessions
-from pipeline.settings import Settings
 
 MakeSession = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def empty_tables(database: Settings) -> Iterator[None]:
-    from schemas.session import MetadataCorrection, Session, Video
-    from schemas.subject import Mouse
-
-    yield
-    for table in (MetadataCorrection, Video, Session, Mouse):
-        table().delete_quick()
+pytestmark = pytest.mark.usefixtures("empty_session_tables")
 
 
 def ingest(folder: Path, **options: Any) -> SessionOutcome:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ingest.sessions import ingest_sessions
-from pipeline.settings import Settings
 
 MakeSession = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def empty_tables(database: Settings) -> Iterator[None]:
-    from schemas.session import MetadataCorrection, Session, Video
-    from schemas.subject import Mouse
-
-    yield
-    for table in (MetadataCorrection, Video, Session, Mouse):
-        table().delete_quick()
+pytestmark = pytest.mark.usefixtures("empty_session_tables")
 
 
 def outcomes(raw_folder: Path, *, dry_run: bool) -> list[tuple[str, str]]:
