@@ -1,4 +1,4 @@
-"""Run commands of orofacial, each in a process of its own that is forked from this one: it has imported what is slow.
+"""Run commands of orofacial, and programs: each in a process forked from this one, which has imported what is slow.
 
     python tests/command_server.py SOCKET
 
@@ -10,6 +10,7 @@ answer is its exit code.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -56,16 +57,22 @@ def answer(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def run(words: list[str], variables: dict[str, str], folder: str) -> None:
-    """Be the command."""
+def run(words: list[str], program: str | None, variables: dict[str, str], folder: str) -> None:
+    """Be the command, or the program."""
     os.environ.clear()
     os.environ.update(variables)
     time.tzset()
     os.chdir(folder)
     sys.path[0] = folder
     sys.path[1:1] = filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))
-    sys.argv = ["orofacial", *words]
-    runpy.run_module("pipeline.cli", run_name="__main__", alter_sys=True)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("sitecustomize")  # as a Python that starts does
+    if program is None:
+        sys.argv = ["orofacial", *words]
+        runpy.run_module("pipeline.cli", run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = ["-c", *words]
+        exec(compile(program, "<program>", "exec"), vars(sys.modules["__main__"]))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ hypothesis.settings.load_profile("orofacial")
 for _variable in [name for name in os.environ if name.startswith(("DJ_", "OROFACIAL_"))]:
     del os.environ[_variable]
 
+# No test waits for the disk at each change of a row; one in which a server dies takes this off.
+os.environ["PGOPTIONS"] = "-c synchronous_commit=off"
+
 _prefix_number = itertools.count()
 
 
@@ -88,6 +91,25 @@ def drop_schemas(data_folder: Path, prefix: str) -> None:
 def database(settings: Settings) -> Settings:
     """Connected and activated."""
     return connect_lab(settings=settings).settings
+
+
+@pytest.fixture
+def emptied(database: Settings) -> Iterator[None]:
+    """Tables that are empty again after the test, but for what declaring put into them.
+
+    DataJoint would ask about the foreign keys of each table first, which takes seconds.
+    """
+    import schemas
+
+    yield
+    names = [name for name in schemas.table_schema_names(database.schema_prefix) if not name.endswith("worker")]
+    connection = schemas.subject.Mouse.connection
+    tables = connection.query(
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) AND tablename !~ '^(#|~[^~])'", (names,)
+    ).fetchall()
+    with connection.transaction:
+        connection.query("SET LOCAL session_replication_role = replica")  # no foreign key is checked
+        connection.query(";".join(f'DELETE FROM "{schema}"."{table}"' for schema, table in tables))
 
 
 def blob_frames(n_frames: int, seed: int = 0, width: int = 64, height: int = 48) -> Iterator[NDArray[np.uint8]]:
@@ -163,7 +185,7 @@ RunCommand = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def run_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCommand]:
-    """Run the command `orofacial` with words, in a process of its own: see `tests/command_server.py`.
+    """Run the command `orofacial`, or a program, with words, in a process of its own: see `tests/command_server.py`.
 
     `variables` are added to those of this process, `folder` is the current one by default, and `said` is what the
     command reads.
@@ -180,10 +202,11 @@ def run_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCommand
     assert server.stdout.readline() == b"listening\n"
 
     def run(
-        *words: object, folder: Path | None = None, said: str = "", **variables: str
+        *words: object, program: str | None = None, folder: Path | None = None, said: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         request = {
             "words": list(map(str, words)),
+            "program": program,
             "variables": {**os.environ, "PYTHONPATH": str(here.parent), **variables},
             "folder": str(folder or Path.cwd()),
         }

@@ -14,7 +14,7 @@ from ingest.sessions import SessionOutcome, ingest_sessions
 MakeSession = Callable[..., Path]
 
 
-pytestmark = pytest.mark.usefixtures("empty_session_tables")
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 def ingest(folder: Path, **options: Any) -> SessionOutcome:

@@ -13,7 +13,7 @@ from ingest.sessions import ingest_sessions
 MakeSession = Callable[..., Path]
 
 
-pytestmark = pytest.mark.usefixtures("empty_session_tables")
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 def outcomes(raw_folder: Path, *, dry_run: bool) -> list[tuple[str, str]]:

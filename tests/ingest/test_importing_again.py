@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,7 @@ from pipeline.settings import Settings
 NODES = ("snout", "jaw_tip", "ear")
 
 
-@pytest.fixture(autouse=True)
-def empty_tables(database: Settings) -> Iterator[None]:
-    from schemas.labels import LabeledFrames, Skeleton
-    from schemas.metric import NodePair
-    from schemas.model import Model
-    from schemas.subject import Mouse
-
-    yield
-    for table in (Model, LabeledFrames, NodePair, Skeleton, Mouse):
-        table().delete(prompt=False)
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 def make_package(path: Path, folders: list[str], nodes: tuple[str, ...] = NODES, seed: int = 0) -> Path:

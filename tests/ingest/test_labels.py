@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,7 @@ NODES = ("snout", "jaw_tip", "ear")
 EDGES = (("snout", "jaw_tip"),)
 
 
-@pytest.fixture(autouse=True)
-def empty_tables(database: Settings) -> Iterator[None]:
-    from schemas.labels import LabeledFrames, Skeleton
-    from schemas.metric import NodePair, PairDefinition
-    from schemas.model import TrainingConfig, TrainingTask
-    from schemas.subject import Mouse
-
-    yield
-    tables = (TrainingTask, TrainingConfig, PairDefinition, NodePair, LabeledFrames.Source, LabeledFrames)
-    for table in (*tables, Skeleton.Edge, Skeleton.Node, Skeleton, Mouse):
-        table().delete_quick()
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from compute.errors import ModelError
 from compute.video import video_content_hash
-from pipeline.settings import Settings
 
 NETWORK = "DLC_resnet50_snoutJan5shuffle1_50000"
 NODES = ("snout", "jaw_tip")
@@ -37,20 +36,13 @@ def write_poses(
 
 
 @pytest.fixture
-def sessions(database: Settings, make_session: Callable[..., Path]) -> Iterator[list[Path]]:
-    """Three sessions that are ingested, without poses; everything of them is removed afterwards."""
+def sessions(emptied: None, make_session: Callable[..., Path]) -> list[Path]:
+    """Three sessions that are ingested, without poses."""
     from ingest.sessions import ingest_sessions
-    from pipeline.stores.deletion import plan_model_deletion, plan_session_deletion, run_deletion
-    from schemas.model import Model
-    from schemas.session import Session
 
     folders = [make_session(f"mouse0{number}/2026-03-02_1", cameras=("side",)) for number in (1, 2, 3)]
     assert [one.status for one in ingest_sessions(folders[0].parents[1], stable_after_s=0)] == ["ingested"] * 3
-    yield folders
-    for model_id in Model.to_arrays("model_id"):
-        run_deletion(plan_model_deletion(model_id))
-    for key in Session.to_dicts():
-        run_deletion(plan_session_deletion(key))
+    return folders
 
 
 def import_and_deploy(source: Path, **options: Any) -> str:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -22,14 +22,7 @@ from pipeline.settings import Settings
 MakeSession = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def empty_tables(database: Settings) -> Iterator[None]:
-    from schemas.session import Session, Video
-    from schemas.subject import Mouse
-
-    yield
-    for table in (Video, Session, Mouse):
-        table().delete_quick()
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 def ingest_all(folder: Path, **options: object) -> list[SessionOutcome]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,11 @@ import ingest.sessions
 from compute.errors import SessionError
 from compute.video import write_video
 from ingest.sessions import SessionOutcome, ingest_sessions
-from pipeline.settings import Settings
 
 MakeSession = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def empty_tables(database: Settings) -> Iterator[None]:
-    from schemas.session import Session, Video
-    from schemas.subject import Mouse
-
-    yield
-    for table in (Video, Session, Mouse):
-        table().delete_quick()
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 def ingest_all(folder: Path) -> list[SessionOutcome]:

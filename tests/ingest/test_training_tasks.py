@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,8 @@ import pytest
 from compute.errors import LabelsError, ModelError
 from compute.estimators.sleap.training import SleapTrainingSettings
 from compute.labels import write_package
-from pipeline.settings import Settings
 
-
-@pytest.fixture(autouse=True)
-def empty_tables(database: Settings) -> Iterator[None]:
-    from schemas.labels import LabeledFrames, Skeleton
-    from schemas.model import Model, TrainingConfig
-
-    yield
-    for table in (Model, LabeledFrames, Skeleton, TrainingConfig):
-        table().delete(prompt=False)
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 def import_frames(tmp_path: Path, position: np.ndarray[Any, Any]) -> str:

@@ -7,10 +7,10 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -205,28 +205,15 @@ def openssl(*arguments: object) -> None:
 
 
 @pytest.fixture(scope="session")
-def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_python(run_command: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program, or the command `orofacial`, in a process, a folder and an environment of its own."""
-    return _run_python
 
+    def run(
+        program: str, folder: Path, *words: object, expect: int | None = 0, **options: str
+    ) -> subprocess.CompletedProcess[str]:
+        text = None if program == "orofacial" else program
+        done: subprocess.CompletedProcess[str] = run_command(*words, program=text, folder=folder, **options)
+        assert expect is None or done.returncode == expect, done.stdout + done.stderr
+        return done
 
-def _run_python(
-    program: str, folder: Path, *arguments: object, expect: int | None = 0, said: str = "", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "OROFACIAL_"))}
-    done = subprocess.run(
-        [
-            sys.executable,
-            *(["-m", "pipeline.cli"] if program == "orofacial" else ["-c", program]),
-            *map(str, arguments),
-        ],
-        cwd=folder,
-        env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
-        input=said,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert expect is None or done.returncode == expect, done.stdout + done.stderr
-    return done
+    return run

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,29 +51,27 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def core(small_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def core(small_lab: Any, run_command: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run `orofacial` on the small lab where no package of an extra can be imported."""
-    return _runner(small_lab, tmp_path_factory.mktemp("core"), SLEAP + FORMATS_PACKAGES)
+    return _runner(small_lab, run_command, tmp_path_factory.mktemp("core"), SLEAP + FORMATS_PACKAGES)
 
 
 @pytest.fixture(scope="module")
-def with_formats(small_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def with_formats(small_lab: Any, run_command: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run `orofacial` on the small lab where only SLEAP's packages cannot be imported."""
-    return _runner(small_lab, tmp_path_factory.mktemp("with_formats"), SLEAP)
+    return _runner(small_lab, run_command, tmp_path_factory.mktemp("with_formats"), SLEAP)
 
 
-def _runner(small_lab: Any, folder: Path, hidden: tuple[str, ...]) -> Run:
+def _runner(small_lab: Any, run_command: Any, folder: Path, hidden: tuple[str, ...]) -> Run:
     (folder / "sitecustomize.py").write_text(HIDING.format(hidden=hidden))
     environment = {
-        **os.environ,
         "PYTHONPATH": f"{folder}{os.pathsep}{REPOSITORY}",
         "OROFACIAL_DATA_FOLDER": str(small_lab.settings.data_folder),
         "OROFACIAL_SCHEMA_PREFIX": small_lab.settings.schema_prefix,
     }
 
     def run(*words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+        done: subprocess.CompletedProcess[str] = run_command(*words, folder=folder, **environment)
         assert done.returncode == expect, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done

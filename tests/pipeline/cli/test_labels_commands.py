@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +17,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def run(database: Settings) -> Run:
+def run(database: Settings, run_command: Run) -> Run:
     """Run the command on this module's database, 80 columns wide."""
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[3]),
         "OROFACIAL_DATA_FOLDER": str(database.data_folder),
         "OROFACIAL_SCHEMA_PREFIX": database.schema_prefix,
         "COLUMNS": "80",
     }
-
-    def run_command(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", "labels", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-
-    return run_command
+    return partial(run_command, "labels", **environment)
 
 
 def test_long_names_are_listed_in_80_columns_and_a_node_never_placed_is_said(run: Run, tmp_path: Path) -> None:

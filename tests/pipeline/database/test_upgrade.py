@@ -61,19 +61,23 @@ class Lab:
 
     folder: Path
     step: Path
+    run_command: Callable[..., subprocess.CompletedProcess[str]]
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"OROFACIAL_DATA_FOLDER": str(self.folder / "data"), **self.environment}
 
     def command(self, *words: object, step: bool) -> tuple[list[str], dict[str, str]]:
         start = ["-c", WITH_STEP, str(self.step)] if step else ["-m", "pipeline.cli"]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "OROFACIAL_"))}
-        own = {"PYTHONPATH": str(REPOSITORY), "OROFACIAL_DATA_FOLDER": str(self.folder / "data")}
-        return [sys.executable, "-W", "ignore", *start, *map(str, words)], {**inherited, **own, **self.environment}
+        own = {"PYTHONPATH": str(REPOSITORY), **self.variables}
+        return [sys.executable, "-W", "ignore", *start, *map(str, words)], {**inherited, **own}
 
     def run(self, *words: object, step: bool, expect: int = 0, **environment: str) -> str:
-        command, variables = self.command(*words, step=step)
-        done = subprocess.run(
-            command, env={**variables, **environment}, cwd=self.folder, text=True, capture_output=True, check=False
-        )
+        program = {"program": WITH_STEP} if step else {}
+        named = (self.step, *words) if step else words
+        done = self.run_command(*named, **program, folder=self.folder, **{**self.variables, **environment})
         assert done.returncode == expect, done.stdout + done.stderr
         return done.stdout if expect == 0 else done.stdout + done.stderr
 
@@ -84,11 +88,9 @@ class Lab:
         return self.run(*words, step=True, expect=expect, **environment)
 
     def python(self, program: str) -> str:
-        _, variables = self.command(step=False)
-        command = [sys.executable, "-W", "ignore", "-c", CONNECT + program]
-        return subprocess.run(
-            command, env=variables, cwd=self.folder, text=True, stdout=subprocess.PIPE, check=True
-        ).stdout
+        done = self.run_command(program=CONNECT + program, folder=self.folder, **self.variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def on_a_terminal(self, *words: object, answer: str) -> tuple[int, str]:
         """Run the new command as a person does, who answers its question."""
@@ -115,9 +117,9 @@ def write_step(folder: Path, then: str = "") -> Path:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path: Path, run_command: Any) -> Lab:
     """A new embedded database with one mouse."""
-    made = Lab(tmp_path, write_step(tmp_path / "step"))
+    made = Lab(tmp_path, write_step(tmp_path / "step"), run_command)
     made.python('Mouse.insert1({"mouse_id": "mouse01"})')
     return made
 
@@ -172,9 +174,9 @@ def test_an_embedded_database_in_use_is_not_upgraded(lab: Lab) -> None:
 
 
 def test_a_labs_server_is_upgraded_by_its_administrator_only(
-    lab_server: Any, run_python: Callable[..., Any], tmp_path: Path
+    lab_server: Any, run_command: Callable[..., Any], tmp_path: Path
 ) -> None:
-    lab = Lab(tmp_path, write_step(tmp_path / "step"))
+    lab = Lab(tmp_path, write_step(tmp_path / "step"), run_command)
     lab.old("db", "init", "--server", lab_server.url, DJ_PASS=lab_server.password)
 
     def role(name: str) -> dict[str, str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-from pipeline.settings import Settings
 
 N_SESSIONS = 3
 N_FRAMES = 20  # of a session that `make_session` makes
@@ -36,15 +34,12 @@ class TwoModels:
 
 
 @pytest.fixture
-def two_models(database: Settings, make_session: Callable[..., Path], tmp_path: Path) -> Iterator[TwoModels]:
+def two_models(emptied: None, make_session: Callable[..., Path], tmp_path: Path) -> TwoModels:
     """One model of each device; the network's weights are no network, so that each job that takes it fails."""
     from ingest.deployment import deploy
     from ingest.models import import_model
     from ingest.sessions import ingest_sessions
-    from pipeline.stores.deletion import plan_model_deletion, plan_session_deletion, run_deletion
-    from pipeline.work.jobs import TABLES
     from schemas.model import Model
-    from schemas.session import Session
 
     folders = [make_session(f"mouse0{number}/2026-03-02_1", cameras=("side",)) for number in range(N_SESSIONS)]
     assert {one.status for one in ingest_sessions(folders[0].parents[1], stable_after_s=0)} == {"ingested"}
@@ -58,13 +53,7 @@ def two_models(database: Settings, make_session: Callable[..., Path], tmp_path: 
     Model.insert1({**network, "skeleton_id": (Model & {"model_id": files}).fetch1("skeleton_id")})
     deploy(files)
     deploy("0" * 16, beside=True)
-    yield TwoModels("0" * 16, files)
-    for key in Session.to_dicts():
-        run_deletion(plan_session_deletion(key))
-    for model_id in Model.to_arrays("model_id"):
-        run_deletion(plan_model_deletion(model_id))
-    for table in TABLES:
-        table.jobs.delete()
+    return TwoModels("0" * 16, files)
 
 
 def write_poses(path: Path) -> None:

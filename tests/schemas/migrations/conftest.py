@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,8 @@ from typing import Any
 import pymysql
 import pytest
 from servers import MariaDB
+
+RunCommand = Callable[..., subprocess.CompletedProcess[str]]
 
 REPOSITORY = Path(__file__).parents[3]
 DATA = Path(__file__).parent / "data"
@@ -67,22 +69,29 @@ class OldLab:
     backend : {"postgresql", "mysql"}
     data_folder : Path
         With the stores; of PostgreSQL, also with the embedded database.
+    run_command : callable
+        Runs a command or a program in a process of its own; see `tests/command_server.py`.
     server : MariaDB or None
         Where the database is, if it is not embedded.
     """
 
     backend: str
     data_folder: Path
+    run_command: RunCommand
     server: MariaDB | None = None
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"OROFACIAL_DATA_FOLDER": str(self.data_folder), "TZ": "UTC", **self.environment}
 
     def start(self, *command: object, **options: Any) -> subprocess.Popen[str]:
         """Start Python, with the lab configured."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "OROFACIAL_"))}
-        own = {"PYTHONPATH": str(REPOSITORY), "OROFACIAL_DATA_FOLDER": str(self.data_folder), "TZ": "UTC"}
+        own = {"PYTHONPATH": str(REPOSITORY), **self.variables}
         return subprocess.Popen(
             [sys.executable, "-W", "ignore", *map(str, command)],
-            env={**inherited, **own, **self.environment},
+            env={**inherited, **own},
             cwd=self.data_folder,
             text=True,
             stdout=subprocess.PIPE,
@@ -103,11 +112,16 @@ class OldLab:
 
     def program(self, text: str, *arguments: object, expect: int = 0) -> str:
         """Run a program that is connected; see `CONNECT`."""
-        return self.run("-c", CONNECT + text, *arguments, expect=expect)
+        return self._said(arguments, expect, program=CONNECT + text)
 
     def orofacial(self, *words: object, expect: int = 0) -> str:
         """Run the command."""
-        return self.run("-m", "pipeline.cli", *words, expect=expect)
+        return self._said(words, expect)
+
+    def _said(self, words: tuple[object, ...], expect: int, **program: str) -> str:
+        done = self.run_command(*words, **program, folder=self.data_folder, **self.variables)
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -147,13 +161,15 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
 
 
 @pytest.fixture(params=["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
-def old_lab(request: pytest.FixtureRequest, restored_lab: ModuleType, tmp_path: Path) -> OldLab:
+def old_lab(
+    request: pytest.FixtureRequest, restored_lab: ModuleType, run_command: RunCommand, tmp_path: Path
+) -> OldLab:
     """A lab that commit 7ef26b9 left, the test's own."""
     folder = tmp_path / "data"
     if request.param == "postgresql":
         restored = request.getfixturevalue("restored_folder")
         subprocess.run(["cp", "-a", restored, folder], check=True)
-        return OldLab("postgresql", folder)
+        return OldLab("postgresql", folder, run_command)
     server: MariaDB = request.getfixturevalue("mariadb")
     with pymysql.connect(unix_socket=str(server.socket), user="root") as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -164,4 +180,4 @@ def old_lab(request: pytest.FixtureRequest, restored_lab: ModuleType, tmp_path: 
             cursor.execute(f"DROP DATABASE `{name}`")
     folder.mkdir()
     restored_lab.restore_mysql(folder, port=server.port, user=server.user, password=server.password)
-    return OldLab("mysql", folder, server, dict(server.environment))
+    return OldLab("mysql", folder, run_command, server, dict(server.environment))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,13 +140,12 @@ def test_a_server_that_is_gone_is_said(table: type[dj.Manual], database: Setting
         away.tracks()
 
 
-def test_the_command_line_uses_a_configured_store(server: Any, tmp_path: Path) -> None:
+def test_the_command_line_uses_a_configured_store(server: Any, run_command: Any, tmp_path: Path) -> None:
     stores = {name: server.store(f"cli/{name}") for name in ("tracks", "models", "labels")}
 
     def run(stores: dict[str, Any]) -> dict[str, Any]:
-        environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), "DJ_STORES": json.dumps(stores)}
-        command = [sys.executable, "-m", "pipeline.cli", "--data-folder", str(tmp_path / "data"), "doctor", "--json"]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        words = ("--data-folder", tmp_path / "data", "doctor", "--json")
+        result = run_command(*words, folder=tmp_path, DJ_STORES=json.dumps(stores))
         checks: dict[str, Any] = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
         return checks["stores"]
 
@@ -185,21 +181,19 @@ print("null")
 """
 
 
-def test_sessions_in_s3_are_asked_deleted_and_collected(server: Any, tmp_path: Path) -> None:
+def test_sessions_in_s3_are_asked_deleted_and_collected(server: Any, run_command: Any, tmp_path: Path) -> None:
     """The command line on a lab whose stores lie in S3: what a row points at stays, what none points at goes."""
     stores = {name: server.store(f"whole/{name}") for name in ("tracks", "models", "labels")}
-    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), "DJ_STORES": json.dumps(stores)}
     data_folder = tmp_path / "data"
     data_folder.mkdir()
 
-    def run(*arguments: str) -> Any:
-        command = [sys.executable, *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    def run(*words: object, program: str | None = None) -> Any:
+        result = run_command(*words, program=program, folder=tmp_path, DJ_STORES=json.dumps(stores))
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
     def orofacial(*arguments: str) -> Any:
-        return run("-m", "pipeline.cli", "--data-folder", str(data_folder), *arguments, "--json")
+        return run("--data-folder", data_folder, *arguments, "--json")
 
     def mice_with_files() -> list[str]:
         files = S3FileSystem("test", "test", {"endpoint_url": server.url}).find("lab/whole/tracks")
@@ -209,11 +203,11 @@ def test_sessions_in_s3_are_asked_deleted_and_collected(server: Any, tmp_path: P
         return [row["mouse_id"] for row in orofacial("sql", "select distinct mouse_id from tracks order by 1")["rows"]]
 
     mice = [f"mouse00{index}" for index in range(4)]
-    run("-c", STORE, str(TESTS.parent / "benchmarks"), str(data_folder))
+    run(TESTS.parent / "benchmarks", data_folder, program=STORE)
     assert mice_asked() == mice_with_files() == mice
     assert orofacial("collect", "--dry-run")["n_removed"] == 0
 
-    run("-c", LOSE, str(TESTS.parent / "benchmarks"), str(data_folder))
+    run(TESTS.parent / "benchmarks", data_folder, program=LOSE)
     assert mice_asked() == ["mouse000", "mouse002", "mouse003"]
     assert orofacial("collect")["n_removed"] == 0  # too young
     assert mice_with_files() == mice
