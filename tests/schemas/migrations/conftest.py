@@ -23,6 +23,9 @@ REPOSITORY = Path(__file__).parents[3]
 DATA = Path(__file__).parent / "data"
 
 CONNECT = """
+import warnings
+
+warnings.simplefilter("ignore")  # what is printed is read as JSON
 import schemas
 from pipeline.database.connection import open_connection
 from pipeline.settings import load_settings
