@@ -37,17 +37,12 @@ class Recording(dj.Manual):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(run_command, tmp_path):
     """Run a program in a process, an environment and a folder of its own; return what it printed."""
 
     def run(program: str, expect_success: bool = True, **environment: str) -> str:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "OROFACIAL_"))}
-        own = {"PYTHONPATH": str(REPOSITORY), "OROFACIAL_DATA_FOLDER": str(tmp_path / "data")}
-        done = subprocess.run(
-            [sys.executable, "-c", PRELUDE + program],
-            **{"cwd": tmp_path, "env": {**inherited, **own, **environment}, "capture_output": True, "text": True},
-            timeout=60,
-        )
+        own = {"OROFACIAL_DATA_FOLDER": str(tmp_path / "data")}
+        done = run_command(program=PRELUDE + program, folder=tmp_path, **{**own, **environment})
         if expect_success:
             assert done.returncode == 0 and done.stderr == "", done.stderr
             return done.stdout
