@@ -64,6 +64,25 @@ def _warnings_said() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _making_said() -> Iterator[None]:
+    """Say on stderr what opening a lab makes, as it is made: a new database takes some seconds."""
+    logger, handler = logging.getLogger("orofacial"), _StderrLines()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _StderrLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        errors.print(record.getMessage(), markup=False)
+
+
 def quiet_datajoint() -> None:
     """Let DataJoint log warnings only, and on stderr: stdout belongs to a command's result.
 
@@ -89,7 +108,8 @@ def connect_command(context: click.Context) -> Any:
     from pipeline.lab import connect_lab
 
     try:
-        return connect_lab(context.find_root().obj).settings
+        with _making_said():
+            return connect_lab(context.find_root().obj).settings
     except OldDatabaseError as error:
         if context.params.get("as_json"):
             raise
