@@ -15,7 +15,7 @@ from typing import Any
 import rich_click as click
 from rich.markup import escape
 
-from compute.errors import LeftOutWarning, OldDatabaseError, OrofacialError
+from compute.errors import AnswerWarning, OldDatabaseError, OrofacialError
 from pipeline.terminal import errors, print_json_line
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -49,13 +49,13 @@ def command_says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _warnings_said() -> Iterator[None]:
-    """Say on stderr what results leave out, at once; other warnings are shown as before."""
+    """Say on stderr what a reader has to know of an answer, at once; other warnings are shown as before."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", LeftOutWarning)
+        warnings.simplefilter("always", AnswerWarning)
         show = warnings.showwarning
 
         def say(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
-            if issubclass(category, LeftOutWarning):
+            if issubclass(category, AnswerWarning):
                 errors.print(str(message), markup=False, style="yellow")
             else:
                 show(message, category, *place, **options)

@@ -13,7 +13,7 @@ from datajoint.storage import StorageBackend
 
 from compute.errors import DatabaseError, LeftOutWarning
 from pipeline.query.checks import QueryError, checked_texts, checked_time_span, checking_columns
-from pipeline.query.chosen_models import ALL_MODELS, left_out_models
+from pipeline.query.chosen_models import ALL_MODELS, left_out_models, warn_of_several_models
 from pipeline.query.columns import DETAILS, KEY
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
@@ -122,7 +122,8 @@ def make_question(question: Mapping[str, Any], *beside: str) -> Question:
 def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
 
-    What only models have that are not deployed is left out with a `LeftOutWarning`, where the question names no model.
+    What only models have that are not deployed is left out with a `LeftOutWarning`, where the question names no model;
+    a video on which several models are deployed is in the answer once for each, with a `SeveralModelsWarning`.
 
     Raises
     ------
@@ -141,6 +142,7 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
             raise QueryError(f"nothing fits: {left_out}")
         if left_out:
             warnings.warn(left_out, LeftOutWarning, stacklevel=3)
+    warn_of_several_models(found, asked.model, stacklevel=3)
     return found
 
 

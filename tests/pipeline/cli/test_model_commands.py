@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
+from compute.errors import SeveralModelsWarning
 
 NETWORK = "DLC_resnet50_snoutJan5shuffle1_50000"
 Orofacial = Callable[..., subprocess.CompletedProcess[str]]
@@ -40,6 +44,29 @@ def snouts(orofacial: Orofacial, small_lab: Any) -> str:
     computed = orofacial("populate", "--json")
     assert json.loads(computed.stdout)["computed"]["PoseEstimation"] == 1, computed.stdout + computed.stderr
     return model_id
+
+
+def test_two_deployed_models_of_a_camera_are_named_and_no_mouse_counts_twice_unknowingly(
+    orofacial: Orofacial, small_lab: Any, snouts: str, tmp_path: Path
+) -> None:
+    from pipeline import query
+
+    side = small_lab.model_ids["side"]
+    said = f"1 video of camera side, once by each of small side ({side}), snouts ({snouts})"
+    for ask in (query.tracks, query.qualities, lambda **question: query.sql("select 1", **question)):
+        with pytest.warns(SeveralModelsWarning, match=re.escape(said)):
+            ask(filter="median")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ask(filter="median", model=["small side", "snouts"])  # who names them knows
+            ask(filter="median", mouse="mouse01")
+    for command in (["tracks", "--json"], ["report", "-o", tmp_path / "report.html"]):
+        assert said in " ".join(orofacial(*command).stderr.split())
+    assert said in (tmp_path / "report.html").read_text(encoding="utf-8")
+    status = orofacial("status")
+    assert f"model of camera side: small side ({side})" in status.stdout
+    assert f"model of camera side: snouts ({snouts})" in status.stdout
+    assert {row["model_id"] for row in json.loads(orofacial("status", "--json").stdout)["deployed"]} > {side, snouts}
 
 
 def test_poses_of_deeplabcut_go_from_their_files_to_filtered_tracks(
