@@ -19,7 +19,7 @@ REACH = 4.0
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="symmetric",
     color="#E69F00",
     in_every_lab=True,

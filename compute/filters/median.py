@@ -18,7 +18,7 @@ _CHUNK_VALUES = 4_000_000
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="symmetric",
     color="#009E73",
     in_every_lab=True,

@@ -16,7 +16,7 @@ from compute.tracks import Tracks
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="symmetric",
     color="#CC79A7",
     in_every_lab=True,
