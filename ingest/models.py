@@ -16,7 +16,7 @@ from ingest.labeled_sources import session_of_path
 from ingest.session_folders import SESSION_PATTERN
 from schemas.evaluation import ModelEvaluation
 from schemas.labels import mice_of_images
-from schemas.model import Model, TrainedOn, free_model_name, hash_model, insert_model
+from schemas.model import Model, TrainedOn, hash_model, insert_model
 from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -110,8 +110,8 @@ def take_in_model(
             else:
                 skeleton_id = insert_label_skeleton(info.nodes, info.edges)
                 row = {"estimator": kind.name, "camera": camera, "skeleton_id": skeleton_id}
-                name = name or free_model_name(_default_names(source), camera, model_id)
-                insert_model(bundle, name=name, trained_on=trained_on, **row)
+                names = [name] if name else _default_names(source)
+                insert_model(bundle, names=names, trained_on=trained_on, **row)
                 added = ()
     return _describe_imported(model_id, is_new=not known, added=added)
 
