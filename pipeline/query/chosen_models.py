@@ -81,25 +81,30 @@ def warn_of_several_models(found: Iterable[Mapping[str, Any]], model: Choice, *,
     stacklevel : int
         As of `warnings.warn`, from the caller.
     """
-    cameras = [str(camera) for camera in DeployedModel.to_arrays("camera")]
-    cameras = sorted({camera for camera in cameras if cameras.count(camera) > 1})
+    found = list(found)
+    with_models = [camera for camera, _ in {(row["camera"], row["model_id"]) for row in found}]
+    cameras = sorted({camera for camera in with_models if with_models.count(camera) > 1})
     if model is not None or not cameras:
         return
     videos: dict[tuple[Any, ...], set[str]] = {}
     for row in found:
         if row["camera"] in cameras:
             videos.setdefault((row["camera"], _video(row)), set()).add(row["model_id"])
+    several: dict[str, list[set[str]]] = {}
+    for (camera, _), models in videos.items():
+        if len(models) > 1:
+            several.setdefault(camera, []).append(models)
+    if not several:
+        return
     names = {row["model_id"]: model_text(row) for row in Model.proj("model_name").to_dicts()}
-    said = []
-    for one in cameras:
-        several = [models for (camera, _), models in videos.items() if camera == one and len(models) > 1]
-        if several:
-            by = ", ".join(sorted(names[model_id] for model_id in set().union(*several)))
-            said.append(f"{count_text(len(several), 'video')} of camera {one}, once by each of {by}")
-    if said:
-        text = f"several models are deployed, and this answer has {'; '.join(said)}"
-        choice = "For one of them choose model=... (--model in a shell)"
-        warnings.warn(f"{text}. {choice}", SeveralModelsWarning, stacklevel=stacklevel + 1)
+    said = [
+        f"{count_text(len(sets), 'video')} of camera {camera}, once by each of "
+        + ", ".join(sorted(names[model_id] for model_id in set().union(*sets)))
+        for camera, sets in sorted(several.items())
+    ]
+    text = f"several models are deployed, and this answer has {'; '.join(said)}"
+    choice = "For one of them choose model=... (--model in a shell)"
+    warnings.warn(f"{text}. {choice}", SeveralModelsWarning, stacklevel=stacklevel + 1)
 
 
 def left_out_models(found: Iterable[Mapping[str, Any]], everything: Any) -> str:
