@@ -123,7 +123,9 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
 
     What only models have that are not deployed is left out with a `LeftOutWarning`, where the question names no model;
-    a video on which several models are deployed is in the answer once for each, with a `SeveralModelsWarning`.
+    a video on which several models are deployed is in the answer once for each, with a `SeveralModelsWarning`. Where a
+    question is for held-out mice or those in training, the others of which it is not known are left out with a
+    `LeftOutWarning`.
 
     Raises
     ------
@@ -136,6 +138,8 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
         found = [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
     if not found:
         asked.check_known()
+    elif not_known := asked.not_known_text():
+        warnings.warn(f"left out are tracks: {not_known}", LeftOutWarning, stacklevel=3)
     if asked.model is None:
         left_out = left_out_models(found, replace(asked, model=ALL_MODELS).expression())
         if left_out and not found:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from compute.errors import SeveralModelsWarning
+from compute.errors import LeftOutWarning, SeveralModelsWarning
 
 NETWORK = "DLC_resnet50_snoutJan5shuffle1_50000"
 Orofacial = Callable[..., subprocess.CompletedProcess[str]]
@@ -94,6 +94,10 @@ def test_what_is_not_known_to_be_held_out_is_said_and_corrected_mice_count_in_qu
             ask(model=snouts, held_out=True)
     with pytest.raises(query.QueryError, match="known to be in training; of 1 track"):
         query.tracks(model=snouts, held_out=False)
+    partly = rf"of 1 track .* model snouts \({snouts}\), it is not known.*held_out='not known'"
+    for ask in asks:
+        with pytest.warns(LeftOutWarning, match=partly):
+            ask(model="all", held_out=True, filter="median")
     refused = orofacial("tracks", "--held-out", "--model", snouts, "--json")
     assert refused.returncode == 1
     said = " ".join(refused.stderr.split())
