@@ -52,5 +52,13 @@ class StoreError(DatabaseError):
     """A store that cannot be written, such as a full disk; the data are not the cause."""
 
 
-class LeftOutWarning(UserWarning):
-    """What a result leaves out: files that cannot be read, models that are not deployed. Commands say it on stderr."""
+class AnswerWarning(UserWarning):
+    """What a reader has to know of an answer. Commands say it on stderr."""
+
+
+class LeftOutWarning(AnswerWarning):
+    """What an answer leaves out: files that cannot be read, models that are not deployed."""
+
+
+class SeveralModelsWarning(AnswerWarning):
+    """Videos that are in an answer more than once, since several models of their camera are deployed."""

@@ -36,7 +36,7 @@ def describe_points_outside(position: NDArray[np.floating], *, width_px: int, he
 
 
 def describe_normalized_points(position: NDArray[np.floating], *, width_px: int, height_px: int) -> str:
-    """Say that all points look like fractions of the picture's size (0 to 1); empty if they do not.
+    """Say that all points look like fractions of the picture's size (0 to 1), and what to do; empty if they do not.
 
     Parameters
     ----------
@@ -47,13 +47,17 @@ def describe_normalized_points(position: NDArray[np.floating], *, width_px: int,
 
     Examples
     --------
-    >>> describe_normalized_points(np.array([[0.1, 0.5], [0.9, 0.4]]), width_px=640, height_px=480)
-    'all points lie from 0 to 1 (x is 0.1 to 0.9, y is 0.4 to 0.5) in a picture of 640 x 480 px'
+    >>> print(describe_normalized_points(np.array([[0.1, 0.5], [0.9, 0.4]]), width_px=640, height_px=480))
+    all points lie from 0 to 1 (x is 0.1 to 0.9, y is 0.4 to 0.5) in a picture of 640 x 480 px; expected pixels, these
+    look like fractions of the picture's size. Multiply x by its width, y by its height
     """
     points = _there(position)
     if not points.size or min(width_px, height_px) < _SMALLEST_PICTURE_PX or points.min() < 0 or points.max() > 1:
         return ""
-    return f"all points lie from 0 to 1 ({_range_text(points)}) in a picture of {width_px} x {height_px} px"
+    return (
+        f"all points lie from 0 to 1 ({_range_text(points)}) in a picture of {width_px} x {height_px} px; expected"
+        " pixels, these look like fractions of the picture's size. Multiply x by its width, y by its height"
+    )
 
 
 def _there(position: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -31,7 +31,7 @@ class IngestRun:
         """The row of a mouse, or None."""
         if mouse_id in self.mice:
             return self.mice[mouse_id]
-        return next(iter((Mouse & {"mouse_id": mouse_id}).to_dicts()), None)
+        return known_mouse(mouse_id)
 
     def videos(self, name: SessionFolderName) -> list[Row] | None:
         """Rows of the videos of a session, or None if there is no such session."""
@@ -66,6 +66,11 @@ class IngestRun:
     def plan_correction(self, mouse_id: str, changed: Row) -> None:
         """Keep what a dry run would have corrected of a mouse."""
         self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
+
+
+def known_mouse(mouse_id: str) -> Row | None:
+    """The row of a mouse in the database, or None."""
+    return next(iter((Mouse & {"mouse_id": mouse_id}).to_dicts()), None)
 
 
 def completed_mouse(row: Row | None, name: SessionFolderName, said: Row, folder: Path) -> Row:

@@ -16,7 +16,7 @@ from ingest.labeled_sources import session_of_path
 from ingest.session_folders import SESSION_PATTERN
 from schemas.evaluation import ModelEvaluation
 from schemas.labels import mice_of_images
-from schemas.model import Model, TrainedOn, free_model_name, hash_model, insert_model
+from schemas.model import Model, TrainedOn, hash_model, insert_model
 from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
@@ -81,15 +81,17 @@ def take_in_model(
         Score (0 to 1) below which the model calls a node not found; without it, the estimator's default.
     name : str
         For people; without it, the name of the file or folder, with folders above it where another model of the
-        camera has that name. Poses that another program wrote are another model under another name.
+        camera has that name. No two models of a camera have one name. Poses that another program wrote are another
+        model under another name.
     pattern : str
         How session folders are named.
 
     Raises
     ------
     ModelError
-        If it is no complete model, is of another camera, the camera is unknown, the score is not between 0
-        and 1, or what is asked for contradicts the model's files or what is known of it. Nothing is imported then.
+        If it is no complete model, is of another camera, the camera is unknown, the name is another model's, the score
+        is not between 0 and 1, or what is asked for contradicts the model's files or what is known of it. Nothing is
+        imported then.
     """
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
@@ -108,12 +110,22 @@ def take_in_model(
             if known:
                 added = _add_to_model(model_id, {"camera": camera, "model_name": name or None}, trained_on, source)
             else:
+                _check_name_is_free(name, camera, source)
                 skeleton_id = insert_label_skeleton(info.nodes, info.edges)
                 row = {"estimator": kind.name, "camera": camera, "skeleton_id": skeleton_id}
-                name = name or free_model_name(_default_names(source), camera, model_id)
-                insert_model(bundle, name=name, trained_on=trained_on, **row)
+                names = [name] if name else _default_names(source)
+                insert_model(bundle, names=names, trained_on=trained_on, **row)
                 added = ()
     return _describe_imported(model_id, is_new=not known, added=added)
+
+
+def _check_name_is_free(name: str, camera: str, source: Path) -> None:
+    """Refuse the name of another model of the camera: questions could not tell the two apart."""
+    for other in (Model & {"camera": camera, "model_name": name}).to_arrays("model_id"):
+        raise ModelError(
+            f"{source}: model {other} of camera {camera} is called {name!r} already, and this is another model. Nothing"
+            " was imported; choose another name (--name)"
+        )
 
 
 def _default_names(source: Path) -> Iterator[str]:

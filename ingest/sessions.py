@@ -16,7 +16,7 @@ from datajoint.errors import DuplicateError
 from compute.errors import OrofacialError, SessionError
 from compute.json_text import json_text
 from ingest.corrections import find_corrections, insert_corrections
-from ingest.ingest_run import IngestRun, completed_mouse
+from ingest.ingest_run import IngestRun, completed_mouse, known_mouse
 from ingest.known_recordings import refuse_known_recordings
 from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
@@ -318,7 +318,7 @@ def insert_new_session(session: NewSession) -> None:
 
 def _insert_mouse(name: SessionFolderName, said: dict[str, Any], folder: Path) -> None:
     """Insert a mouse, or complete its row from session.toml."""
-    known = IngestRun().mouse(name.mouse_id)
+    known = known_mouse(name.mouse_id)
     completed = completed_mouse(known, name, said, folder)
     if known is None:
         Mouse.insert1(completed, skip_duplicates=True)

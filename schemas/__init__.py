@@ -28,6 +28,8 @@ from schemas.tables import TABLE_MODULES, all_tables, computed_tables, table_sch
 _ATTRIBUTE = re.compile(r"^[ \t]*(\w+)[ \t]*(?:=[^:\n]*)?:", re.MULTILINE)
 """A line of a table's definition that declares a column; not a foreign key, an index or a comment."""
 
+_logger = logging.getLogger("orofacial")
+
 __all__ = [
     "activate",
     "all_tables",
@@ -91,6 +93,8 @@ def _declare_tables(prefix: str, connection: Any, creates: bool, is_new: bool) -
     A new database's version is the first that is written.
     """
     schemas = table_schemas(prefix)
+    if creates:
+        _logger.info("making the tables that are missing")
     try:
         if is_new and creates:
             _activate(worker.schema, f"{prefix}worker", connection, creates)
@@ -132,6 +136,7 @@ def _insert_first_rows() -> None:
     for table in all_tables():
         rows = list(getattr(table(), "contents", ()))
         if rows and len(rows) > len(table()):
+            _logger.info("filling table %s: %d rows that every lab has", table.__name__, len(rows))
             table.insert(rows, skip_duplicates=True)
 
 
@@ -164,10 +169,12 @@ def _is_no_type_warning(record: logging.LogRecord) -> bool:
 
 def _declare_jobs(columns: Columns) -> None:
     """Create the missing job tables. DataJoint would create them at first use, in several workers at once."""
+    missing = [table for table in computed_tables() if (table.database, jobs_name(table.table_name)) not in columns]
+    if missing:
+        _logger.info("making the job tables of %d computed tables", len(missing))
     with _without_type_warnings():
-        for table in computed_tables():
-            if (table.database, jobs_name(table.table_name)) not in columns:
-                table().jobs.declare()
+        for table in missing:
+            table().jobs.declare()
 
 
 def _check_columns(columns: Columns) -> None:

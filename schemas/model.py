@@ -158,7 +158,7 @@ class TrainedOn:
 
 
 def insert_model(
-    bundle: Path, *, estimator: str, camera: str, skeleton_id: str, name: str, trained_on: TrainedOn
+    bundle: Path, *, estimator: str, camera: str, skeleton_id: str, names: Iterable[str], trained_on: TrainedOn
 ) -> str:
     """Insert the model of a bundle folder, if it is new, and return its id.
 
@@ -170,8 +170,9 @@ def insert_model(
         Module of compute.estimators that made the bundle.
     camera, skeleton_id : str
         What it is for.
-    name : str
-        For people, see `free_model_name`.
+    names : iterable of str
+        Names for people, the best first. It gets the first that no model of the camera has; if all are taken, the first
+        with the model's id.
     trained_on : TrainedOn
         Mice and frames in its training set.
     """
@@ -185,7 +186,7 @@ def insert_model(
         "camera": camera,
         "skeleton_id": skeleton_id,
         "estimator": estimator,
-        "model_name": name,
+        "model_name": _free_name(names, camera, model_id),
         "width_px": info.width_px,
         "height_px": info.height_px,
         "n_channels": info.n_channels,
@@ -200,8 +201,7 @@ def insert_model(
     return model_id
 
 
-def free_model_name(names: Iterable[str], camera: str, model_id: str) -> str:
-    """The first of these names that no model of the camera has; if all are taken, the first with the model's id."""
+def _free_name(names: Iterable[str], camera: str, model_id: str) -> str:
     taken = set((Model & {"camera": camera}).to_arrays("model_name"))
     candidates = list(names)
     return next((name for name in candidates if name not in taken), f"{candidates[0]} {model_id}")
@@ -290,14 +290,14 @@ class Training(dj.Computed):
     ) -> None:
         """Insert the model, what was in its training set, and how the training went."""
         labels = (LabeledFrames & key).fetch1()
-        name, bundle = f"{key['training_config']} on {labels['labels_name']}", Path(folder.name) / "bundle"
+        name = f"{key['training_config']} on {labels['labels_name']}"
         with published_or_removed():
             model_id = insert_model(
-                bundle,
+                Path(folder.name) / "bundle",
                 estimator=(TrainingConfig & key).fetch1("estimator"),
                 camera=labels["camera"],
                 skeleton_id=labels["skeleton_id"],
-                name=free_model_name((name, f"{name}, seed {key['seed']}"), labels["camera"], hash_model(bundle)),
+                names=(name, f"{name}, seed {key['seed']}"),
                 trained_on=trained_on,
             )
             row = {**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s}

@@ -132,16 +132,12 @@ def _estimate(
 def _check_picture(tracks: Tracks, path: str, video_file: str, width_px: int, height_px: int) -> None:
     """Refuse poses of another picture than this video's: of another size or crop, or fractions of its size."""
     size = {"width_px": width_px, "height_px": height_px}
-    normalized = describe_normalized_points(tracks.position, **size)
-    outside = describe_points_outside(tracks.position, **size)
-    if normalized or outside:
-        why = (
-            "expected pixels, these look like fractions of the picture's size. Multiply x by its width, y by its height"
-            if normalized
-            else "it is of a video of another size or crop. Estimate the poses in this video"
-        )
+    found = describe_normalized_points(tracks.position, **size)
+    if not found and (outside := describe_points_outside(tracks.position, **size)):
+        found = f"{outside}; it is of a video of another size or crop. Estimate the poses in this video"
+    if found:
         raise ModelError(
-            f"{path} holds no poses of {video_file}: {normalized or outside}; {why}. As poses of a changed file are"
+            f"{path} holds no poses of {video_file}: {found}. As poses of a changed file are"
             f" another model, import it then: orofacial model import {path} --name NEW"
         )
 

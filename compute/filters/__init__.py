@@ -5,7 +5,8 @@ there with `compute.filters.registry.register_filter`. Parameters are numbers, s
 database row holds them. The simpler filters share the keyword ``gated``: first leave out wrong placements, see
 `compute.filters.gate`.
 
-Importing this package is cheap; a filter's module, and with it SciPy and Numba, is imported when the filter is used.
+Importing this package is cheap: a filter's module, and with it Numba, is imported when its parameters are checked, and
+SciPy by the simpler filters when they filter.
 
 Examples
 --------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from compute.filters.gaps import within_gap_limit
 from compute.filters.gate import gated_if
@@ -20,7 +19,7 @@ REACH = 4.0
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="symmetric",
     color="#E69F00",
     in_every_lab=True,
@@ -91,6 +90,8 @@ def gaussian(
 
 def _convolve(values: np.ndarray, sigma_frames: float) -> np.ndarray:
     """Convolve with the kernel; outside the video there is nothing."""
+    from scipy.ndimage import gaussian_filter1d
+
     if values.size == 0:
         return values
     return np.asarray(gaussian_filter1d(values, sigma_frames, mode="constant", truncate=REACH))

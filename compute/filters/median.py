@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter, uniform_filter1d
 
 from compute.filters.gaps import within_gap_limit
 from compute.filters.gate import gated_if
@@ -19,7 +18,7 @@ _CHUNK_VALUES = 4_000_000
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="symmetric",
     color="#009E73",
     in_every_lab=True,
@@ -94,6 +93,8 @@ def running_median(values: NDArray[np.float32], half: int) -> NDArray[np.float32
     """
     if values.size == 0 or half == 0:
         return values.copy()
+    from scipy.ndimage import median_filter, uniform_filter1d
+
     width = 2 * half + 1
     padded = np.pad(values, half, constant_values=np.nan)
     # SciPy's median is fast but knows no NaN: it does the windows without one, the others are sorted.

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="causal",
     color="#F0C800",
     in_every_lab=True,

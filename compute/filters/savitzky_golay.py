@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 
 from compute.filters.gaps import bridge_gaps, stretches_between_gaps, within_gap_limit
 from compute.filters.gate import gated_if
@@ -17,7 +16,7 @@ from compute.tracks import Tracks
 
 
 @register_filter(
-    version=1,
+    version=2,
     lag="symmetric",
     color="#CC79A7",
     in_every_lab=True,
@@ -91,5 +90,7 @@ def savitzky_golay(
 
 def _smooth(values: NDArray[Any], width: int, order: int) -> NDArray[Any]:
     """SciPy's filter over the first axis, with a window no longer than there are values."""
+    from scipy.signal import savgol_filter  # takes most of a second, and parameters are checked without it
+
     width = min(width, len(values) - (len(values) + 1) % 2)
     return np.asarray(savgol_filter(values, width, min(order, width - 1), axis=0))

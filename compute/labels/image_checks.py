@@ -60,10 +60,7 @@ def _check_pixels(position: NDArray[np.float64], images: Sequence[NDArray[np.uin
     height_px, width_px = min((image.shape for image in images), key=min)
     normalized = describe_normalized_points(position, width_px=width_px, height_px=height_px)
     if normalized:
-        raise LabelsError(
-            f"{path}: {normalized}; expected pixels, these look like fractions of the image's size. Multiply x by its"
-            " width and y by its height"
-        )
+        raise LabelsError(f"{path}: {normalized}")
 
 
 def _check_inside(position: NDArray[np.float64], shape: tuple[int, ...], nodes: Sequence[str], where: str) -> None:

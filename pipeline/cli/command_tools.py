@@ -15,7 +15,7 @@ from typing import Any
 import rich_click as click
 from rich.markup import escape
 
-from compute.errors import LeftOutWarning, OldDatabaseError, OrofacialError
+from compute.errors import AnswerWarning, OldDatabaseError, OrofacialError
 from pipeline.terminal import errors, print_json_line
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -49,19 +49,38 @@ def command_says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _warnings_said() -> Iterator[None]:
-    """Say on stderr what results leave out, at once; other warnings are shown as before."""
+    """Say on stderr what a reader has to know of an answer, at once; other warnings are shown as before."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", LeftOutWarning)
+        warnings.simplefilter("always", AnswerWarning)
         show = warnings.showwarning
 
         def say(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
-            if issubclass(category, LeftOutWarning):
+            if issubclass(category, AnswerWarning):
                 errors.print(str(message), markup=False, style="yellow")
             else:
                 show(message, category, *place, **options)
 
         warnings.showwarning = say
         yield
+
+
+@contextmanager
+def _making_said() -> Iterator[None]:
+    """Say on stderr what opening a lab makes, as it is made: a new database takes some seconds."""
+    logger, handler = logging.getLogger("orofacial"), _StderrLines()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _StderrLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        errors.print(record.getMessage(), markup=False)
 
 
 def quiet_datajoint() -> None:
@@ -89,7 +108,8 @@ def connect_command(context: click.Context) -> Any:
     from pipeline.lab import connect_lab
 
     try:
-        return connect_lab(context.find_root().obj).settings
+        with _making_said():
+            return connect_lab(context.find_root().obj).settings
     except OldDatabaseError as error:
         if context.params.get("as_json"):
             raise

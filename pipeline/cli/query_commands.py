@@ -10,7 +10,7 @@ from typing import Any
 
 import rich_click as click
 
-from compute.errors import LeftOutWarning
+from compute.errors import AnswerWarning, LeftOutWarning
 from compute.text import count_text, session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
 from pipeline.cli.question_options import question_of_options, question_options
@@ -21,14 +21,15 @@ _ROWS_SHOWN = 40
 
 @contextmanager
 def _left_out_said() -> Iterator[list[str]]:
-    """Print on stderr what a query left out."""
+    """Print on stderr what a reader has to know of an answer; give what was left out."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         said: list[str] = []
         yield said
     said += [str(warning.message) for warning in caught if issubclass(warning.category, LeftOutWarning)]
-    for line in said:
-        errors.print(line, markup=False, style="yellow")
+    for warning in caught:
+        if issubclass(warning.category, AnswerWarning):
+            errors.print(str(warning.message), markup=False, style="yellow")
 
 
 @click.command()

@@ -144,8 +144,11 @@ def _show(state: Status) -> None:
 
 def _show_others(state: Status) -> None:
     """What is not of one session: other tables, workers, failures, and what is not computed."""
+    from pipeline.query.chosen_models import model_text
     from pipeline.work.jobs import job_text
 
+    for model in state.deployed:
+        console.print(f"model of camera {model['camera']}: {model_text(model)}", markup=False, style="dim")
     for name, count in state.others.items():
         if count.to_do or count.running or count.failed:
             console.print(f"besides: {name} {count}, {count.to_do} to do")

@@ -22,7 +22,7 @@ _MARKS = {True: "[green]works[/]", False: "[bold red]does not work[/]", None: "[
 @command_says_errors
 def init(context: click.Context, as_json: bool) -> None:
     """Make the data folder, the database and the stores, and say where they are. Doing it again changes nothing."""
-    errors.print("opening the database; the first time it is made, which takes some seconds")
+    errors.print("opening the lab")
     settings = connect_command(context)
     from pipeline.database.connection import describe_connection
     from pipeline.doctor import doctor_store_addresses

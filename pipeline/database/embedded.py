@@ -18,6 +18,7 @@ Folder, readable by its owner only::
 
 import fcntl
 import importlib
+import logging
 import os
 import re
 import shutil
@@ -47,6 +48,8 @@ SERVER_OPTIONS = {
     "log_min_messages": "log",
     "log_checkpoints": "off",
 }
+
+_logger = logging.getLogger("orofacial")
 
 
 class EmbeddedServer:
@@ -188,6 +191,7 @@ class EmbeddedServer:
         """Make the database's files in a new folder, and rename it when they are complete."""
         if self.cluster.exists():
             return
+        _logger.info("making an embedded database in %s", self.folder)
         unfinished = self.folder / "cluster.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         self._run(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.comparison.intervals import Interval
-from compute.errors import LeftOutWarning, OrofacialError
+from compute.errors import AnswerWarning, OrofacialError
 from compute.files import whole_file
 from compute.json_text import json_text
 from compute.text import count_text
@@ -81,22 +81,22 @@ def write_report(
         If there is no such model, or only models have tracks that are not deployed.
     """
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", LeftOutWarning)
+        warnings.simplefilter("always", AnswerWarning)
         tracks = query.tracks(filter="raw", model=model).rows
     if not tracks:
         raise ReportError("no tracks have been computed yet; see 'orofacial status', then run 'orofacial populate'")
-    left_out = [str(one.message) for one in caught if issubclass(one.category, LeftOutWarning)]
+    notes = [one.message for one in caught if isinstance(one.message, AnswerWarning)]
     colors = method_colors(map(str, FilterMethod.to_arrays("filter_method", order_by="filter_method")))
     models = [one for one in describe_chosen_models(model) if _tracks_of(one, tracks)]
-    parts = [_headline(models, left_out), _models(models), _filters(model, colors)]
+    parts = [_headline(models, list(map(str, notes))), _models(models), _filters(model, colors)]
     for one in models:
         parts += report_model(one, _tracks_of(one, tracks), truth, colors)
     parts.append("<h2>Terms</h2>" + html_terms(TERMS))
     write_report_text(output, html_page("orofacial report", parts))
     if summary_file is not None:
         write_report_text(summary_file, json_text(distance_comparison(model=model), indent=2))
-    for text in left_out:
-        warnings.warn(text, LeftOutWarning, stacklevel=2)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
 
 
 def write_report_text(path: Path, text: str) -> None:
@@ -115,14 +115,14 @@ def _tracks_of(model: Row, tracks: list[Row]) -> list[Row]:
     return [row for row in tracks if row["model_id"] == model["model_id"]]
 
 
-def _headline(models: list[Row], left_out: list[str]) -> str:
+def _headline(models: list[Row], notes: list[str]) -> str:
     mice, sessions = count_text(len(Mouse()), "mouse", "mice"), count_text(len(Session()), "session")
     counts = f"{mice}, {sessions}, {count_text(len(Video()), 'video')}"
     others = len(Model()) - len(models)
     said = [f"{count_text(others, 'other model')} in the database: see 'orofacial model list'."] if others else []
     without = sorted(set(map(str, Video.to_arrays("camera"))) - {one["camera"] for one in models})
     said += [f"No tracks of camera {camera}: it has videos, and no chosen model has run on them." for camera in without]
-    lines = "".join(html_note(text) for text in [*said, *left_out])
+    lines = "".join(html_note(text) for text in [*said, *notes])
     return f"<h1>orofacial</h1><p class=note>{counts} &middot; {datetime.now():%Y-%m-%d %H:%M}</p>{lines}"
 
 
@@ -164,7 +164,7 @@ def _filters(model: Choice, colors: Mapping[str, str]) -> str:
     """The filters side by side: the picture, and a table with a line a filter for each model."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LeftOutWarning)  # said of the tracks
+            warnings.simplefilter("ignore", AnswerWarning)  # said of the tracks
             comparisons = compare_filters(model=model)
     except ComparisonError:
         return "<h2>Filters</h2>" + html_note("Not compared yet: see 'orofacial compare'.")

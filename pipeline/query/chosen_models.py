@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from compute.errors import SeveralModelsWarning
 from compute.text import count_text
 from pipeline.query.checks import QueryError, checked_texts
 from schemas.model import DeployedModel, Model
@@ -65,6 +67,44 @@ def describe_chosen_models(model: Choice = None) -> list[dict[str, Any]]:
     rows = (Model.proj("camera", "model_name") & chosen_models(model)).to_dicts(order_by="created_at")
     described = [{**row, "is_deployed": row["model_id"] in deployed} for row in rows]
     return sorted(described, key=lambda row: (row["camera"], not row["is_deployed"]))
+
+
+def warn_of_several_models(found: Iterable[Mapping[str, Any]], model: Choice, *, stacklevel: int) -> None:
+    """Warn where an answer of deployed models has a video more than once: once for each model of its camera.
+
+    Parameters
+    ----------
+    found : iterable of mapping
+        The answer's rows, with the key of their video and ``model_id``.
+    model : str or sequence of str, optional
+        What the question says of models. Where it names one, or all, nothing is said.
+    stacklevel : int
+        As of `warnings.warn`, from the caller.
+    """
+    found = list(found)
+    with_models = [camera for camera, _ in {(row["camera"], row["model_id"]) for row in found}]
+    cameras = sorted({camera for camera in with_models if with_models.count(camera) > 1})
+    if model is not None or not cameras:
+        return
+    videos: dict[tuple[Any, ...], set[str]] = {}
+    for row in found:
+        if row["camera"] in cameras:
+            videos.setdefault((row["camera"], _video(row)), set()).add(row["model_id"])
+    several: dict[str, list[set[str]]] = {}
+    for (camera, _), models in videos.items():
+        if len(models) > 1:
+            several.setdefault(camera, []).append(models)
+    if not several:
+        return
+    names = {row["model_id"]: model_text(row) for row in Model.proj("model_name").to_dicts()}
+    said = [
+        f"{count_text(len(sets), 'video')} of camera {camera}, once by each of "
+        + ", ".join(sorted(names[model_id] for model_id in set().union(*sets)))
+        for camera, sets in sorted(several.items())
+    ]
+    text = f"several models are deployed, and this answer has {'; '.join(said)}"
+    choice = "For one of them choose model=... (--model in a shell)"
+    warnings.warn(f"{text}. {choice}", SeveralModelsWarning, stacklevel=stacklevel + 1)
 
 
 def left_out_models(found: Iterable[Mapping[str, Any]], everything: Any) -> str:

@@ -19,7 +19,13 @@ from compute.comparison.intervals import (
     interval_of_ratio,
 )
 from compute.errors import LeftOutWarning, OrofacialError
-from pipeline.query.chosen_models import Choice, chosen_models, describe_chosen_models, left_out_models
+from pipeline.query.chosen_models import (
+    Choice,
+    chosen_models,
+    describe_chosen_models,
+    left_out_models,
+    warn_of_several_models,
+)
 from pipeline.query.label_summary import LabelSummary, label_summary
 from schemas.evaluation import ModelEvaluation
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair, PairDefinition
@@ -124,7 +130,8 @@ class ModelComparison:
 def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[ModelComparison]:
     """Compare all filters that have been computed, a model at a time.
 
-    What only models have that are not deployed is left out with a `LeftOutWarning`, where no model is named.
+    What only models have that are not deployed is left out with a `LeftOutWarning`, where no model is named; several
+    deployed models of one video are compared each by itself, with a `SeveralModelsWarning`.
 
     Parameters
     ----------
@@ -150,6 +157,7 @@ def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[
         raise ComparisonError(f"no filters have been compared{of}{f': {left_out}' if left_out else _what_to_do()}")
     if left_out:
         warnings.warn(left_out, LeftOutWarning, stacklevel=2)
+    warn_of_several_models(rows, model, stacklevel=2)
     errors = _label_rows([of_camera, chosen_models(model)])
     return [
         _model(one, [row for row in rows if _is_of(row, one)], [row for row in errors if _is_of(row, one)])

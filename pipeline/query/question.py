@@ -127,18 +127,22 @@ class Question:
             if known and node not in known:
                 raise QueryError(f"no quality of a node {node!r} is known; nodes are {names_text(known)}")
         if isinstance(self.held_out, bool) and not self.expression():
-            self._check_training_mice_known()
+            not_known = self.not_known_text()
+            if not_known:
+                group = GROUP_TEXTS[training_group(self.held_out)]
+                raise QueryError(f"no track fits of a mouse that is known to be {group}; {not_known}")
 
-    def _check_training_mice_known(self) -> None:
-        """Say of which tracks it is not known whether they belong to what is asked for."""
+    def not_known_text(self) -> str:
+        """Of which tracks it is not known whether they belong to what is asked for; empty if of none."""
+        if not isinstance(self.held_out, bool):
+            return ""
         rows = replace(self, held_out=NOT_KNOWN).expression().proj("model_name").to_dicts()
         if not rows:
-            return
+            return ""
         models = {row["model_id"]: model_text(row) for row in rows}
         tell = " and ".join(f"'orofacial model mice {model_id} --mouse NAME'" for model_id in sorted(models))
-        raise QueryError(
-            f"no track fits of a mouse that is known to be {GROUP_TEXTS[training_group(self.held_out is True)]}; of"
-            f" {count_text(len(rows), 'track')} that would fit, of model {names_text(sorted(models.values()))}, it is"
+        return (
+            f"of {count_text(len(rows), 'track')} that would fit, of model {names_text(sorted(models.values()))}, it is"
             f" not known, since not all training mice of the model were told. Tell them ({tell}, with --mouse once for"
             f" each mouse), or ask for these tracks with held_out={NOT_KNOWN!r} (--held-out-not-known in a shell)"
         )

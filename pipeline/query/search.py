@@ -13,7 +13,7 @@ from datajoint.storage import StorageBackend
 
 from compute.errors import DatabaseError, LeftOutWarning
 from pipeline.query.checks import QueryError, checked_texts, checked_time_span, checking_columns
-from pipeline.query.chosen_models import ALL_MODELS, left_out_models
+from pipeline.query.chosen_models import ALL_MODELS, left_out_models, warn_of_several_models
 from pipeline.query.columns import DETAILS, KEY
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
@@ -122,7 +122,10 @@ def make_question(question: Mapping[str, Any], *beside: str) -> Question:
 def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     """Rows of a question's expression as the database gives them: one SQL query, and no codec opens anything.
 
-    What only models have that are not deployed is left out with a `LeftOutWarning`, where the question names no model.
+    What only models have that are not deployed is left out with a `LeftOutWarning`, where the question names no model;
+    a video on which several models are deployed is in the answer once for each, with a `SeveralModelsWarning`. Where a
+    question is for held-out mice or those in training, the others of which it is not known are left out with a
+    `LeftOutWarning`.
 
     Raises
     ------
@@ -135,12 +138,15 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
         found = [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
     if not found:
         asked.check_known()
+    elif not_known := asked.not_known_text():
+        warnings.warn(f"left out are tracks: {not_known}", LeftOutWarning, stacklevel=3)
     if asked.model is None:
         left_out = left_out_models(found, replace(asked, model=ALL_MODELS).expression())
         if left_out and not found:
             raise QueryError(f"nothing fits: {left_out}")
         if left_out:
             warnings.warn(left_out, LeftOutWarning, stacklevel=3)
+    warn_of_several_models(found, asked.model, stacklevel=3)
     return found
 
 

@@ -18,6 +18,7 @@ from compute.text import session_text
 from pipeline.work.jobs import TABLES, job_text, jobs_by_status, jobs_table
 from pipeline.work.undone import undone_reasons
 from pipeline.work.worker_locks import Owner, is_worker_lock_held, worker_lock_owner
+from schemas.model import DeployedModel, Model
 from schemas.session import Session, Video
 from schemas.worker import Worker
 
@@ -108,6 +109,8 @@ class Status:
     n_videos: int
     undone: list[str]
     """Why something is not computed, a sentence each."""
+    deployed: list[dict[str, str]]
+    """The deployed models, those that answer questions: ``camera``, ``model_id`` and ``model_name`` of each."""
 
 
 def status() -> Status:
@@ -153,6 +156,7 @@ def status() -> Status:
         n_sessions=n_sessions,
         n_videos=_n_rows(Video()),
         undone=undone_reasons(TABLES),
+        deployed=(DeployedModel.proj() * Model.proj("model_name")).to_dicts(order_by="camera, model_id"),
     )
 
 

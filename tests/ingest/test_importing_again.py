@@ -217,15 +217,27 @@ def test_a_model_again_adds_its_mice_and_refuses_what_contradicts(tmp_path: Path
 
 
 def test_models_of_equal_file_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    from compute.errors import ModelError
+    from compute.estimators import registered_estimator
     from ingest.models import take_in_model
-    from schemas.model import free_model_name
+    from schemas.model import Model, TrainedOn, insert_model
 
     first = take_in_model(write_poses(tmp_path / "a"), camera="side")
     second = take_in_model(write_poses(tmp_path / "b", network="m"), camera="side")
     other = take_in_model(write_poses(tmp_path / "c", network="k"), camera="lower")
     assert [one.model_name for one in (first, second, other)] == ["siden.csv", "b/siden.csv", "siden.csv"]
     assert take_in_model(tmp_path / "a" / "siden.csv", camera="side").model_name == "siden.csv"
-    assert free_model_name(["siden.csv", "b/siden.csv"], "side", "0123") == "siden.csv 0123"
+    bundle = tmp_path / "bundle"
+    path = write_poses(tmp_path / "d", network="j")
+    registered_estimator("deeplabcut").import_bundle(path, bundle, minimum_score=None, name="")
+    with pytest.raises(ModelError, match=rf"model {first.model_id} of camera side is called 'siden.csv' already"):
+        take_in_model(write_poses(tmp_path / "e", network="i"), camera="side", name="siden.csv")
+    assert len(Model()) == 3
+    assert take_in_model(tmp_path / "e" / "siden.csv", camera="lower", name="b/siden.csv").is_new
+    columns = ("estimator", "camera", "skeleton_id")
+    row = {name: (Model & {"model_id": first.model_id}).fetch1(name) for name in columns}
+    model_id = insert_model(bundle, **row, names=["siden.csv", "b/siden.csv"], trained_on=TrainedOn())
+    assert (Model & {"model_id": model_id}).fetch1("model_name") == f"siden.csv {model_id}"
 
 
 @pytest.mark.parametrize("score", [7, 1.01, -0.1, float("nan")])

@@ -78,7 +78,7 @@ class Trained:
         said = json.loads((copy / "bundle.json").read_text())
         (copy / "bundle.json").write_text(json.dumps({**said, "seed": abs(hash(name)) % 1000 + 10, **also_said}))
         key = {"estimator": "sleap", "camera": "side", "skeleton_id": row["skeleton_id"]}
-        return insert_model(copy, name=name, trained_on=trained_on, **key)
+        return insert_model(copy, names=[name], trained_on=trained_on, **key)
 
     def import_labels(self, name: str, images: Any, position: Any, nodes: Sequence[str] = NODES) -> str:
         """Import labels of frames whose paths name no video."""

@@ -109,3 +109,23 @@ def test_frequencies_are_those_of_time() -> None:
     assert kept.band_low_hz is not None and kept.band_high_hz is not None
     assert kept.band_low_hz <= 5 <= kept.band_high_hz
     assert kept.band_high_hz < 7
+
+
+VERSION_1 = {
+    ("raw", "hole"): [0, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5],
+    ("gaussian", "hole"): [1.668, 1.991, 2.401, 2.933, 3.573, 4.204, 4.65, 4.822, 4.778, 4.644, 4.518, 4.441],
+    ("median", "hole"): [1, 2, 1, 3, 4, 4, 5, 5, 5, 5, 5, 5],
+    ("savitzky_golay", "hole"): [0.717, 1.263, 2.033, 2.918, 3.805, 4.325, 5.299, 5.13, 4.898, 4.597, 4.364, 4.333],
+    ("one_euro", "8 Hz"): [0, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5],
+}
+"""What commit 7ef26b9 gave, where every filter was of version 1: it did not see holes, and took 8 Hz for gaps."""
+
+
+@pytest.mark.parametrize(("name", "what"), VERSION_1)
+def test_a_filter_that_gives_other_tracks_than_version_1_says_so(name: str, what: str) -> None:
+    """Else a lab has tracks of one row of `FilterMethod` that were made in two ways."""
+    points = np.array([0, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5], np.float32)
+    time = {"hole": np.array([0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14]) / FPS, "8 Hz": np.arange(12) / 8}[what]
+    tracks = Tracks(np.stack([points, points], axis=-1)[:, None], np.ones((12, 1)), time, ["jaw_tip"])
+    is_same = np.allclose(apply_filter(tracks, name, {}).position[:, 0, 0], VERSION_1[name, what], atol=1e-3)
+    assert is_same == (registered_filters()[name].version == 1)

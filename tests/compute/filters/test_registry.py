@@ -114,6 +114,18 @@ print([name for name in ("numba", "scipy", "matplotlib") if name in sys.modules]
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_parameters_are_known_without_the_slow_part_of_scipy():
+    """A new lab checks its filter methods, and `doctor` all; SciPy's signal and statistics take a second to import."""
+    script = """
+import sys
+from compute.filters import default_parameters, registered_filters
+assert all(isinstance(default_parameters(name), dict) for name in registered_filters())
+print([name for name in ("scipy.signal", "scipy.stats") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 NEW = '''
 @register_filter(version=2, lag="causal", color="#123456", variants={"late_gated": ("#654321", {"gated": True})})
 def late(tracks):

@@ -42,6 +42,13 @@ def test_a_new_folder_from_init_to_status(run: Run, tmp_path: Path, make_session
         assert f"not computed: camera {camera}: 1 video and no deployed model" in computed
 
 
+def test_init_says_what_it_makes_as_it_makes_it(run: Run, tmp_path: Path) -> None:
+    said = run("init").stderr.replace("\n", " ")
+    assert f"making an embedded database in {tmp_path / 'data'}" in said
+    assert said.index("making the tables") < said.index("making the job tables") < said.index("filling table FilterM")
+    assert run("init").stderr == "opening the lab\n"
+
+
 def test_what_was_not_done_ends_with_a_code_and_one_message(run: Run, tmp_path: Path) -> None:
     for arguments, said in [
         (("ingest", tmp_path / "nowhere"), "nowhere is not a folder"),

@@ -42,7 +42,7 @@ def test_a_filter_method_is_added_with_its_parameters_and_listed(run: Run, tmp_p
         "filter_method": "smooth",
         "filter_name": "savitzky_golay",
         "filter_parameters": parameters,
-        "filter_version": 1,
+        "filter_version": 2,
     }
     listed = {row["filter_method"]: row for row in json.loads(run("list", "--json").stdout)}
     assert listed["smooth"]["filter_parameters"] == parameters and listed["kalman"]["current"] is True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
+from compute.errors import LeftOutWarning, SeveralModelsWarning
 
 NETWORK = "DLC_resnet50_snoutJan5shuffle1_50000"
 Orofacial = Callable[..., subprocess.CompletedProcess[str]]
@@ -42,6 +46,29 @@ def snouts(orofacial: Orofacial, small_lab: Any) -> str:
     return model_id
 
 
+def test_two_deployed_models_of_a_camera_are_named_and_no_mouse_counts_twice_unknowingly(
+    orofacial: Orofacial, small_lab: Any, snouts: str, tmp_path: Path
+) -> None:
+    from pipeline import query
+
+    side = small_lab.model_ids["side"]
+    said = f"1 video of camera side, once by each of small side ({side}), snouts ({snouts})"
+    for ask in (query.tracks, query.qualities, lambda **question: query.sql("select 1", **question)):
+        with pytest.warns(SeveralModelsWarning, match=re.escape(said)):
+            ask(filter="median")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ask(filter="median", model=["small side", "snouts"])  # who names them knows
+            ask(filter="median", mouse="mouse01")
+    for command in (["tracks", "--json"], ["report", "-o", tmp_path / "report.html"]):
+        assert said in " ".join(orofacial(*command).stderr.split())
+    assert said in (tmp_path / "report.html").read_text(encoding="utf-8")
+    status = orofacial("status")
+    assert f"model of camera side: small side ({side})" in status.stdout
+    assert f"model of camera side: snouts ({snouts})" in status.stdout
+    assert {row["model_id"] for row in json.loads(orofacial("status", "--json").stdout)["deployed"]} > {side, snouts}
+
+
 def test_poses_of_deeplabcut_go_from_their_files_to_filtered_tracks(
     orofacial: Orofacial, small_lab: Any, snouts: str
 ) -> None:
@@ -67,6 +94,10 @@ def test_what_is_not_known_to_be_held_out_is_said_and_corrected_mice_count_in_qu
             ask(model=snouts, held_out=True)
     with pytest.raises(query.QueryError, match="known to be in training; of 1 track"):
         query.tracks(model=snouts, held_out=False)
+    partly = rf"of 1 track .* model snouts \({snouts}\), it is not known.*held_out='not known'"
+    for ask in asks:
+        with pytest.warns(LeftOutWarning, match=partly):
+            ask(model="all", held_out=True, filter="median")
     refused = orofacial("tracks", "--held-out", "--model", snouts, "--json")
     assert refused.returncode == 1
     said = " ".join(refused.stderr.split())

@@ -40,10 +40,12 @@ assert rows["resting_jaw"]["filter_parameters"] == {
 assert rows["nothing"]["filter_parameters"] == {"filters": None}
 assert rows["kalman"]["filter_parameters"] == {**default_parameters("kalman"), "maximum_bandwidth_hz": 25.0}
 older = {method for method, row in rows.items() if not is_current_filter(row)}
-assert {"turning", "turning_jaw", "interpolate", "kalman"} <= older, older  # the last two by newer versions
+newer = {"interpolate", "kalman", "gaussian", "gaussian_gated", "median", "one_euro", "savitzky_golay"}
+assert {"turning", "turning_jaw", *newer} <= older, older
 for method in rows.keys() - older:
-    assert rows[method]["filter_version"] == 1 or method.endswith("_v2")
+    assert rows[method]["filter_version"] == 1 or method.endswith(f"_v{rows[method]['filter_version']}")
     check_parameters(rows[method]["filter_name"], rows[method]["filter_parameters"])
+assert {"gaussian_v2", "gaussian_gated_v3", "median_v2", "one_euro_v2", "savitzky_golay_v2"} <= rows.keys() - older
 wanted = set(FilteredTrack().key_source.to_arrays("filter_method"))
 assert wanted == rows.keys() - older, wanted
 """
