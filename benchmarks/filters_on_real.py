@@ -4,7 +4,7 @@
 
 The truth is unknown. A track is compared with the median of the other seeds, which shares their bias; so an error is a
 lower bound. Unlike in `filter_grid.py` the network's wrong placements count in its own error, as they are part of what
-a filter starts from.
+a filter starts from. No camera of these has a rigid group, so `rigid_groups.py` measures those on simulated heads.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from rigid_groups import measure_roll
 
 from compute.filters.kalman import kalman
 from compute.tracks import Tracks
@@ -84,7 +85,7 @@ def summary(folder: Path) -> dict[str, Any]:
         result[f"{name}_false_rejections"] = total["good_rejected"] / total["good"]
         result[f"{name}_wrong_found"] = total["wrong_rejected"] / max(total["wrong"], 1)
         false.append(result[f"{name}_false_rejections"])
-    return {**result, "false_rejections": max(false)}
+    return {**result, "false_rejections": max(false), **measure_roll()}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ render.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,42 @@ def simulate_tracks(
     position[missing] = np.nan
     tracks = Tracks(position, np.where(missing, 0, np.maximum(score, 0.01)), np.arange(n_frames) / FPS, NODES)
     return SimulatedTracks(tracks, truth, wrong & ~missing)
+
+
+def roll_head(
+    simulated: SimulatedTracks, roll_deg: float, *, fraction: float = 0.1, seed: int = 0
+) -> tuple[SimulatedTracks, NDArray[np.float64]]:
+    """Turn the head in the picture, about the middle of the snout, in bouts.
+
+    Parameters
+    ----------
+    simulated : SimulatedTracks
+        Tracks of `simulate_tracks`.
+    roll_deg : float
+        The angle that is reached.
+    fraction : float
+        Fraction of frames in which the head is turned at all.
+    seed : int
+        When it turns.
+
+    Returns
+    -------
+    simulated : SimulatedTracks
+        Everything turned, errors too.
+    roll_rad : array, shape (frame,)
+        Angle of each frame.
+    """
+    level = wander(np.random.default_rng([seed, 1]), simulated.tracks.n_frames, FPS, 1, 1.0)
+    roll_rad = np.deg2rad(roll_deg) * np.clip((level - np.quantile(level, 1 - fraction)) * 4, 0, 1)
+    cosine, sine = np.cos(roll_rad)[:, None], np.sin(roll_rad)[:, None]
+    middle = simulated.truth[:, NODES.index("center_snout_tip")].mean(axis=0)
+
+    def turn(position: NDArray[np.floating]) -> NDArray[np.float64]:
+        x, y = np.moveaxis(position - middle, -1, 0)
+        return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1) + middle
+
+    tracks = replace(simulated.tracks, position=turn(simulated.tracks.position))
+    return SimulatedTracks(tracks, turn(simulated.truth), simulated.wrong), roll_rad
 
 
 MOTIONS = {

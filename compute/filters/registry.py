@@ -16,11 +16,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from compute.errors import FilterError
 from compute.filters.parameter_rules import check_parameter_values, check_rising_parameters, rules_of_parameters
 from compute.frame_times import LONGEST_FRAME_INTERVAL_S
 from compute.tracks import FILTER_COLUMNS, Tracks
 from compute.tracks.frame_holes import spread_over_frame_holes
+from compute.tracks.repeated_frames import repeated_frame_mask
 
 SCORE_EXPONENT_ATTRIBUTE = "score_exponent"
 """Attribute of tracks under which a pipeline says what the model's labeled frames say of its scores."""
@@ -121,23 +125,30 @@ is longer."""
 
 
 def _filter_across_holes(function: Callable[..., Tracks], tracks: Tracks, parameters: Mapping[str, Any]) -> Tracks:
-    """Filter with the frames that are missing in time, and give back those that there are.
+    """Filter each picture once and with the frames that are missing in time, and give back the frames that there are.
 
     A filter may count frames (a window of five), and may look for missing points to know where a gap is. Both are right
-    only if no frame is missing.
+    only if no frame is missing. A frame that repeats a picture (a video at 30 Hz that was written at 60 Hz) says
+    nothing new: counted as an observation of its own it would halve the variance. It gets what its picture gets.
     """
     values = _keyword_defaults(function) | dict(parameters)
     times_s = [value for name, value in values.items() if name.endswith("_s") and isinstance(value, int | float)]
-    whole, index = spread_over_frame_holes(tracks, longest_s=max(_LEAST_REACH_S, _REACH * max(times_s, default=0)))
+    is_new = ~repeated_frame_mask(tracks)
+    pictures = tracks if is_new.all() else _take_frames(tracks, np.flatnonzero(is_new), tracks.time[is_new])
+    whole, index = spread_over_frame_holes(pictures, longest_s=max(_LEAST_REACH_S, _REACH * max(times_s, default=0)))
     result = function(whole, **parameters)
     if whole is tracks:
         return result
+    return _take_frames(result, index[np.cumsum(is_new) - 1], tracks.time)
+
+
+def _take_frames(tracks: Tracks, index: NDArray[np.int_], time: NDArray[np.float64]) -> Tracks:
     columns = {
-        name: getattr(result, name)[index]
+        name: getattr(tracks, name)[index]
         for name in ("position", "score", *FILTER_COLUMNS)
-        if getattr(result, name) is not None
+        if getattr(tracks, name) is not None
     }
-    return replace(result, time=tracks.time, **columns)
+    return replace(tracks, time=time, **columns)
 
 
 def _check_times(name: str, tracks: Tracks) -> None:

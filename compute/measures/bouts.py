@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from compute.errors import TracksError
 from compute.filters.parameter_rules import NodeName, NotNegative, check_parameter_values
 from compute.tracks import Tracks
+from compute.tracks.repeated_frames import repeated_frame_mask
 
 BOUTS_VERSION = 1
 """Version of the algorithm. Raise it when the same limits give other bouts: rows of `BoutMethod` pin it."""
@@ -50,7 +51,7 @@ def find_bouts(
     *,
     minimum_speed_px_per_s: NotNegative,
     minimum_duration_s: NotNegative = 0.05,
-    maximum_gap_s: NotNegative = 0.05,
+    maximum_gap_s: NotNegative = 0.2,
     reference_node: NodeName | None = None,
 ) -> list[Bout]:
     """Find bouts of movement of one node.
@@ -58,12 +59,16 @@ def find_bouts(
     A bout is a run of moves (from one frame with a position to the next) that are at least `minimum_speed_px_per_s`
     fast. Runs are one bout if the time between them is at most `maximum_gap_s`. Bouts shorter than
     `minimum_duration_s` are dropped. A bout never spans a hole: frames longer than `maximum_gap_s` that the camera
-    dropped, or in which the node has no position, since the path is not known there. Use filtered tracks, since noise
-    looks like fast movement.
+    dropped, or in which the node has no position, since the path is not known there. A frame that repeats the picture
+    before it (a video at 30 Hz that was written at 60 Hz) says nothing new and is left out. Use filtered tracks, since
+    noise looks like fast movement.
+
+    A jaw that licks or chews stands still twice in each cycle: the default of `maximum_gap_s` is longer than that, and
+    shorter than the rests between bouts. With 0.05 s many openings of the jaw are bouts of their own.
 
     Durations are compared in whole frames, so that neither the rounding of sums of times nor a camera's jitter of less
     than half a frame decides. At 100 Hz, 0.05 s is five frames; at 30 Hz, one frame is shorter than 0.05 s and two
-    are longer.
+    are longer. Where a single missing frame is longer than `maximum_gap_s`, each ends a bout.
 
     Parameters
     ----------
@@ -95,11 +100,12 @@ def find_bouts(
     [Bout(start_s=0.5, end_s=0.69, path_px=19.0, peak_speed_px_per_s=100.0)]
     """
     check_bout_limits(dict(zip(BOUT_LIMITS, (minimum_speed_px_per_s, minimum_duration_s, maximum_gap_s), strict=True)))
-    position = _position(tracks, node, reference_node)
+    is_new = ~repeated_frame_mask(tracks)
+    position, all_times = _position(tracks, node, reference_node)[is_new], tracks.time[is_new]
     seen = np.flatnonzero(~np.isnan(position[:, 0]))
     if seen.size < 2:
         return []
-    time, interval_s = tracks.time[seen], _frame_interval_s(tracks.time)
+    time, interval_s = all_times[seen], _frame_interval_s(all_times)
     longest_gap = math.floor(maximum_gap_s / interval_s + _FRAME_TOLERANCE)
     shortest_bout = math.ceil(minimum_duration_s / interval_s - _FRAME_TOLERANCE)
     step_px, step_s = np.hypot(*np.diff(position[seen], axis=0).T), np.diff(time)
@@ -140,7 +146,7 @@ def default_bout_limits() -> dict[str, float]:
     Examples
     --------
     >>> default_bout_limits()
-    {'minimum_duration_s': 0.05, 'maximum_gap_s': 0.05}
+    {'minimum_duration_s': 0.05, 'maximum_gap_s': 0.2}
     """
     return {name: value for name, value in (find_bouts.__kwdefaults__ or {}).items() if name in BOUT_LIMITS}
 

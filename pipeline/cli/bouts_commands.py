@@ -60,7 +60,7 @@ def _line(row: dict[str, Any]) -> list[Any]:
 @click.option("--filter", "filter_method", required=True, help="The filter method in whose tracks they are found.")
 @click.option("--minimum-speed", "minimum_speed_px_per_s", type=float, required=True, help="(px/s) of each move.")
 @click.option("--minimum-duration", "minimum_duration_s", type=float, help="(s) of a bout.  [default: 0.05]")
-@click.option("--maximum-gap", "maximum_gap_s", type=float, help="(s) of a rest within a bout.  [default: 0.05]")
+@click.option("--maximum-gap", "maximum_gap_s", type=float, help="(s) of a rest within a bout.  [default: 0.2]")
 @click.option("--against", "reference_node", help="Movement of NODE against this node.  [default: in the picture]")
 @click.option("--camera", help="Only this camera: a px is not the same for all.  [default: every camera]")
 @json_option

@@ -1,4 +1,4 @@
-"""Wrong placements that are told before anything is smoothed: far from a wide running median, or from a rigid group."""
+"""Wrong placements that are told before anything is smoothed: far from a wide running median."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from compute.filters.kalman.points import BARRED, MISSING, PERSON, REJECTED, USED, KalmanPoints
+from compute.filters.kalman.points import REJECTED, USED, KalmanPoints
 from compute.filters.score_noise import PERSON_LEVEL
 
 Array = NDArray[Any]
@@ -21,9 +21,6 @@ WIDE_WINDOW_S = 0.5
 _FAR_SD = 6.0
 """Standard deviations from it, in x and y each, that are certainly wrong."""
 
-_RIGID_SD = 6.0
-"""Standard deviations from the rest of a rigid group, in x and y each, that are certainly wrong."""
-
 _LEVELS_TOGETHER = 9
 """Levels of score that are looked at as one when it is learned what wrong placements look like: 28 bins."""
 
@@ -32,8 +29,6 @@ _PRIOR_POINTS = 50
 
 _TYPICAL = 0.7
 """Share of the threshold of a score that says nothing, down to which a score is that of most points."""
-
-_SHAPE_FRAMES = 4096
 
 _MEDIAN_SAMPLES = 15
 """Points that a wide median looks at; of more in the window, evenly spaced ones."""
@@ -87,35 +82,6 @@ def _odds_of_wrong(points: KalmanPoints, far: Array) -> tuple[Array, float]:
     fraction = isotonic_regression(fraction, weights=n_all + 1e-3, increasing=False).x
     odds = np.log(fraction / (1 - fraction)) - math.log(share / (1 - share))
     return odds[bins], max(-math.log(share / (1 - share)), 1.0)
-
-
-def bar_far_points_of_group(points: KalmanPoints, group: Array) -> None:
-    """Never use points that are far from where the others of their rigid group say they should be.
-
-    Parameters
-    ----------
-    points : Points
-        Their `state` is changed.
-    group : array of int
-        Nodes of the group.
-    """
-    position = points.position.reshape(points.n_frames, -1, 2)[:, group]
-    found = points.state[:, group] != MISSING
-    whole = np.flatnonzero(found.all(axis=1))
-    whole = whole[:: max(1, whole.size // _SHAPE_FRAMES)]
-    if not whole.size:
-        return
-    sample = position[whole]
-    shape = np.median(sample - np.median(sample, axis=1, keepdims=True), axis=0).astype(np.float64)
-    deviation = np.empty(position.shape, np.float32)
-    _rigid_deviation(position, found, shape, deviation)
-    variance = np.median(deviation[whole], axis=0) / 0.4549  # median of chi-square, 1 degree
-    variance = np.maximum(variance, max(points.gate_minimum_px / _RIGID_SD, 1e-2) ** 2)
-    with np.errstate(invalid="ignore"):
-        far = (deviation / variance).sum(axis=-1) > 2 * _RIGID_SD**2
-    points.state[:, group] = np.where(
-        far & (points.state[:, group] != PERSON), np.uint8(BARRED), points.state[:, group]
-    )
 
 
 @njit(cache=True)
@@ -217,36 +183,3 @@ def _wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: flo
                 for channel in range(2 * node, 2 * node + 2):
                     scaled = _from_median(position, anchors, half, frame, channel) / sd[channel]
                     deviation[frame, node] += scaled * scaled
-
-
-@njit(cache=True)
-def _rigid_deviation(position: Array, found: Array, shape: Array, deviation: Array) -> None:
-    """Squared distance (px²) of each point from where the others of its rigid group say it should be.
-
-    In each frame the group's shift is the median, over its found nodes, of the point minus the node's place in the
-    shape, of x and y each; with three nodes or more a wrong one hardly moves it.
-
-    Parameters
-    ----------
-    position : array, shape (frame, node, 2)
-        Points of the group's nodes.
-    found : array, shape (frame, node), bool
-        Which of them there are.
-    shape : array, shape (node, 2)
-        The group's shape in px.
-    deviation : array, shape (frame, node, 2), float32
-        Is given the squares for x and y; NaN where there is no point or fewer than three nodes are found.
-    """
-    n_frames, n_nodes = found.shape
-    buffer = np.empty(n_nodes)
-    for frame in range(n_frames):
-        for axis in range(2):
-            n = 0
-            for node in range(n_nodes):
-                if found[frame, node]:
-                    buffer[n] = position[frame, node, axis] - shape[node, axis]
-                    n += 1
-            shift = _sorted_median(buffer, n) if n > 2 else np.nan
-            for node in range(n_nodes):
-                difference = position[frame, node, axis] - shape[node, axis] - shift
-                deviation[frame, node, axis] = difference * difference if found[frame, node] else np.nan

@@ -3,6 +3,7 @@
 Read on from here downwards; no module calls one above it:
 
 `far_points`     wrong placements that are told before anything is smoothed
+`rigid_groups`   wrong placements that nodes which keep their distances tell
 `kept_movement`  movement that was taken away, and coordinates for which smoothing does not help
 `points`         how much each point counts, which are used, and what the smoother says of them
 `noise`          the noise of the points and of the movement
@@ -20,12 +21,13 @@ from numpy.typing import NDArray
 
 from compute.errors import FilterError
 from compute.filters.gaps import within_gap_limit
-from compute.filters.kalman.far_points import bar_far_points_of_group, reject_far_points
+from compute.filters.kalman.far_points import reject_far_points
 from compute.filters.kalman.kept_movement import give_back_movement
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
 from compute.filters.kalman.noise_floor import noise_limits_px2
 from compute.filters.kalman.points import KalmanPoints
+from compute.filters.kalman.rigid_groups import bar_far_points_of_group
 from compute.filters.parameter_rules import (
     Exponent,
     GapSeconds,

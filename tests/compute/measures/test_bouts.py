@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compute.errors import TracksError
+from compute.filters.kalman import kalman
 from compute.measures.bouts import find_bouts
+from compute.simulated_mouse.simulation import NODES, simulate_mouse, simulate_session
 from compute.tracks import Tracks
 
-SPEED = {"minimum_speed_px_per_s": 50.0}
+SPEED = {"minimum_speed_px_per_s": 50.0, "maximum_gap_s": 0.05}
 RATES = (Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(60), Fraction(100), Fraction(250), Fraction(500))
 
 
@@ -132,3 +134,27 @@ def test_a_limit_that_is_none_is_refused_by_name(name: str, value: Any) -> None:
 def test_a_video_of_few_frames_has_no_bouts(n_frames: int) -> None:
     tracks = Tracks(np.zeros((n_frames, 1, 2)), np.ones((n_frames, 1)), np.arange(n_frames) / 100, ["jaw_tip"])
     assert find_bouts(tracks, "jaw_tip", **SPEED) == []
+
+
+@pytest.mark.parametrize("fps", [30, 100, 250])
+@pytest.mark.parametrize("is_irregular", [False, True], ids=["regular", "frames dropped"])
+def test_a_bout_of_licking_or_chewing_is_one_bout_at_any_frame_rate(fps: int, is_irregular: bool) -> None:
+    """The simulated mouse says when it licks and chews; a jaw stands still twice in each cycle."""
+    n_found, n_right, n_true = 0, 0, 0
+    for seed in range(2):
+        session = simulate_session(simulate_mouse(seed), seed=seed, n_frames=30 * fps, fps=fps)
+        rng = np.random.default_rng(seed)
+        position = session.position_px["side"] + rng.normal(0, 0.3, session.position_px["side"].shape)
+        kept = rng.random(session.n_frames) > (0.2 if is_irregular else 0)
+        score = rng.uniform(0.6, 1, position.shape[:2])
+        tracks = Tracks(position[kept], score[kept], session.time[kept], NODES)
+        bouts = find_bouts(kalman(tracks), "jaw_tip", minimum_speed_px_per_s=50)
+        edges = np.flatnonzero(np.diff(np.r_[0, session.licking | session.chewing, 0]))
+        true = [(session.time[start], session.time[stop - 1]) for start, stop in edges.reshape(-1, 2)]
+        n_right += sum(
+            any(min(bout.end_s, end) - max(bout.start_s, start) > 0.8 * (end - start) for bout in bouts)
+            for start, end in true
+        )
+        n_found, n_true = n_found + len(bouts), n_true + len(true)
+    assert n_true > 10
+    assert n_right >= n_true - 1 and abs(n_found - n_true) <= 1
