@@ -10,6 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
+from compute.filters.kalman.noise_floor import grid_step_px
 from compute.filters.kalman.points import REJECTED, USED, KalmanPoints
 from compute.filters.score_noise import PERSON_LEVEL
 
@@ -26,6 +27,9 @@ _LEVELS_TOGETHER = 9
 
 _PRIOR_POINTS = 50
 """Prior weight, in points, of the overall rate of wrong placements."""
+
+_LEAST_WRONG_ODDS = 0.01
+"""Odds of a wrong placement at the least, of all points: not all lie far from the running median."""
 
 _TYPICAL = 0.7
 """Share of the threshold of a score that says nothing, down to which a score is that of most points."""
@@ -48,7 +52,7 @@ def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     Parameters
     ----------
     points : Points
-        Their `state`, `threshold` and `typical` are changed.
+        Their `state`, `threshold`, `typical` and `wrong_odds` are changed.
     gate_probability : float
         Probability that a good point of average score is rejected.
     """
@@ -56,20 +60,23 @@ def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     interval = float(np.median(points.dt[1:])) if points.n_frames > 1 else 1.0
     deviation = np.empty(points.state.shape, np.float32)
     half = max(2, round(WIDE_WINDOW_S / interval / 2))
-    _wide_deviation(points.position, points.state, half, points.gate_minimum_px / _FAR_SD, deviation)
     far_limit = 2 * _FAR_SD**2
-    odds, needed = _odds_of_wrong(points, deviation > far_limit)
+    step_px = grid_step_px(points.position, points.used)
+    minimum_sd_px = np.maximum(step_px / math.sqrt(12), max(points.gate_minimum_px / math.sqrt(far_limit), 1e-3))
+    _wide_deviation(points.position, points.state, half, minimum_sd_px, deviation)
+    odds, overall = _odds_of_wrong(points, deviation > far_limit)
     threshold = np.where(odds > 0, middle - 2 * odds, middle * np.exp(-odds / 2))
     points.threshold = np.clip(threshold, 0.3 * middle, 5 * middle).astype(np.float32)
     points.typical = threshold >= _TYPICAL * middle
-    limit = (far_limit * np.clip(1 - odds / needed, 0, 1)).astype(np.float32)
+    limit = (far_limit * np.clip(1 - odds / max(-overall, 1.0), 0, 1)).astype(np.float32)
+    points.wrong_odds = np.exp(odds + max(overall, math.log(_LEAST_WRONG_ODDS)))
     points.state[(points.state == USED) & (deviation >= limit[points.level])] = REJECTED
 
 
 def _odds_of_wrong(points: KalmanPoints, far: Array) -> tuple[Array, float]:
-    """Log odds of a wrong placement at each level of score less those of all points, and how far they are from 0.
+    """Log odds of a wrong placement at each level of score less those of all points, and those of all points.
 
-    They fall with the score (isotonic regression).
+    The former fall with the score (isotonic regression).
     """
     used = points.state == USED
     bins = np.arange(PERSON_LEVEL + 1) // _LEVELS_TOGETHER
@@ -80,8 +87,8 @@ def _odds_of_wrong(points: KalmanPoints, far: Array) -> tuple[Array, float]:
     share = (n_far.sum() + 0.5) / (n_all.sum() + 1.0)
     fraction = (n_far + _PRIOR_POINTS * share) / (n_all + _PRIOR_POINTS)
     fraction = isotonic_regression(fraction, weights=n_all + 1e-3, increasing=False).x
-    odds = np.log(fraction / (1 - fraction)) - math.log(share / (1 - share))
-    return odds[bins], max(-math.log(share / (1 - share)), 1.0)
+    overall = math.log(share / (1 - share))
+    return (np.log(fraction / (1 - fraction)) - overall)[bins], overall
 
 
 @njit(cache=True)
@@ -136,11 +143,11 @@ def _from_median(position: Array, anchors: Array, half: int, frame: int, channel
 
 
 @njit(cache=True)
-def _robust_sd(position: Array, state: Array, anchors: Array, half: int, minimum_sd_px: float) -> Array:
+def _robust_sd(position: Array, state: Array, anchors: Array, half: int, minimum_sd_px: Array) -> Array:
     """Standard deviation (px) of each channel's used points around the median, from some frames; wide for bouts."""
     n_frames, n_channels = position.shape
     step = max(1, n_frames // _SD_SAMPLES)
-    sd = np.full(n_channels, max(minimum_sd_px, 1e-3))
+    sd = minimum_sd_px.copy()
     buffer = np.empty((n_frames + step - 1) // step)
     for channel in range(n_channels):
         n = 0
@@ -155,7 +162,7 @@ def _robust_sd(position: Array, state: Array, anchors: Array, half: int, minimum
 
 
 @njit(cache=True)
-def _wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: float, deviation: Array) -> None:
+def _wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: Array, deviation: Array) -> None:
     """Squared distance of each point from a wide running median, in robust variances, x and y summed.
 
     The median is taken every `half` frames, of up to `_MEDIAN_SAMPLES` used points within `half` frames, and
@@ -169,17 +176,19 @@ def _wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: flo
         Only used points and a person's are looked at.
     half : int
         Half the window in frames.
-    minimum_sd_px : float
+    minimum_sd_px : array, shape (channel,)
         The robust standard deviation is taken to be at least this.
     deviation : array, shape (frame, node), float32
         Is given the result; 0 where there is no point.
     """
     anchors = _wide_medians(position, state, half)
-    sd = _robust_sd(position, state, anchors, half, minimum_sd_px)
+    inverse_sd = 1.0 / _robust_sd(position, state, anchors, half, minimum_sd_px)
     for frame in range(state.shape[0]):
+        left, right, share = anchors[frame // half], anchors[frame // half + 1], (frame % half) / half
         for node in range(state.shape[1]):
             deviation[frame, node] = 0.0
             if state[frame, node] >= USED:
                 for channel in range(2 * node, 2 * node + 2):
-                    scaled = _from_median(position, anchors, half, frame, channel) / sd[channel]
+                    middle = left[channel] + share * (right[channel] - left[channel])
+                    scaled = (position[frame, channel] - middle) * inverse_sd[channel]
                     deviation[frame, node] += scaled * scaled

@@ -22,6 +22,10 @@ Array = NDArray[Any]
 _LEAST_GAIN = 0.08
 """A channel stays as it is where smoothing takes less than this from its squared error: 4 % of the error."""
 
+_LEAST_WITHIN = 0.5
+"""Nor is it smoothed where fewer of the differences than this are within a standard deviation of noise (0.68 of noise
+itself): movement is taken away all the time, as of a rhythm faster than the frame rate shows."""
+
 _LARGEST_SQUARE = 16.0
 """Square of a difference, in variances of the point, beyond which it says no more: one wrong point is no movement."""
 
@@ -69,6 +73,7 @@ def _give_back(
     n_frames, n_channels = position.shape
     root_weight, root_scale = np.sqrt(weight.astype(np.float64)), 1.0 / np.sqrt(r)
     n, squares, total = np.zeros(n_channels), np.zeros(n_channels), np.zeros(n_channels)
+    within = np.zeros(n_channels)
     last, largest, least = np.zeros(n_channels), np.zeros(n_channels), np.ones(n_channels)
     for frame in range(n_frames):
         for channel in range(n_channels):
@@ -78,6 +83,7 @@ def _give_back(
                 free = 1.0 - variance[frame, channel] * root * root
                 squares[channel] += min(difference * difference, _LARGEST_SQUARE)
                 total[channel] += max(free, _LEAST_FREE)
+                within[channel] += difference * difference <= free
                 largest[channel] = max(largest[channel], difference * last[channel])
                 least[channel] = min(least[channel], free)
                 last[channel] = difference
@@ -85,7 +91,11 @@ def _give_back(
     for channel in range(n_channels):
         # The share of the squared error that smoothing takes: total / n, and less where the differences are too large.
         gain = _LEAST_GAIN * n[channel]
-        smoothed[channel] = total[channel] > gain and total[channel] ** 2 > gain * squares[channel]
+        smoothed[channel] = (
+            total[channel] > gain
+            and total[channel] ** 2 > gain * squares[channel]
+            and within[channel] >= _LEAST_WITHIN * n[channel]
+        )
         if not smoothed[channel] or largest[channel] > _TAKEN_AWAY * max(least[channel], _LEAST_FREE):
             root = root_weight * root_scale[channel]
             _give_back_channel(position, state, level, root, mean, variance, channel, smoothed[channel])

@@ -25,8 +25,8 @@ _SPECTRUM_QUANTILE = 0.25
 _LEAST_SEGMENTS = 8
 _MOST_SEGMENTS = 64
 
-_QUIET_QUANTILE = 0.15
-_CHI_SQUARE_AT_QUIET = 0.03577
+_QUIET_QUANTILE = 0.25
+_CHI_SQUARE_AT_QUIET = 0.10153
 """Quantile of chi-square with one degree of freedom."""
 _FEWEST_DIFFERENCES = 50
 _MOST_DIFFERENCES = 4096
@@ -48,7 +48,9 @@ def noise_limits_px2(position: Array, weight: Array) -> tuple[Array, Array]:
         Precision of a point relative to weight 1; 0: not used. Signs do not matter.
     """
     floor = np.minimum(_floor_of_spectrum(position, weight), _floor_of_quiet_frames(position, weight))
-    least = np.maximum(_variance_of_grid(position, weight), _LEAST_PX2)
+    used = weight != 0
+    typical = np.median(np.abs(weight[:: max(1, len(weight) // _MOST_DIFFERENCES)]), axis=0)
+    least = np.maximum(grid_step_px(position, used) ** 2 / 12 * np.repeat(typical, 2), _LEAST_PX2)
     return least, np.maximum(_ABOVE_FLOOR * floor, least)
 
 
@@ -115,17 +117,23 @@ def _floor_of_quiet_frames(position: Array, weight: Array) -> Array:
     return floor
 
 
-def _variance_of_grid(position: Array, weight: Array) -> Array:
-    """Variance (px²) that rounding makes, where many positions equal the one before: a twelfth of the step's square."""
-    variance = np.zeros(position.shape[1])
-    step = max(1, (len(position) - 1) // _MOST_DIFFERENCES)
-    after = np.arange(1, len(position), step)
-    whole = np.asarray(weight[after - 1] != 0) & np.asarray(weight[after] != 0)
+def grid_step_px(position: Array, used: Array) -> Array:
+    """Step (px) of the grid that positions are rounded to, where many equal the one before; else 0. Shape (channel,).
+
+    Parameters
+    ----------
+    position : array, shape (frame, channel)
+        x and y of each node side by side (px).
+    used : array, shape (frame, node), bool
+        Points that are looked at.
+    """
+    step_px = np.zeros(position.shape[1])
+    after = np.arange(1, len(position), max(1, (len(position) - 1) // _MOST_DIFFERENCES))
+    whole = np.asarray(used[after - 1] & used[after])
     difference = np.abs(position[after] - position[after - 1])
     for channel in range(position.shape[1]):
         known = difference[whole[:, channel // 2], channel]
         moved = known[known > 0]
         if moved.size >= _FEWEST_DIFFERENCES and moved.size < (1 - _MOST_EQUAL) * known.size:
-            typical = np.median(np.abs(weight[after, channel // 2][whole[:, channel // 2]]))
-            variance[channel] = np.quantile(moved, 0.1) ** 2 / 12 * typical
-    return variance
+            step_px[channel] = np.quantile(moved, 0.1)
+    return step_px

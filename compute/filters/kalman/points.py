@@ -37,6 +37,13 @@ _SAME_PLACE = 0.06
 """They lie there if their squared distance is less than this share of that from the point to where it should be."""
 
 
+JUMP_BIN_PX = 6.0
+"""Jumps that differ by less in x and y are alike."""
+
+_LEAST_JUMP = 3.0
+"""A movement's jump is longer than so many times the distance at which a point is never wrong."""
+
+
 @dataclass
 class KalmanPoints:
     """All points of some frames; `state` is changed by what judges them.
@@ -53,6 +60,11 @@ class KalmanPoints:
         Of a point of each level: its precision, and its largest squared distance from the prediction.
     typical : array, shape (level,), bool
         Scores that wrong placements do not have more often than most.
+    wrong_odds : array, shape (level,)
+        Odds of a wrong placement, by its score.
+    jump_odds : array, shape (node, bin, bin)
+        Odds up to which a far point is taken for a movement of the node, by how far it is in x and y, in bins of
+        `JUMP_BIN_PX` whose middle one is 0; see `compute.filters.kalman.jumps`.
     max_gap_s : float
         The filter starts afresh after a longer gap, see `compute.filters.gaps.connecting_limit_s`.
     gate_minimum_px : float
@@ -66,6 +78,8 @@ class KalmanPoints:
     weight: Array
     threshold: Array
     typical: Array
+    wrong_odds: Array
+    jump_odds: Array
     max_gap_s: float
     gate_minimum_px: float
 
@@ -85,6 +99,8 @@ class KalmanPoints:
             weight=score_level_weight(score_exponent),
             threshold=np.full(PERSON_LEVEL + 1, np.inf, np.float32),
             typical=np.ones(PERSON_LEVEL + 1, np.bool_),
+            wrong_odds=np.zeros(PERSON_LEVEL + 1),
+            jump_odds=np.zeros((state.shape[1], 1, 1)),
             max_gap_s=connecting_limit_s(tracks, max_gap_s),
             gate_minimum_px=gate_minimum_px,
         )
@@ -123,7 +139,8 @@ class KalmanPoints:
 
     def judge(self, r: Array, mean: Array, variance: Array) -> int:
         """Compare each point with a smoothing that took the measurement variances r; how many changed state."""
-        arrays = (self.position, self.level, self.weight, self.threshold, self.typical, r, mean, variance)
+        of_level = (self.weight, self.threshold, self.typical, self.wrong_odds)
+        arrays = (self.position, self.level, *of_level, self.jump_odds, r, mean, variance)
         return int(_judge(*arrays, self.gate_minimum_px, self.n_lasting, self.state))
 
 
@@ -169,12 +186,24 @@ def _goes_on(
 
 
 @njit(cache=True)
+def _odds_of_jump(odds: Array, x_px: float, y_px: float, minimum_px: float) -> float:
+    """Entry of `odds`, shape (bin, bin), for a jump; 0 for a short one, which noise with long tails makes too."""
+    half = odds.shape[0] // 2
+    column, row = half + round(x_px / JUMP_BIN_PX), half + round(y_px / JUMP_BIN_PX)
+    if x_px * x_px + y_px * y_px <= max(_LEAST_JUMP * minimum_px, JUMP_BIN_PX) ** 2:
+        return 0.0
+    return float(odds[column, row]) if 0 <= column < odds.shape[0] and 0 <= row < odds.shape[1] else 0.0
+
+
+@njit(cache=True)
 def _judge(
     position: Array,
     level: Array,
     weight: Array,
     threshold: Array,
     typical: Array,
+    wrong_odds: Array,
+    jump_odds: Array,
     r: Array,
     mean: Array,
     variance: Array,
@@ -197,8 +226,10 @@ def _judge(
         Level of the score, and state, which is changed.
     weight, threshold : array, shape (level,)
         Of a point of each level: its weight (r divided by it is its variance), and the largest distance to be kept.
-    typical : array, shape (level,)
-        Levels whose points are witnesses, see `_goes_on`.
+    typical, wrong_odds : array, shape (level,)
+        Levels whose points are witnesses, see `_goes_on`; odds of a wrong placement.
+    jump_odds : array, shape (node, bin, bin)
+        See `KalmanPoints`.
     r : array, shape (channel,)
         Variance of a point of weight 1 (px²).
     minimum_px : float
@@ -234,7 +265,9 @@ def _judge(
                     residual_x *= own_x / variance_x
                     residual_y *= own_y / variance_y
                 square_px2 = _SAME_PLACE * (residual_x * residual_x + residual_y * residual_y)
-                far = not _goes_on(position, state, level, typical, frame, node, square_px2, n_lasting)
+                odds = _odds_of_jump(jump_odds[node], residual_x, residual_y, minimum_px)
+                far = wrong_odds[level[frame, node]] > odds
+                far = far and not _goes_on(position, state, level, typical, frame, node, square_px2, n_lasting)
             if far and near:
                 n_changed += kind == REJECTED
                 state[frame, node] = DOUBTED

@@ -4,6 +4,7 @@ Read on from here downwards; no module calls one above it:
 
 `far_points`     wrong placements that are told before anything is smoothed
 `rigid_groups`   wrong placements that nodes which keep their distances tell
+`jumps`          jumps that a node makes again and again, which are no wrong placements
 `kept_movement`  movement that was taken away, and coordinates for which smoothing does not help
 `points`         how much each point counts, which are used, and what the smoother says of them
 `noise`          the noise of the points and of the movement
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from compute.errors import FilterError
 from compute.filters.gaps import within_gap_limit
 from compute.filters.kalman.far_points import reject_far_points
+from compute.filters.kalman.jumps import learn_jumps
 from compute.filters.kalman.kept_movement import give_back_movement
 from compute.filters.kalman.kernels import PRIOR, smoothing_kernel
 from compute.filters.kalman.noise import Noise, NoiseFit, noise_segment_frames
@@ -80,7 +82,7 @@ def kalman(
     max_gap_s: GapSeconds | None = 0.1,
     score_exponent: Exponent | None = None,
     gate_probability: Probability | None = 1e-3,
-    gate_minimum_px: Pixels = 2.0,
+    gate_minimum_px: Pixels = 2.5,
     rigid_groups: RigidGroups | None = None,
 ) -> Tracks:
     """Posterior mean of each node's path, given all points that are no wrong placements.
@@ -92,7 +94,8 @@ def kalman(
     Wrong placements are found in two steps. First points far from a wide running median are rejected; the allowed
     distance shrinks for scores typical of wrong points. Then every point is compared with what the smoother says
     without it, again until (almost) no point changes state. One that lies where most points before or after it lie is
-    a step's. A person's point is always used.
+    a step's, and one as far away as the node often jumps (`compute.filters.kalman.jumps`) is movement too. A person's
+    point is always used.
 
     Smoothing must not make a track worse. The fitted noise of points is at most what no movement explains
     (`compute.filters.kalman.noise_floor`), a coordinate for which smoothing cannot be shown to help keeps its points,
@@ -151,6 +154,8 @@ def kalman(
         reject_far_points(points, gate_probability)
     for group in groups:
         bar_far_points_of_group(points, _indices(tracks, group))
+    if gate_probability is not None:
+        learn_jumps(points)
     interval_s, weight = tracks.frame_interval_s, points.effective_weight()
     fit = NoiseFit(
         process_noise_px2_per_s3=process_noise_px2_per_s3,
