@@ -47,6 +47,8 @@ def noise_limits_px2(position: Array, weight: Array) -> tuple[Array, Array]:
     weight : array, shape (frame, node)
         Precision of a point relative to weight 1; 0: not used. Signs do not matter.
     """
+    if not len(position):
+        return np.full(position.shape[1], _LEAST_PX2), np.full(position.shape[1], np.inf)
     floor = np.minimum(_floor_of_spectrum(position, weight), _floor_of_quiet_frames(position, weight))
     used = weight != 0
     typical = np.median(np.abs(weight[:: max(1, len(weight) // _MOST_DIFFERENCES)]), axis=0)

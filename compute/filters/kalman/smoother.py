@@ -196,7 +196,7 @@ def kalman(
         _describe(points, tracks.nodes, noise, log_likelihood, smoothed),
         _note_on_points_as_they_were(points, tracks.nodes, smoothed),
         position=mean.reshape(tracks.position.shape),
-        sd=np.sqrt(variance, out=variance).reshape(tracks.position.shape),
+        sd=np.sqrt(np.maximum(variance, 0, out=variance)).reshape(tracks.position.shape),  # rounding goes below 0
         rejected=points.rejected,
         filled=allowed & ~used,
     )
