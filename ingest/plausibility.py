@@ -35,6 +35,9 @@ CLOCKS_AGREE = timedelta(minutes=5)
 FIRST_DAY = date(1990, 1, 1)
 """Nobody filmed a mouse's face to a file before."""
 
+CALENDAR_YEARS = (1000, 9000)
+"""Instants that every database holds, and that no time zone carries beyond the years 1 to 9999 of Python."""
+
 _EARTH = (timedelta(hours=-12), timedelta(hours=14))
 """Local times on earth are at most so far from UTC."""
 
@@ -173,6 +176,27 @@ def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, l
 
 def _is_near(rate: float, fps: float) -> bool:
     return max(rate / fps, fps / rate) <= LARGEST_RATE_RATIO * (1 + 1e-3)
+
+
+def check_plausible_instant(name: str, said: str, unix_s: float) -> None:
+    """An instant has a year that can be written down: digits of a day and a time, taken for a number, are far beyond.
+
+    Parameters
+    ----------
+    name : str
+        Where the instant is from, for people.
+    said : str
+        How it stands there.
+    unix_s : float
+        What it was taken for, in seconds since 1970; of a local time, those of the same time in UTC.
+    """
+    year = 1970 + unix_s / (365.2425 * 86400)
+    if not CALENDAR_YEARS[0] <= year <= CALENDAR_YEARS[1]:
+        raise SessionError(
+            f"{name}: {said} is an instant of the year {int(year)}; expected one from {FIRST_DAY} to today. If its digits"
+            " are a day and a time, write them as 2026-03-02T10:30:00.5; if it is a number, export the times again in"
+            f" seconds since 1970 (now {datetime.now(UTC).timestamp():.0f})"
+        )
 
 
 def check_plausible_day(name: str, start: datetime, day: date, *, zone_is_known: bool) -> None:

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import SessionError
-from ingest.plausibility import check_plausible_holes, check_plausible_order, check_plausible_rate
+from ingest.plausibility import (
+    check_plausible_holes,
+    check_plausible_instant,
+    check_plausible_order,
+    check_plausible_rate,
+)
 from ingest.rig_time import rig_time_instant
 from ingest.session_folders import is_video_file
 from ingest.timestamp_table import TimestampTable, is_timestamp_number, read_timestamp_table, timestamp_instant
@@ -109,7 +114,7 @@ def read_timestamps(
     ------
     SessionError
         If it is not told which column holds the times, if there is not exactly one finite, increasing time a frame, if
-        a local time does not exist or exists twice, if their rate is more than twice or less than half that of the
+        a local time does not exist or exists twice, if an instant is of no year of the calendar, if their rate is more than twice or less than half that of the
         video, or if they jump as only a clock that is set does.
     """
     table = read_timestamp_table(path)
@@ -132,6 +137,8 @@ def read_timestamps(
     check_plausible_order(str(path), times_s, table.lines)
     check_plausible_rate(str(path), times_s, fps, unit=unit)
     check_plausible_holes(str(path), times_s, fps, table.lines)
+    if seconds:
+        check_plausible_instant(f"{path}, line {table.lines[0]}", cells[0], float(seconds[0]))
     return Timestamps(path, times_s, seconds[0] if seconds else None)
 
 

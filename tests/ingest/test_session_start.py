@@ -93,6 +93,8 @@ def test_a_camera_that_knows_the_instant_says_the_start(tmp_path: Path, machine_
         ("", 1772443800 + 2**31, "the folder is of 2026-03-02"),
         ("start = 2026-03-02T10:30:00+01:00\nutc_offset_min = 120", None, "expected the same offset"),
         ("start = 2026-03-02T10:30:00\nutc_offset_min = 6000", None, "expected -720 to 840 min"),
+        ("start = 0001-01-01T00:00:00", None, "is an instant of the year 1;"),
+        ("start = 9999-12-31T23:59:00-12:00", None, "is an instant of the year 9999;"),
         ("start = 2026-03-02", None, "is no day with a time"),
         ('start = "2026-03-02"', None, "is no day with a time"),
         ("start = 10:30:00", None, "start"),

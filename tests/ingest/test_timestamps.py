@@ -161,6 +161,25 @@ def test_days_and_times_without_a_zone_are_local(file: Path) -> None:
         read(file, lines("2026-03-02T10:30:00", "2026-03-02T10:30:01Z"), n_frames=2, fps=1)
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["20260302102959.50", "20260302102959.53"], "20260302102959.50 is an instant of the year 643993;"),
+        (
+            ["20260302102959.94", "20260302102959.97", "20260302103000.00"],
+            "20260302102959.94 is an instant of the year 643993;",
+        ),
+        (["0001-01-01 00:00:00.00", "0001-01-01 00:00:00.03"], "0001-01-01 00:00:00 is an instant of the year 1;"),
+        (["9999-12-31T23:59:59.00-05:00", "9999-12-31T23:59:59.03-05:00"], "is an instant of the year 9999;"),
+    ],
+)
+def test_an_instant_beyond_the_calendar_is_refused_with_its_line(file: Path, cells: list[str], said: str) -> None:
+    with pytest.raises(SessionError) as refused:
+        read(file, lines("time", *cells), n_frames=len(cells), zone="Europe/Berlin")
+    assert f"{file}, line 2: " in str(refused.value) and said in str(refused.value)
+    assert "write them as 2026-03-02T10:30:00.5" in str(refused.value)
+
+
 LOS_ANGELES = "America/Los_Angeles"
 SPRING = ["2026-03-08 01:59:59.94", "2026-03-08 01:59:59.97"]
 
