@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import SessionError
-from compute.frame_times import LONGEST_FRAME_INTERVAL_S
+from compute.frame_times import LONGEST_FRAME_INTERVAL_S, usual_frame_interval_s
 from ingest.cameras import camera_of_other_case
 
 LARGEST_RATE_RATIO = 2.0
@@ -34,6 +34,9 @@ CLOCKS_AGREE = timedelta(minutes=5)
 
 FIRST_DAY = date(1990, 1, 1)
 """Nobody filmed a mouse's face to a file before."""
+
+LARGEST_COUNT = 2**16 - 1
+"""Of a camera that counts its frames with 16 bits, as GigE cameras do."""
 
 CALENDAR_YEARS = (1000, 9000)
 """Instants that every database holds, and that no time zone carries beyond the years 1 to 9999 of Python."""
@@ -174,6 +177,40 @@ def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, l
         )
 
 
+def check_plausible_frame_numbers(
+    name: str, numbers: NDArray[np.float64], times_s: NDArray[np.float64], lines: Sequence[int]
+) -> None:
+    """A camera counts its frames: numbers rise by one, and by more only where time says that frames were dropped.
+
+    Parameters
+    ----------
+    name : str
+        The column of the numbers, for people.
+    numbers : array, shape (frame,)
+        Whole numbers. A camera's counter of 16 bits starts again at 0 or 1.
+    times_s : array, shape (frame,)
+        Strictly increasing times (s).
+    lines : sequence of int
+        Line of each number in its file.
+    """
+    steps, interval_s = np.diff(numbers), usual_frame_interval_s(times_s)
+    steps[(numbers[:-1] == LARGEST_COUNT) & (numbers[1:] <= 1) & (numbers[1:] >= 0)] = 1
+    is_wrong = (steps < 1) | ((steps > 1) & (np.diff(times_s) < (steps - 0.5) * interval_s))
+    if not is_wrong.any():
+        return
+    frame = int(np.argmax(is_wrong)) + 1
+    passed = ""
+    if steps[frame - 1] > 1:
+        passed = (
+            f", but only {times_s[frame] - times_s[frame - 1]:.6f} s passed, where frames are {interval_s:.6f} s apart"
+        )
+    raise SessionError(
+        f"{name}, line {lines[frame]}: number {numbers[frame]:.0f} follows {numbers[frame - 1]:.0f}{passed}; expected"
+        " numbers that rise by one, and by more only where as many frames are missing in time. Export the timestamps"
+        " again, a line for each frame of the video in its order; or, if the column counts something else, name it so"
+    )
+
+
 def _is_near(rate: float, fps: float) -> bool:
     return max(rate / fps, fps / rate) <= LARGEST_RATE_RATIO * (1 + 1e-3)
 
@@ -193,9 +230,9 @@ def check_plausible_instant(name: str, said: str, unix_s: float) -> None:
     year = 1970 + unix_s / (365.2425 * 86400)
     if not CALENDAR_YEARS[0] <= year <= CALENDAR_YEARS[1]:
         raise SessionError(
-            f"{name}: {said} is an instant of the year {int(year)}; expected one from {FIRST_DAY} to today. If its digits"
-            " are a day and a time, write them as 2026-03-02T10:30:00.5; if it is a number, export the times again in"
-            f" seconds since 1970 (now {datetime.now(UTC).timestamp():.0f})"
+            f"{name}: {said} is an instant of the year {int(year)}; expected one from {FIRST_DAY} to today. If its"
+            " digits are a day and a time, write them as 2026-03-02T10:30:00.5; if it is a number, export the times"
+            f" again in seconds since 1970 (now {datetime.now(UTC).timestamp():.0f})"
         )
 
 

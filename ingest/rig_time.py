@@ -53,7 +53,8 @@ def rig_time_instant(
     Raises
     ------
     SessionError
-        If the year is far from now, two offsets are said, or local time is set forward or back at this time, so that it is no time or two.
+        If the year is far from now, two offsets are said, or local time is set forward or back at this time, so that it
+        is no time or two.
     """
     said = rig_time_zone_at(name, utc_offset_min)
     check_plausible_instant(name, start.isoformat(sep=" "), start.replace(tzinfo=UTC).timestamp())
