@@ -236,6 +236,16 @@ def check_plausible_instant(name: str, said: str, unix_s: float) -> None:
         )
 
 
+def check_plausible_date(folder: str, day: date) -> None:
+    """A folder is of a day on which somebody can have filmed, in any time zone."""
+    now = datetime.now(UTC)
+    if day < FIRST_DAY or datetime.combine(day, datetime.min.time(), UTC) > now + timedelta(days=1):
+        raise SessionError(
+            f"{folder}: the folder is of {day}, and by this machine's clock today is {now.date()}; expected a day from"
+            f" {FIRST_DAY} to today. Correct the folder's name, or the clock that is wrong"
+        )
+
+
 def check_plausible_day(name: str, start: datetime, day: date, *, zone_is_known: bool) -> None:
     """A recording began on the day that its folder is named after.
 
@@ -251,12 +261,6 @@ def check_plausible_day(name: str, start: datetime, day: date, *, zone_is_known:
         Whether the offset is the rig's. Otherwise the instant must be on that day anywhere on earth.
     """
     first = datetime.combine(day, datetime.min.time(), UTC)
-    now = datetime.now(UTC)
-    if day < FIRST_DAY or first > now + timedelta(days=1):
-        raise SessionError(
-            f"{name}: the folder is of {day}, and by this machine's clock today is {now.date()}; expected a day from"
-            f" {FIRST_DAY} to today. Correct the folder's name and the start, or the clock that is wrong"
-        )
     earliest, latest = first - LATEST_AFTER_MIDNIGHT, first + timedelta(days=1) + LATEST_AFTER_MIDNIGHT
     if zone_is_known:
         local = start.replace(tzinfo=UTC)

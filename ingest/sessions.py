@@ -20,7 +20,12 @@ from ingest.ingest_run import IngestRun, completed_mouse
 from ingest.known_recordings import refuse_known_recordings
 from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
-from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_scale
+from ingest.plausibility import (
+    check_known_cameras,
+    check_plausible_birth,
+    check_plausible_date,
+    check_plausible_scale,
+)
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
 from ingest.session_files import SessionFile, read_session_file, session_file_json
 from ingest.session_folders import (
@@ -274,6 +279,7 @@ def read_new_session(
     SessionError, VideoError
         If any part of the folder cannot be ingested.
     """
+    check_plausible_date(str(folder), name.session_date)
     paths = session_folder_videos(folder)
     cameras = Camera.to_arrays("camera").tolist()
     refuse_other_videos(folder, paths, cameras if paths else ())

@@ -133,12 +133,6 @@ def test_a_time_that_clocks_skip_or_repeat_is_refused(text: str, day: date, said
     assert began(f"start = {text}+02:00", tmp_path, day=day, zone="Europe/Berlin")[1] == 120
 
 
-@pytest.mark.parametrize("day", [date(1985, 3, 2), datetime.now(UTC).date() + timedelta(days=3)])
-def test_a_day_on_which_nobody_can_have_filmed_is_refused(day: date, tmp_path: Path) -> None:
-    with pytest.raises(SessionError, match=f"the folder is of {day}.*expected a day from 1990-01-01 to today"):
-        began(f"start = {day}T10:30:00+01:00", tmp_path, day=day)
-
-
 @pytest.mark.parametrize("place", [place for place, one in session_file_places().items() if not one.is_text])
 @pytest.mark.parametrize("value", ["true", "false"])
 def test_true_and_false_are_no_numbers(place: str, value: str, tmp_path: Path) -> None:

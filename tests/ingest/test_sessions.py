@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +95,16 @@ def test_a_folder_that_is_still_written_waits(make_session: MakeSession, tmp_pat
     make_session()
     assert [outcome.status for outcome in ingest_all(tmp_path / "raw", stable_after_s=60)] == ["waiting"]
     assert rows() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("day", [date(1899, 5, 1), date(1985, 3, 2), date.today() + timedelta(days=3)])
+def test_a_day_on_which_nobody_can_have_filmed_is_refused(
+    make_session: MakeSession, database: Settings, day: date
+) -> None:
+    """Also where nothing but the folder's name says the day."""
+    folder = make_session(f"mouse01/{day}_1", cameras=("side",))
+    assert f"{folder}: the folder is of {day}" in (message := refusal(folder, database))
+    assert "expected a day from 1990-01-01 to today" in message
 
 
 def cut(path: Path) -> None:
