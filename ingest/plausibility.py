@@ -6,7 +6,8 @@ Each raises a `SessionError` that names what was found, what it was compared wit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -15,6 +16,15 @@ from numpy.typing import NDArray
 from compute.errors import SessionError
 from compute.frame_times import LONGEST_FRAME_INTERVAL_S, usual_frame_interval_s
 from ingest.cameras import camera_of_other_case
+
+
+@dataclass(frozen=True)
+class Span:
+    """From the first frame to the last one, with their offsets from UTC."""
+
+    start: datetime
+    end: datetime
+
 
 LARGEST_RATE_RATIO = 2.0
 """How many times faster or slower than the video file the time stamps of a camera may be."""
@@ -283,6 +293,40 @@ def check_plausible_clocks(name: str, start: datetime, camera_name: str, first_f
             f" {said.isoformat(sep=' ')}; expected at most {CLOCKS_AGREE.seconds // 60} minutes between them. Correct"
             " the one that is wrong (a time without a zone is taken for the rig's, see rig_time_zone in settings.toml)"
         )
+
+
+def check_plausible_cameras(spans: Mapping[str, Span]) -> None:
+    """The cameras of a session filmed at the same time: each began before any other had ended.
+
+    Parameters
+    ----------
+    spans : mapping of str to Span
+        Of each camera whose clock says it, under a name for people.
+    """
+    if len(spans) < 2:
+        return
+    early = min(spans, key=lambda name: spans[name].end)
+    late = max(spans, key=lambda name: spans[name].start)
+    apart = spans[late].start - spans[early].end
+    if apart > timedelta(seconds=LONGEST_FRAME_INTERVAL_S):
+        between_starts = _duration_text(spans[late].start - spans[early].start)
+        raise SessionError(
+            f"{late}: its first frame is of {spans[late].start.isoformat(sep=' ')}, {_duration_text(apart)} after the"
+            f" last frame of {early} ({spans[early].end.isoformat(sep=' ')}); their first frames are {between_starts}"
+            " apart. Expected cameras of one session that film at the same time. Correct the clock that is wrong (a"
+            " time without a zone is taken for the rig's, see rig_time_zone in settings.toml), or give each video a"
+            " session of its own"
+        )
+
+
+def _duration_text(duration: timedelta) -> str:
+    """A time between two instants, for people."""
+    seconds = duration.total_seconds()
+    size_s, unit = next(
+        (one for one in ((86400, "days"), (3600, "h"), (60, "min")) if seconds >= 2 * one[0] or seconds == one[0]),
+        (1, "s"),
+    )
+    return f"{seconds / size_s:.4g} {unit}"
 
 
 def check_plausible_birth(name: str, mouse: str, date_of_birth: date, day: date) -> None:

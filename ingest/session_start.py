@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.plausibility import check_plausible_clocks, check_plausible_day
-from ingest.rig_time import in_rig_time, rig_time_instant, rig_time_zone_at
+from ingest.plausibility import Span, check_plausible_clocks, check_plausible_day
+from ingest.rig_time import in_rig_time, rig_time_instant, rig_time_zone_at, unix_time_instant
 from ingest.timestamps import Timestamps
 
 START_COLUMNS = ("session_start", "session_utc_offset_min")
@@ -20,6 +20,16 @@ START_COLUMNS = ("session_start", "session_utc_offset_min")
 def first_frame_instants(timestamps: Mapping[str, Timestamps]) -> dict[str, Decimal]:
     """Instant of the first frame of each camera whose time stamps say it, in seconds since 1970."""
     return {camera: one.first_unix_s for camera, one in timestamps.items() if one.first_unix_s is not None}
+
+
+def camera_spans(timestamps: Mapping[str, Timestamps]) -> dict[str, Span]:
+    """When each camera filmed whose time stamps say it, by their file."""
+    spans = {}
+    for one in timestamps.values():
+        if one.first_unix_s is not None:
+            start = unix_time_instant(float(one.first_unix_s))
+            spans[str(one.path)] = Span(start, start + timedelta(seconds=float(one.times_s[-1])))
+    return spans
 
 
 def times_since_start(

@@ -23,6 +23,7 @@ from ingest.other_files import drawn_videos_text, refuse_other_videos
 from ingest.plausibility import (
     check_known_cameras,
     check_plausible_birth,
+    check_plausible_cameras,
     check_plausible_date,
     check_plausible_scale,
 )
@@ -39,7 +40,7 @@ from ingest.session_folders import (
     seconds_since_folder_change,
     session_folder_videos,
 )
-from ingest.session_start import first_frame_instants, session_start_columns, times_since_start
+from ingest.session_start import camera_spans, first_frame_instants, session_start_columns, times_since_start
 from ingest.timestamps import timestamps_path, unused_timestamps
 from ingest.unexpected import is_of_one_session
 from schemas.metadata import complete_metadata
@@ -300,6 +301,7 @@ def read_new_session(
     timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
     first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
+    check_plausible_cameras(camera_spans(timestamps))
     start = session_start_columns(told, file.session, clocks, name.session_date, zone)
     return NewSession(name, folder, file, videos, start, first_unix_s)
 
