@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from compute.errors import SessionError
 from ingest.known_rows import compare_known_row
 from ingest.new_videos import NewVideo
-from ingest.plausibility import check_plausible_birth
+from ingest.plausibility import Span, check_plausible_birth
 from ingest.session_folders import SessionFolderName
+from ingest.session_start import session_span
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Session, Video
 from schemas.subject import Mouse
@@ -26,6 +28,9 @@ class IngestRun:
     """Rows of `Mouse` by name."""
     sessions: dict[str, tuple[Path, tuple[Row, ...]]] = field(default_factory=dict)
     """Folder, and rows of `Video`, by the session's name."""
+
+    spans: dict[SessionFolderName, Span | None] = field(default_factory=dict)
+    """When each of these sessions was recorded; None: not known."""
 
     def mouse(self, mouse_id: str) -> Row | None:
         """The row of a mouse, or None."""
@@ -52,7 +57,22 @@ class IngestRun:
         """Folders of the sessions of a mouse that are not in the database."""
         return [folder for folder, rows in self.sessions.values() if rows[0]["mouse_id"] == mouse_id]
 
-    def plan(self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...]) -> None:
+    def other_spans(self, name: SessionFolderName) -> dict[SessionFolderName, Span]:
+        """When the mouse's other sessions around this one's day were recorded, as far as it is known."""
+        days = [str(name.session_date + timedelta(days=n)) for n in (-1, 0, 1)]
+        near = Session & {"mouse_id": name.mouse_id} & [{"session_date": day} for day in days]
+        found = {}
+        for row in near.to_dicts():
+            other = SessionFolderName(**{column: row[column] for column in Session.primary_key})
+            if other != name and row["session_start"] is not None:
+                times = [Video.frame_times(video) for video in (Video & other.key).to_dicts()]
+                found[other] = session_span(row, [float(one[-1] - one[0]) for one in times])
+        planned = {other: span for other, span in self.spans.items() if other.mouse_id == name.mouse_id}
+        return {other: span for other, span in (found | planned).items() if span is not None}
+
+    def plan(
+        self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...], span: Span | None
+    ) -> None:
         """Keep what a dry run would have inserted.
 
         Raises
@@ -61,6 +81,7 @@ class IngestRun:
             As `completed_mouse`.
         """
         self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name, mouse, folder)
+        self.spans[name] = span
         self.sessions[str(name)] = (folder, tuple({**name.key, **video.row()} for video in videos))
 
     def plan_correction(self, mouse_id: str, changed: Row) -> None:

@@ -42,6 +42,9 @@ LATEST_AFTER_MIDNIGHT = timedelta(hours=1)
 CLOCKS_AGREE = timedelta(minutes=5)
 """How far a start that a person or program wrote may be from the first frame: less than between any two time zones."""
 
+STARTS_ARE_EXACT_TO = timedelta(seconds=1)
+"""Starts are often written in whole seconds, so that two sessions in a row may seem to overlap by less."""
+
 FIRST_DAY = date(1990, 1, 1)
 """Nobody filmed a mouse's face to a file before."""
 
@@ -317,6 +320,29 @@ def check_plausible_cameras(spans: Mapping[str, Span]) -> None:
             " time without a zone is taken for the rig's, see rig_time_zone in settings.toml), or give each video a"
             " session of its own"
         )
+
+
+def check_plausible_sessions(name: str, span: Span, others: Mapping[str, Span]) -> None:
+    """A mouse is in one session at a time.
+
+    Parameters
+    ----------
+    name : str
+        Where the start is from, for people.
+    span : Span
+        Of the session.
+    others : mapping of str to Span
+        Of the mouse's other sessions whose start is known.
+    """
+    for other, known in others.items():
+        overlap = min(span.end, known.end) - max(span.start, known.start)
+        if overlap > STARTS_ARE_EXACT_TO or span.start == known.start:
+            raise SessionError(
+                f"{name}: the session begins at {span.start.isoformat(sep=' ')} and lasts"
+                f" {_duration_text(span.end - span.start)}, but session {other} of the same mouse begins at"
+                f" {known.start.isoformat(sep=' ')} and lasts {_duration_text(known.end - known.start)}; expected a"
+                " mouse in one session at a time. Correct the start, or the mouse, that is wrong"
+            )
 
 
 def _duration_text(duration: timedelta) -> str:

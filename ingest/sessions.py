@@ -21,11 +21,13 @@ from ingest.known_recordings import refuse_known_recordings
 from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
 from ingest.plausibility import (
+    Span,
     check_known_cameras,
     check_plausible_birth,
     check_plausible_cameras,
     check_plausible_date,
     check_plausible_scale,
+    check_plausible_sessions,
 )
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
 from ingest.session_files import SessionFile, read_session_file, session_file_json
@@ -40,7 +42,14 @@ from ingest.session_folders import (
     seconds_since_folder_change,
     session_folder_videos,
 )
-from ingest.session_start import camera_spans, first_frame_instants, session_start_columns, times_since_start
+from ingest.session_start import (
+    camera_spans,
+    first_frame_instants,
+    session_span,
+    session_start_columns,
+    times_since_start,
+    unordered_starts,
+)
 from ingest.timestamps import timestamps_path, unused_timestamps
 from ingest.unexpected import is_of_one_session
 from schemas.metadata import complete_metadata
@@ -74,6 +83,10 @@ class NewSession:
     """When it began, by column of `Session`."""
     first_unix_s: dict[str, Decimal]
     """Instant of the first frame of each camera that knows it."""
+    span: Span | None
+    """When it was recorded; None: not known."""
+    notes: tuple[str, ...]
+    """What people should look at, though it is no reason to refuse the session."""
 
 
 def ingest_sessions(
@@ -175,9 +188,9 @@ def _ingest_folder(
         return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
     session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos, run=run)
     frames = ", ".join(video.frames_text() for video in session.videos) + drawn_videos_text(folder)
-    frames = "; ".join([frames, *unused_timestamps(folder, [video.path for video in session.videos])])
+    frames = "; ".join([frames, *session.notes])
     if dry_run:
-        run.plan(name, folder, session.file.mouse, session.videos)
+        run.plan(name, folder, session.file.mouse, session.videos, session.span)
         return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
     try:
         insert_new_session(session)
@@ -199,7 +212,7 @@ def _correct(
         return known  # it may still be written
     if str(name) in run.sessions:
         return known  # in a dry run: what this folder would correct of the other one is not known yet
-    corrections = find_corrections(name.key, folder, zone, run.folders(name.mouse_id))
+    corrections = find_corrections(name.key, folder, zone, run)
     if corrections is None:
         return known
     what = corrections.describe()
@@ -295,15 +308,20 @@ def read_new_session(
     for video in videos:
         if "px_per_mm" in video.metadata:
             check_plausible_scale(told, video.camera, video.metadata["px_per_mm"], video.info.width_px)
-    refuse_known_recordings(
-        name, [(one.path, one.content_hash) for one in videos], (run or IngestRun()).videos_of_content
-    )
+    run = run or IngestRun()
+    refuse_known_recordings(name, [(one.path, one.content_hash) for one in videos], run.videos_of_content)
     timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
     first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
     check_plausible_cameras(camera_spans(timestamps))
     start = session_start_columns(told, file.session, clocks, name.session_date, zone)
-    return NewSession(name, folder, file, videos, start, first_unix_s)
+    notes = unused_timestamps(folder, list(paths.values()))
+    span = session_span(start, [video.length_s for video in videos])
+    if span is not None:
+        others = run.other_spans(name)
+        check_plausible_sessions(told, span, {str(other): known for other, known in others.items()})
+        notes += unordered_starts(name, span, others)
+    return NewSession(name, folder, file, videos, start, first_unix_s, span, tuple(notes))
 
 
 def insert_new_session(session: NewSession) -> None:
