@@ -39,12 +39,21 @@ class IngestRun:
         return next(iter((Mouse & {"mouse_id": mouse_id}).to_dicts()), None)
 
     def videos(self, name: SessionFolderName) -> list[Row] | None:
-        """Rows of the videos of a session, or None if there is no such session."""
+        """Rows of the videos of a session, or None if there is no such session.
+
+        Those of the database have `ingested_unix_s` too, when the session was ingested (s, since 1970).
+        """
         if str(name) in self.sessions:
             return list(self.sessions[str(name)][1])
         if not Session & name.key:
             return None
-        rows: list[Row] = (Video & name.key).proj("file_size_bytes", "video_file", "times_from").to_dicts()
+        videos = Video.proj("file_size_bytes", "video_file", "times_from", "content_hash")
+        is_postgresql = Session.connection.adapter.backend == "postgresql"
+        # A time of the database's clock, which it gives in the connection's time zone.
+        instant = (
+            "extract(epoch FROM CAST(ingested_at AS timestamptz))" if is_postgresql else "unix_timestamp(ingested_at)"
+        )
+        rows: list[Row] = (videos * Session.proj(ingested_unix_s=instant) & name.key).to_dicts()
         return rows
 
     def videos_of_content(self, content_hash: str) -> list[Row]:

@@ -15,6 +15,7 @@ from datajoint.errors import DuplicateError
 
 from compute.errors import OrofacialError, SessionError
 from compute.json_text import json_text
+from ingest.changed_files import changed_files
 from ingest.corrections import find_corrections, insert_corrections
 from ingest.ingest_run import IngestRun, completed_mouse
 from ingest.known_recordings import refuse_known_recordings
@@ -59,7 +60,10 @@ from schemas.subject import Mouse
 
 _logger = logging.getLogger("orofacial")
 
-Status = Literal["ingested", "would be ingested", "corrected", "would be corrected", "known", "waiting", "refused"]
+Status = Literal[
+    "ingested", "would be ingested", "corrected", "would be corrected", "known", "changed", "waiting", "refused"
+]
+"""Changed: known, but a video or its time stamps are not what was ingested."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ def _ingest_folder(
     check_name_fits(folder, name)
     refuse_dead_links(folder)
     if _is_known(name, folder, run):
-        return _correct(folder, name, run, 0 if marker else stable_after_s, dry_run, zone)
+        return _known_outcome(folder, name, run, 0 if marker else stable_after_s, dry_run, zone)
     if marker and not (folder / marker).exists():
         return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
     age_s = seconds_since_folder_change(folder)
@@ -200,6 +204,20 @@ def _ingest_folder(
             raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
         return SessionOutcome(folder, "known", f"{name} was ingested by another process")
     return SessionOutcome(folder, "ingested", f"{name}: {frames}")
+
+
+def _known_outcome(
+    folder: Path, name: SessionFolderName, run: IngestRun, stable_after_s: float, dry_run: bool, zone: tzinfo | None
+) -> SessionOutcome:
+    """Take in what the session.toml of a known session says now, and say which of its other files changed."""
+    outcome = _correct(folder, name, run, stable_after_s, dry_run, zone)
+    if str(name) in run.sessions:
+        return outcome  # in a dry run: it is ingested now
+    notes = changed_files(name, session_folder_videos(folder), run.videos(name) or (), zone)
+    if not notes:
+        return outcome
+    status: Status = "changed" if outcome.status == "known" else outcome.status
+    return SessionOutcome(folder, status, "; ".join([outcome.message, *notes]))
 
 
 def _correct(
