@@ -20,7 +20,7 @@ from ingest.plausibility import (
     check_plausible_sessions,
 )
 from ingest.rig_time import unix_time_instant
-from ingest.session_files import SessionFile, read_session_file, session_file_json
+from ingest.session_files import SessionFile, read_session_file, session_file_json, unused_video_values
 from ingest.session_folders import SessionFolderName
 from ingest.session_start import START_COLUMNS, session_span, session_start_columns
 from schemas.metric import DistanceMetrics, FilterComparison
@@ -49,6 +49,8 @@ class Corrections:
         New values by column of `Video`, for each camera.
     before : dict
         What each of them was: by column, of a video by (camera, column).
+    unused : list of str
+        For people: what it says of cameras that have no video in the session.
     """
 
     key: dict[str, Any]
@@ -58,6 +60,7 @@ class Corrections:
     mouse: dict[str, Any] = field(default_factory=dict)
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
     before: dict[Any, Any] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
 
     def lines(self) -> list[dict[str, Any]]:
         """Rows of `MetadataCorrection` without key and number."""
@@ -76,12 +79,13 @@ class Corrections:
         ]
 
     def describe(self) -> str:
-        """What is corrected, for people."""
-        return "; ".join(
+        """What is corrected, and what cannot be used, for people."""
+        corrected = [
             f"{line['corrected_column']}{' of ' + line['corrected_camera'] if line['corrected_camera'] else ''} was"
             f" {line['value_before'] or 'unknown'}, is {line['value_after'] or 'unknown'}"
             for line in self.lines()
-        )
+        ]
+        return "; ".join([*corrected, *self.unused])
 
 
 def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None, run: IngestRun) -> Corrections | None:
@@ -253,7 +257,9 @@ def _other_files(key: dict[str, Any], planned_folders: Sequence[Path]) -> dict[P
 
 
 def _compare_videos(found: Corrections, before: dict[str, Any] | None, file: SessionFile) -> None:
-    for row in (Video & found.key).to_dicts():
+    rows = (Video & found.key).to_dicts()
+    found.unused.extend(unused_video_values(file, [row["camera"] for row in rows]))
+    for row in rows:
         camera = row["camera"]
         said = file.videos.get(camera, {})
         changed = _changed(

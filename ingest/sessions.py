@@ -31,7 +31,7 @@ from ingest.plausibility import (
     check_plausible_sessions,
 )
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
-from ingest.session_files import SessionFile, read_session_file, session_file_json
+from ingest.session_files import SessionFile, read_session_file, session_file_json, unused_video_values
 from ingest.session_folders import (
     SESSION_PATTERN,
     SessionFolderName,
@@ -183,8 +183,9 @@ def _ingest_folder(
         )
     check_name_fits(folder, name)
     refuse_dead_links(folder)
-    if _is_known(name, folder, run):
-        return _known_outcome(folder, name, run, 0 if marker else stable_after_s, dry_run, zone)
+    known = _known_videos(name, folder, run)
+    if known is not None:
+        return _known_outcome(folder, name, run, known, 0 if marker else stable_after_s, dry_run, zone)
     if marker and not (folder / marker).exists():
         return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
     age_s = seconds_since_folder_change(folder)
@@ -200,20 +201,26 @@ def _ingest_folder(
         insert_new_session(session)
     except DuplicateError:
         # Another process inserted the same videos first.
-        if not _is_known(name, folder, run):
+        if _known_videos(name, folder, run) is None:
             raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
         return SessionOutcome(folder, "known", f"{name} was ingested by another process")
     return SessionOutcome(folder, "ingested", f"{name}: {frames}")
 
 
 def _known_outcome(
-    folder: Path, name: SessionFolderName, run: IngestRun, stable_after_s: float, dry_run: bool, zone: tzinfo | None
+    folder: Path,
+    name: SessionFolderName,
+    run: IngestRun,
+    videos: list[dict[str, Any]],
+    stable_after_s: float,
+    dry_run: bool,
+    zone: tzinfo | None,
 ) -> SessionOutcome:
     """Take in what the session.toml of a known session says now, and say which of its other files changed."""
     outcome = _correct(folder, name, run, stable_after_s, dry_run, zone)
     if str(name) in run.sessions:
         return outcome  # in a dry run: it is ingested now
-    notes = changed_files(name, session_folder_videos(folder), run.videos(name) or (), zone)
+    notes = changed_files(name, session_folder_videos(folder), videos, zone)
     if not notes:
         return outcome
     status: Status = "changed" if outcome.status == "known" else outcome.status
@@ -246,8 +253,8 @@ def _correct(
     return SessionOutcome(folder, "would be corrected" if dry_run else "corrected", f"{name}: {what}")
 
 
-def _is_known(name: SessionFolderName, folder: Path, run: IngestRun) -> bool:
-    """Whether this session is known with the same videos.
+def _known_videos(name: SessionFolderName, folder: Path, run: IngestRun) -> list[dict[str, Any]] | None:
+    """Rows of the videos of a session that is known with these videos; None if it is not known.
 
     Raises
     ------
@@ -256,7 +263,7 @@ def _is_known(name: SessionFolderName, folder: Path, run: IngestRun) -> bool:
     """
     videos = run.videos(name)
     if videos is None:
-        return False
+        return None
     known = {row["camera"]: row for row in videos}
     found = session_folder_videos(folder)
     for camera, path in found.items():
@@ -280,7 +287,7 @@ def _is_known(name: SessionFolderName, folder: Path, run: IngestRun) -> bool:
             )
     if left_out := set(Camera.to_arrays("camera")) - known.keys():
         refuse_other_videos(folder, found, left_out)
-    return True
+    return videos
 
 
 def read_new_session(
@@ -333,7 +340,7 @@ def read_new_session(
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
     check_plausible_cameras(camera_spans(timestamps))
     start = session_start_columns(told, file.session, clocks, name.session_date, zone)
-    notes = unused_timestamps(folder, list(paths.values()))
+    notes = [*unused_timestamps(folder, list(paths.values())), *unused_video_values(file, paths)]
     span = session_span(start, [video.length_s for video in videos])
     if span is not None:
         others = run.other_spans(name)
