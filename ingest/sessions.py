@@ -344,7 +344,7 @@ def read_new_session(
     span = session_span(start, [video.length_s for video in videos])
     if span is not None:
         others = run.other_spans(name)
-        check_plausible_sessions(told, span, {str(other): known for other, known in others.items()})
+        check_plausible_sessions(str(folder), span, {str(other): known for other, known in others.items()})
         notes += unordered_starts(name, span, others)
     return NewSession(name, folder, file, videos, start, first_unix_s, span, tuple(notes))
 

@@ -36,7 +36,7 @@ def test_a_session_at_the_time_of_another_is_refused(make_session: MakeSession, 
     make(make_session, "mouse02/2026-03-02_1", "2026-03-02T10:30:00Z")
     outcomes = ingest_all(tmp_path / "raw")
     assert [one.status for one in outcomes] == ["ingested", "refused", "ingested"]
-    assert str(second / "session.toml") in outcomes[1].message
+    assert f"{second}: the session begins at" in outcomes[1].message
     assert "lasts 1.99 s, but session mouse01/2026-03-02_1 of the same mouse begins at" in outcomes[1].message
 
 
