@@ -12,10 +12,17 @@ from typing import Any
 from compute.errors import SessionError
 from compute.json_text import json_text
 from compute.text import count_text, session_text
-from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_scale
+from ingest.ingest_run import IngestRun
+from ingest.plausibility import (
+    check_known_cameras,
+    check_plausible_birth,
+    check_plausible_scale,
+    check_plausible_sessions,
+)
 from ingest.rig_time import unix_time_instant
-from ingest.session_files import SessionFile, read_session_file, session_file_json
-from ingest.session_start import START_COLUMNS, session_start_columns
+from ingest.session_files import SessionFile, read_session_file, session_file_json, unused_video_values
+from ingest.session_folders import SessionFolderName
+from ingest.session_start import START_COLUMNS, session_span, session_start_columns
 from schemas.metric import DistanceMetrics, FilterComparison
 from schemas.session import Camera, MetadataCorrection, Session, Video
 from schemas.subject import Mouse
@@ -42,6 +49,8 @@ class Corrections:
         New values by column of `Video`, for each camera.
     before : dict
         What each of them was: by column, of a video by (camera, column).
+    unused : list of str
+        For people: what it says of cameras that have no video in the session.
     """
 
     key: dict[str, Any]
@@ -51,6 +60,7 @@ class Corrections:
     mouse: dict[str, Any] = field(default_factory=dict)
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
     before: dict[Any, Any] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
 
     def lines(self) -> list[dict[str, Any]]:
         """Rows of `MetadataCorrection` without key and number."""
@@ -69,17 +79,16 @@ class Corrections:
         ]
 
     def describe(self) -> str:
-        """What is corrected, for people."""
-        return "; ".join(
+        """What is corrected, and what cannot be used, for people."""
+        corrected = [
             f"{line['corrected_column']}{' of ' + line['corrected_camera'] if line['corrected_camera'] else ''} was"
             f" {line['value_before'] or 'unknown'}, is {line['value_after'] or 'unknown'}"
             for line in self.lines()
-        )
+        ]
+        return "; ".join([*corrected, *self.unused])
 
 
-def find_corrections(
-    key: dict[str, Any], folder: Path, zone: tzinfo | None, planned_folders: Sequence[Path] = ()
-) -> Corrections | None:
+def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None, run: IngestRun) -> Corrections | None:
     """Compare session.toml with what the database holds of a session that is known; None if it says nothing new.
 
     What it said when it was last read is known. What it says no longer becomes unknown, but what it never said stays.
@@ -92,8 +101,8 @@ def find_corrections(
         Its folder.
     zone : tzinfo or None
         The rig's time zone; None: this machine's.
-    planned_folders : sequence of Path
-        Folders of sessions of the mouse that a dry run would have inserted.
+    run : IngestRun
+        What is known, also of sessions that a dry run would have inserted.
 
     Raises
     ------
@@ -118,8 +127,8 @@ def find_corrections(
     if now == before:
         return None
     found = Corrections(key, path, now)
-    _compare_session(found, row, before, file, zone)
-    _compare_mouse(found, before, file, planned_folders)
+    _compare_session(found, row, before, file, zone, run)
+    _compare_mouse(found, before, file, run.folders(key["mouse_id"]))
     _compare_videos(found, before, file)
     return found
 
@@ -161,7 +170,12 @@ def _remove_measured(key: dict[str, Any]) -> int:
 
 
 def _compare_session(
-    found: Corrections, row: dict[str, Any], before: dict[str, Any] | None, file: SessionFile, zone: tzinfo | None
+    found: Corrections,
+    row: dict[str, Any],
+    before: dict[str, Any] | None,
+    file: SessionFile,
+    zone: tzinfo | None,
+    run: IngestRun,
 ) -> None:
     changed = _changed(before, found.said, "session", file.session)
     if changed & set(START_COLUMNS) and _start_is_new(row, before, file, zone):
@@ -170,6 +184,7 @@ def _compare_session(
             for one in (Video & found.key & "time_zero_unix_s IS NOT NULL").to_dicts()
         }
         start = session_start_columns(str(found.path), file.session, cameras, row["session_date"], zone)
+        _check_span(found, start, run)
     else:
         start = {}
     for column in Session.metadata:
@@ -181,6 +196,16 @@ def _compare_session(
             continue
         if value != row[column.name]:
             found.session[column.name], found.before[column.name] = value, row[column.name]
+
+
+def _check_span(found: Corrections, start: dict[str, Any], run: IngestRun) -> None:
+    """By its new start, too, the mouse is in one session at a time."""
+    name = SessionFolderName(**found.key)
+    others = {str(other): span for other, span in run.other_spans(name).items()}
+    times = [Video.frame_times(video) for video in (Video & found.key).to_dicts()] if others else []
+    span = session_span(start, [float(one[-1] - one[0]) for one in times]) if times else None
+    if span is not None:
+        check_plausible_sessions(str(found.path), span, others)
 
 
 def _start_is_new(row: dict[str, Any], before: dict[str, Any] | None, file: SessionFile, zone: tzinfo | None) -> bool:
@@ -232,7 +257,9 @@ def _other_files(key: dict[str, Any], planned_folders: Sequence[Path]) -> dict[P
 
 
 def _compare_videos(found: Corrections, before: dict[str, Any] | None, file: SessionFile) -> None:
-    for row in (Video & found.key).to_dicts():
+    rows = (Video & found.key).to_dicts()
+    found.unused.extend(unused_video_values(file, [row["camera"] for row in rows]))
+    for row in rows:
         camera = row["camera"]
         said = file.videos.get(camera, {})
         changed = _changed(

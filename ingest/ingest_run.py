@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from compute.errors import SessionError
 from ingest.known_rows import compare_known_row
 from ingest.new_videos import NewVideo
-from ingest.plausibility import check_plausible_birth
+from ingest.plausibility import Span, check_plausible_birth
 from ingest.session_folders import SessionFolderName
+from ingest.session_start import session_span
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Session, Video
 from schemas.subject import Mouse
@@ -27,6 +29,9 @@ class IngestRun:
     sessions: dict[str, tuple[Path, tuple[Row, ...]]] = field(default_factory=dict)
     """Folder, and rows of `Video`, by the session's name."""
 
+    spans: dict[SessionFolderName, Span | None] = field(default_factory=dict)
+    """When each of these sessions was recorded; None: not known."""
+
     def mouse(self, mouse_id: str) -> Row | None:
         """The row of a mouse, or None."""
         if mouse_id in self.mice:
@@ -34,12 +39,21 @@ class IngestRun:
         return known_mouse(mouse_id)
 
     def videos(self, name: SessionFolderName) -> list[Row] | None:
-        """Rows of the videos of a session, or None if there is no such session."""
+        """Rows of the videos of a session, or None if there is no such session.
+
+        Those of the database have `ingested_unix_s` too, when the session was ingested (s, since 1970).
+        """
         if str(name) in self.sessions:
             return list(self.sessions[str(name)][1])
         if not Session & name.key:
             return None
-        rows: list[Row] = (Video & name.key).proj("file_size_bytes", "video_file", "times_from").to_dicts()
+        videos = Video.proj("file_size_bytes", "video_file", "times_from", "content_hash")
+        is_postgresql = Session.connection.adapter.backend == "postgresql"
+        # A time of the database's clock, which it gives in the connection's time zone.
+        instant = (
+            "extract(epoch FROM CAST(ingested_at AS timestamptz))" if is_postgresql else "unix_timestamp(ingested_at)"
+        )
+        rows: list[Row] = (videos * Session.proj(ingested_unix_s=instant) & name.key).to_dicts()
         return rows
 
     def videos_of_content(self, content_hash: str) -> list[Row]:
@@ -52,7 +66,22 @@ class IngestRun:
         """Folders of the sessions of a mouse that are not in the database."""
         return [folder for folder, rows in self.sessions.values() if rows[0]["mouse_id"] == mouse_id]
 
-    def plan(self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...]) -> None:
+    def other_spans(self, name: SessionFolderName) -> dict[SessionFolderName, Span]:
+        """When the mouse's other sessions around this one's day were recorded, as far as it is known."""
+        days = [str(name.session_date + timedelta(days=n)) for n in (-1, 0, 1)]
+        near = Session & {"mouse_id": name.mouse_id} & [{"session_date": day} for day in days]
+        found = {}
+        for row in near.to_dicts():
+            other = SessionFolderName(**{column: row[column] for column in Session.primary_key})
+            if other != name and row["session_start"] is not None:
+                times = [Video.frame_times(video) for video in (Video & other.key).to_dicts()]
+                found[other] = session_span(row, [float(one[-1] - one[0]) for one in times])
+        planned = {other: span for other, span in self.spans.items() if other.mouse_id == name.mouse_id}
+        return {other: span for other, span in (found | planned).items() if span is not None}
+
+    def plan(
+        self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...], span: Span | None
+    ) -> None:
         """Keep what a dry run would have inserted.
 
         Raises
@@ -61,6 +90,7 @@ class IngestRun:
             As `completed_mouse`.
         """
         self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name, mouse, folder)
+        self.spans[name] = span
         self.sessions[str(name)] = (folder, tuple({**name.key, **video.row()} for video in videos))
 
     def plan_correction(self, mouse_id: str, changed: Row) -> None:

@@ -40,6 +40,12 @@ class NewVideo:
             return "camera"
         return "rate" if self.info.own_times_s is None else "container"
 
+    @property
+    def length_s(self) -> float:
+        """Time (s) from its first frame to its last one."""
+        times_s = self.info.own_times_s if self.timestamps is None else self.timestamps.times_s
+        return float((self.info.n_frames - 1) / self.info.fps if times_s is None else times_s[-1] - times_s[0])
+
     def row(self) -> dict[str, Any]:
         """Columns of `Video`, without the session's key and the times."""
         fps: Fraction = self.info.fps

@@ -6,15 +6,25 @@ Each raises a `SessionError` that names what was found, what it was compared wit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import SessionError
-from compute.frame_times import LONGEST_FRAME_INTERVAL_S
+from compute.frame_times import LONGEST_FRAME_INTERVAL_S, usual_frame_interval_s
 from ingest.cameras import camera_of_other_case
+
+
+@dataclass(frozen=True)
+class Span:
+    """From the first frame to the last one, with their offsets from UTC."""
+
+    start: datetime
+    end: datetime
+
 
 LARGEST_RATE_RATIO = 2.0
 """How many times faster or slower than the video file the time stamps of a camera may be."""
@@ -32,8 +42,17 @@ LATEST_AFTER_MIDNIGHT = timedelta(hours=1)
 CLOCKS_AGREE = timedelta(minutes=5)
 """How far a start that a person or program wrote may be from the first frame: less than between any two time zones."""
 
+STARTS_ARE_EXACT_TO = timedelta(seconds=1)
+"""Starts are often written in whole seconds, so that two sessions in a row may seem to overlap by less."""
+
 FIRST_DAY = date(1990, 1, 1)
 """Nobody filmed a mouse's face to a file before."""
+
+LARGEST_COUNT = 2**16 - 1
+"""Of a camera that counts its frames with 16 bits, as GigE cameras do."""
+
+CALENDAR_YEARS = (1000, 9000)
+"""Instants that every database holds, and that no time zone carries beyond the years 1 to 9999 of Python."""
 
 _EARTH = (timedelta(hours=-12), timedelta(hours=14))
 """Local times on earth are at most so far from UTC."""
@@ -171,8 +190,73 @@ def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, l
         )
 
 
+def check_plausible_frame_numbers(
+    name: str, numbers: NDArray[np.float64], times_s: NDArray[np.float64], lines: Sequence[int]
+) -> None:
+    """A camera counts its frames: numbers rise by one, and by more only where time says that frames were dropped.
+
+    Parameters
+    ----------
+    name : str
+        The column of the numbers, for people.
+    numbers : array, shape (frame,)
+        Whole numbers. A camera's counter of 16 bits starts again at 0 or 1.
+    times_s : array, shape (frame,)
+        Strictly increasing times (s).
+    lines : sequence of int
+        Line of each number in its file.
+    """
+    steps, interval_s = np.diff(numbers), usual_frame_interval_s(times_s)
+    steps[(numbers[:-1] == LARGEST_COUNT) & (numbers[1:] <= 1) & (numbers[1:] >= 0)] = 1
+    is_wrong = (steps < 1) | ((steps > 1) & (np.diff(times_s) < (steps - 0.5) * interval_s))
+    if not is_wrong.any():
+        return
+    frame = int(np.argmax(is_wrong)) + 1
+    passed = ""
+    if steps[frame - 1] > 1:
+        passed = (
+            f", but only {times_s[frame] - times_s[frame - 1]:.6f} s passed, where frames are {interval_s:.6f} s apart"
+        )
+    raise SessionError(
+        f"{name}, line {lines[frame]}: number {numbers[frame]:.0f} follows {numbers[frame - 1]:.0f}{passed}; expected"
+        " numbers that rise by one, and by more only where as many frames are missing in time. Export the timestamps"
+        " again, a line for each frame of the video in its order; or, if the column counts something else, name it so"
+    )
+
+
 def _is_near(rate: float, fps: float) -> bool:
     return max(rate / fps, fps / rate) <= LARGEST_RATE_RATIO * (1 + 1e-3)
+
+
+def check_plausible_instant(name: str, said: str, unix_s: float) -> None:
+    """An instant has a year that can be written down: digits of a day and a time, taken for a number, are far beyond.
+
+    Parameters
+    ----------
+    name : str
+        Where the instant is from, for people.
+    said : str
+        How it stands there.
+    unix_s : float
+        What it was taken for, in seconds since 1970; of a local time, those of the same time in UTC.
+    """
+    year = 1970 + unix_s / (365.2425 * 86400)
+    if not CALENDAR_YEARS[0] <= year <= CALENDAR_YEARS[1]:
+        raise SessionError(
+            f"{name}: {said} is an instant of the year {int(year)}; expected one from {FIRST_DAY} to today. If its"
+            " digits are a day and a time, write them as 2026-03-02T10:30:00.5; if it is a number, export the times"
+            f" again in seconds since 1970 (now {datetime.now(UTC).timestamp():.0f})"
+        )
+
+
+def check_plausible_date(folder: str, day: date) -> None:
+    """A folder is of a day on which somebody can have filmed, in any time zone."""
+    now = datetime.now(UTC)
+    if day < FIRST_DAY or datetime.combine(day, datetime.min.time(), UTC) > now + timedelta(days=1):
+        raise SessionError(
+            f"{folder}: the folder is of {day}, and by this machine's clock today is {now.date()}; expected a day from"
+            f" {FIRST_DAY} to today. Correct the folder's name, or the clock that is wrong"
+        )
 
 
 def check_plausible_day(name: str, start: datetime, day: date, *, zone_is_known: bool) -> None:
@@ -190,12 +274,6 @@ def check_plausible_day(name: str, start: datetime, day: date, *, zone_is_known:
         Whether the offset is the rig's. Otherwise the instant must be on that day anywhere on earth.
     """
     first = datetime.combine(day, datetime.min.time(), UTC)
-    now = datetime.now(UTC)
-    if day < FIRST_DAY or first > now + timedelta(days=1):
-        raise SessionError(
-            f"{name}: the folder is of {day}, and by this machine's clock today is {now.date()}; expected a day from"
-            f" {FIRST_DAY} to today. Correct the folder's name and the start, or the clock that is wrong"
-        )
     earliest, latest = first - LATEST_AFTER_MIDNIGHT, first + timedelta(days=1) + LATEST_AFTER_MIDNIGHT
     if zone_is_known:
         local = start.replace(tzinfo=UTC)
@@ -218,6 +296,63 @@ def check_plausible_clocks(name: str, start: datetime, camera_name: str, first_f
             f" {said.isoformat(sep=' ')}; expected at most {CLOCKS_AGREE.seconds // 60} minutes between them. Correct"
             " the one that is wrong (a time without a zone is taken for the rig's, see rig_time_zone in settings.toml)"
         )
+
+
+def check_plausible_cameras(spans: Mapping[str, Span]) -> None:
+    """The cameras of a session filmed at the same time: each began before any other had ended.
+
+    Parameters
+    ----------
+    spans : mapping of str to Span
+        Of each camera whose clock says it, under a name for people.
+    """
+    if len(spans) < 2:
+        return
+    early = min(spans, key=lambda name: spans[name].end)
+    late = max(spans, key=lambda name: spans[name].start)
+    apart = spans[late].start - spans[early].end
+    if apart > timedelta(seconds=LONGEST_FRAME_INTERVAL_S):
+        between_starts = _duration_text(spans[late].start - spans[early].start)
+        raise SessionError(
+            f"{late}: its first frame is of {spans[late].start.isoformat(sep=' ')}, {_duration_text(apart)} after the"
+            f" last frame of {early} ({spans[early].end.isoformat(sep=' ')}); their first frames are {between_starts}"
+            " apart. Expected cameras of one session that film at the same time. Correct the clock that is wrong (a"
+            " time without a zone is taken for the rig's, see rig_time_zone in settings.toml), or give each video a"
+            " session of its own"
+        )
+
+
+def check_plausible_sessions(name: str, span: Span, others: Mapping[str, Span]) -> None:
+    """A mouse is in one session at a time.
+
+    Parameters
+    ----------
+    name : str
+        Where the start is from, for people.
+    span : Span
+        Of the session.
+    others : mapping of str to Span
+        Of the mouse's other sessions whose start is known.
+    """
+    for other, known in others.items():
+        overlap = min(span.end, known.end) - max(span.start, known.start)
+        if overlap > STARTS_ARE_EXACT_TO or span.start == known.start:
+            raise SessionError(
+                f"{name}: the session begins at {span.start.isoformat(sep=' ')} and lasts"
+                f" {_duration_text(span.end - span.start)}, but session {other} of the same mouse begins at"
+                f" {known.start.isoformat(sep=' ')} and lasts {_duration_text(known.end - known.start)}; expected a"
+                " mouse in one session at a time. Correct the start, or the mouse, that is wrong"
+            )
+
+
+def _duration_text(duration: timedelta) -> str:
+    """A time between two instants, for people."""
+    seconds = duration.total_seconds()
+    size_s, unit = next(
+        (one for one in ((86400, "days"), (3600, "h"), (60, "min")) if seconds >= 2 * one[0] or seconds == one[0]),
+        (1, "s"),
+    )
+    return f"{seconds / size_s:.4g} {unit}"
 
 
 def check_plausible_birth(name: str, mouse: str, date_of_birth: date, day: date) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 from compute.errors import SessionError
+from ingest.plausibility import check_plausible_instant
 
 
 def rig_time_zone_of(rig_time_zone: str) -> ZoneInfo | None:
@@ -52,9 +53,11 @@ def rig_time_instant(
     Raises
     ------
     SessionError
-        If two offsets are said, or local time is set forward or back at this time, so that it is no time or two.
+        If the year is far from now, two offsets are said, or local time is set forward or back at this time, so that it
+        is no time or two.
     """
     said = rig_time_zone_at(name, utc_offset_min)
+    check_plausible_instant(name, start.isoformat(sep=" "), start.replace(tzinfo=UTC).timestamp())
     if start.tzinfo is not None:
         offset = start.utcoffset() or timedelta(0)
         if said is not None and said.utcoffset(None) != offset:

@@ -94,6 +94,23 @@ def _refuse_control_characters(path: Path, said: Any, place: str = "") -> None:
             )
 
 
+def unused_video_values(file: SessionFile, cameras: Iterable[str]) -> list[str]:
+    """For people: what a session.toml says of cameras that have no video in the session.
+
+    Examples
+    --------
+    >>> unused_video_values(SessionFile(videos={"side": {"px_per_mm": 10.0}, "lower": {"px_per_mm": 9.0}}), ["side"])
+    ['px_per_mm of lower is 9.0 in session.toml and is not used: the session has no video of camera lower']
+    """
+    known = set(cameras)
+    return [
+        f"{name} of {camera} is {value} in session.toml and is not used: the session has no video of camera {camera}"
+        for camera, values in file.videos.items()
+        if camera not in known
+        for name, value in values.items()
+    ]
+
+
 def session_file_json(file: SessionFile) -> dict[str, dict[str, Any]]:
     """What a session.toml says as JSON can hold it: dates and times as text.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.plausibility import check_plausible_clocks, check_plausible_day
-from ingest.rig_time import in_rig_time, rig_time_instant, rig_time_zone_at
+from ingest.plausibility import Span, check_plausible_clocks, check_plausible_day
+from ingest.rig_time import in_rig_time, rig_time_instant, rig_time_zone_at, unix_time_instant
+from ingest.session_folders import SessionFolderName
 from ingest.timestamps import Timestamps
 
 START_COLUMNS = ("session_start", "session_utc_offset_min")
@@ -20,6 +21,36 @@ START_COLUMNS = ("session_start", "session_utc_offset_min")
 def first_frame_instants(timestamps: Mapping[str, Timestamps]) -> dict[str, Decimal]:
     """Instant of the first frame of each camera whose time stamps say it, in seconds since 1970."""
     return {camera: one.first_unix_s for camera, one in timestamps.items() if one.first_unix_s is not None}
+
+
+def camera_spans(timestamps: Mapping[str, Timestamps]) -> dict[str, Span]:
+    """When each camera filmed whose time stamps say it, by their file."""
+    spans = {}
+    for one in timestamps.values():
+        if one.first_unix_s is not None:
+            start = unix_time_instant(float(one.first_unix_s))
+            spans[str(one.path)] = Span(start, start + timedelta(seconds=float(one.times_s[-1])))
+    return spans
+
+
+def session_span(start: Mapping[str, Any], lengths_s: Iterable[float]) -> Span | None:
+    """When a session was recorded, by `START_COLUMNS` and the lengths of its videos (s); None where nobody knows."""
+    local, offset_min = (start[column] for column in START_COLUMNS)
+    if local is None or offset_min is None:
+        return None
+    began = local.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
+    return Span(began, began + timedelta(seconds=max(lengths_s)))
+
+
+def unordered_starts(name: SessionFolderName, span: Span, others: Mapping[SessionFolderName, Span]) -> list[str]:
+    """For people: sessions of the same day that are numbered in another order than they began."""
+    return [
+        f"{name} began at {span.start.isoformat(sep=' ')} and {other} at {known.start.isoformat(sep=' ')}: their"
+        " numbers are not in the order of their starts. Correct the start or the folder's name if one is wrong"
+        for other, known in others.items()
+        if other.session_date == name.session_date
+        and (other.session_number < name.session_number) != (known.start < span.start)
+    ]
 
 
 def times_since_start(

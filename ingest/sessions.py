@@ -15,14 +15,23 @@ from datajoint.errors import DuplicateError
 
 from compute.errors import OrofacialError, SessionError
 from compute.json_text import json_text
+from ingest.changed_files import changed_files
 from ingest.corrections import find_corrections, insert_corrections
 from ingest.ingest_run import IngestRun, completed_mouse, known_mouse
 from ingest.known_recordings import refuse_known_recordings
 from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
-from ingest.plausibility import check_known_cameras, check_plausible_birth, check_plausible_scale
+from ingest.plausibility import (
+    Span,
+    check_known_cameras,
+    check_plausible_birth,
+    check_plausible_cameras,
+    check_plausible_date,
+    check_plausible_scale,
+    check_plausible_sessions,
+)
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
-from ingest.session_files import SessionFile, read_session_file, session_file_json
+from ingest.session_files import SessionFile, read_session_file, session_file_json, unused_video_values
 from ingest.session_folders import (
     SESSION_PATTERN,
     SessionFolderName,
@@ -34,7 +43,14 @@ from ingest.session_folders import (
     seconds_since_folder_change,
     session_folder_videos,
 )
-from ingest.session_start import first_frame_instants, session_start_columns, times_since_start
+from ingest.session_start import (
+    camera_spans,
+    first_frame_instants,
+    session_span,
+    session_start_columns,
+    times_since_start,
+    unordered_starts,
+)
 from ingest.timestamps import timestamps_path, unused_timestamps
 from ingest.unexpected import is_of_one_session
 from schemas.metadata import complete_metadata
@@ -44,7 +60,10 @@ from schemas.subject import Mouse
 
 _logger = logging.getLogger("orofacial")
 
-Status = Literal["ingested", "would be ingested", "corrected", "would be corrected", "known", "waiting", "refused"]
+Status = Literal[
+    "ingested", "would be ingested", "corrected", "would be corrected", "known", "changed", "waiting", "refused"
+]
+"""Changed: known, but a video or its time stamps are not what was ingested."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,10 @@ class NewSession:
     """When it began, by column of `Session`."""
     first_unix_s: dict[str, Decimal]
     """Instant of the first frame of each camera that knows it."""
+    span: Span | None
+    """When it was recorded; None: not known."""
+    notes: tuple[str, ...]
+    """What people should look at, though it is no reason to refuse the session."""
 
 
 def ingest_sessions(
@@ -160,8 +183,9 @@ def _ingest_folder(
         )
     check_name_fits(folder, name)
     refuse_dead_links(folder)
-    if _is_known(name, folder, run):
-        return _correct(folder, name, run, 0 if marker else stable_after_s, dry_run, zone)
+    known = _known_videos(name, folder, run)
+    if known is not None:
+        return _known_outcome(folder, name, run, known, 0 if marker else stable_after_s, dry_run, zone)
     if marker and not (folder / marker).exists():
         return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
     age_s = seconds_since_folder_change(folder)
@@ -169,18 +193,38 @@ def _ingest_folder(
         return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
     session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos, run=run)
     frames = ", ".join(video.frames_text() for video in session.videos) + drawn_videos_text(folder)
-    frames = "; ".join([frames, *unused_timestamps(folder, [video.path for video in session.videos])])
+    frames = "; ".join([frames, *session.notes])
     if dry_run:
-        run.plan(name, folder, session.file.mouse, session.videos)
+        run.plan(name, folder, session.file.mouse, session.videos, session.span)
         return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
     try:
         insert_new_session(session)
     except DuplicateError:
         # Another process inserted the same videos first.
-        if not _is_known(name, folder, run):
+        if _known_videos(name, folder, run) is None:
             raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
         return SessionOutcome(folder, "known", f"{name} was ingested by another process")
     return SessionOutcome(folder, "ingested", f"{name}: {frames}")
+
+
+def _known_outcome(
+    folder: Path,
+    name: SessionFolderName,
+    run: IngestRun,
+    videos: list[dict[str, Any]],
+    stable_after_s: float,
+    dry_run: bool,
+    zone: tzinfo | None,
+) -> SessionOutcome:
+    """Take in what the session.toml of a known session says now, and say which of its other files changed."""
+    outcome = _correct(folder, name, run, stable_after_s, dry_run, zone)
+    if str(name) in run.sessions:
+        return outcome  # in a dry run: it is ingested now
+    notes = changed_files(name, session_folder_videos(folder), videos, zone)
+    if not notes:
+        return outcome
+    status: Status = "changed" if outcome.status == "known" else outcome.status
+    return SessionOutcome(folder, status, "; ".join([outcome.message, *notes]))
 
 
 def _correct(
@@ -193,7 +237,7 @@ def _correct(
         return known  # it may still be written
     if str(name) in run.sessions:
         return known  # in a dry run: what this folder would correct of the other one is not known yet
-    corrections = find_corrections(name.key, folder, zone, run.folders(name.mouse_id))
+    corrections = find_corrections(name.key, folder, zone, run)
     if corrections is None:
         return known
     what = corrections.describe()
@@ -209,8 +253,8 @@ def _correct(
     return SessionOutcome(folder, "would be corrected" if dry_run else "corrected", f"{name}: {what}")
 
 
-def _is_known(name: SessionFolderName, folder: Path, run: IngestRun) -> bool:
-    """Whether this session is known with the same videos.
+def _known_videos(name: SessionFolderName, folder: Path, run: IngestRun) -> list[dict[str, Any]] | None:
+    """Rows of the videos of a session that is known with these videos; None if it is not known.
 
     Raises
     ------
@@ -219,7 +263,7 @@ def _is_known(name: SessionFolderName, folder: Path, run: IngestRun) -> bool:
     """
     videos = run.videos(name)
     if videos is None:
-        return False
+        return None
     known = {row["camera"]: row for row in videos}
     found = session_folder_videos(folder)
     for camera, path in found.items():
@@ -243,7 +287,7 @@ def _is_known(name: SessionFolderName, folder: Path, run: IngestRun) -> bool:
             )
     if left_out := set(Camera.to_arrays("camera")) - known.keys():
         refuse_other_videos(folder, found, left_out)
-    return True
+    return videos
 
 
 def read_new_session(
@@ -274,6 +318,7 @@ def read_new_session(
     SessionError, VideoError
         If any part of the folder cannot be ingested.
     """
+    check_plausible_date(str(folder), name.session_date)
     paths = session_folder_videos(folder)
     cameras = Camera.to_arrays("camera").tolist()
     refuse_other_videos(folder, paths, cameras if paths else ())
@@ -288,14 +333,20 @@ def read_new_session(
     for video in videos:
         if "px_per_mm" in video.metadata:
             check_plausible_scale(told, video.camera, video.metadata["px_per_mm"], video.info.width_px)
-    refuse_known_recordings(
-        name, [(one.path, one.content_hash) for one in videos], (run or IngestRun()).videos_of_content
-    )
+    run = run or IngestRun()
+    refuse_known_recordings(name, [(one.path, one.content_hash) for one in videos], run.videos_of_content)
     timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
     first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
+    check_plausible_cameras(camera_spans(timestamps))
     start = session_start_columns(told, file.session, clocks, name.session_date, zone)
-    return NewSession(name, folder, file, videos, start, first_unix_s)
+    notes = [*unused_timestamps(folder, list(paths.values())), *unused_video_values(file, paths)]
+    span = session_span(start, [video.length_s for video in videos])
+    if span is not None:
+        others = run.other_spans(name)
+        check_plausible_sessions(str(folder), span, {str(other): known for other, known in others.items()})
+        notes += unordered_starts(name, span, others)
+    return NewSession(name, folder, file, videos, start, first_unix_s, span, tuple(notes))
 
 
 def insert_new_session(session: NewSession) -> None:

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import SessionError
-from ingest.plausibility import check_plausible_holes, check_plausible_order, check_plausible_rate
+from ingest.plausibility import (
+    check_plausible_frame_numbers,
+    check_plausible_holes,
+    check_plausible_instant,
+    check_plausible_order,
+    check_plausible_rate,
+)
 from ingest.rig_time import rig_time_instant
 from ingest.session_folders import is_video_file
 from ingest.timestamp_table import TimestampTable, is_timestamp_number, read_timestamp_table, timestamp_instant
@@ -31,6 +37,9 @@ _TIME_WORDS = {"time", "times", "timestamp", "timestamps", "stamp", "t", "ts", "
 _OTHER_WORDS = {"exposure", "duration", "interval", "delta", "dt", "diff", "difference", "rate", "fps", "gain"}
 _OTHER_WORDS |= {"frame", "frames", "index", "number", "count", "counter", "id", "trigger", "temperature"}
 """What is counted or measured beside the time, perhaps in a unit of time."""
+
+_FRAME_NUMBERS = re.compile(r"(frame|image|img)s?(index|idx|number|num|nr|no|id|count|counter)?|index|idx")
+"""Names of columns of frame numbers, of which only the letters count."""
 
 FIRST_EPOCH_S = 946_684_800
 """Seconds since 1970 in the year 2000: no camera's own clock has run for so long, so such a time is an instant."""
@@ -109,8 +118,9 @@ def read_timestamps(
     ------
     SessionError
         If it is not told which column holds the times, if there is not exactly one finite, increasing time a frame, if
-        a local time does not exist or exists twice, if their rate is more than twice or less than half that of the
-        video, or if they jump as only a clock that is set does.
+        a local time does not exist or exists twice, if an instant is of no year of the calendar, if their rate is more
+        than twice or less than half that of the video, if they jump as only a clock that is set does, or if a column of
+        frame numbers does not count these frames.
     """
     table = read_timestamp_table(path)
     column, unit = _column(table)
@@ -132,6 +142,9 @@ def read_timestamps(
     check_plausible_order(str(path), times_s, table.lines)
     check_plausible_rate(str(path), times_s, fps, unit=unit)
     check_plausible_holes(str(path), times_s, fps, table.lines)
+    _check_frame_numbers(table, times_s)
+    if seconds:
+        check_plausible_instant(f"{path}, line {table.lines[0]}", cells[0], float(seconds[0]))
     return Timestamps(path, times_s, seconds[0] if seconds else None)
 
 
@@ -183,6 +196,22 @@ def _check_cells(table: TimestampTable, cells: list[str]) -> None:
                 f" {'a number' if first is None else 'day and time as in the lines before it'} for each frame."
                 " Export the timestamps again, or mend the line"
             )
+
+
+def _check_frame_numbers(table: TimestampTable, times_s: NDArray[np.float64]) -> None:
+    """Where a column numbers the frames, the lines are these frames; names of pictures, say, are no numbers."""
+    for column, header in enumerate(table.header):
+        cells = [row[column] for row in table.rows]
+        if not _FRAME_NUMBERS.fullmatch(re.sub(r"[\W\d_]", "", header.lower())) or not is_timestamp_number(cells[0]):
+            continue
+        for line, cell in zip(table.lines, cells, strict=True):
+            if not is_timestamp_number(cell) or not float(cell).is_integer():
+                raise SessionError(
+                    f"{table.path}, line {line}: {cell!r} in column {header} is no frame number; expected a whole"
+                    " number, as in the lines before it. Export the timestamps again, or mend the line"
+                )
+        numbers = np.array([float(cell) for cell in cells])
+        check_plausible_frame_numbers(f"{table.path}, column {header}", numbers, times_s, table.lines)
 
 
 def _column(table: TimestampTable) -> tuple[int, str]:

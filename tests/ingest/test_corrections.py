@@ -175,3 +175,18 @@ def test_a_row_of_an_older_version_keeps_a_start_without_a_zone(make_session: Ma
     Session.update1({**key, "session_file_said": None})
     assert ingest(path.parent, rig_time_zone="Asia/Tokyo").status == "corrected"
     assert Session.fetch1("session_start", "session_utc_offset_min") == (datetime(2026, 3, 2, 10, 30), 540)
+
+
+def test_a_scale_of_a_camera_without_a_video_is_said(make_session: MakeSession) -> None:
+    """As the session is ingested, and as its session.toml changes."""
+    folder = make_session(cameras=("side",))
+    (folder / "session.toml").write_text("[px_per_mm]\nlower = 9.0\n")
+    first = ingest(folder)
+    (folder / "session.toml").write_text("[px_per_mm]\nlower = 8.0\nside = 10.0\n")
+    second = ingest(folder)
+    (folder / "session.toml").write_text("[px_per_mm]\nlower = 7.0\nside = 10.0\n")
+    third = ingest(folder)
+    assert [first.status, second.status, third.status] == ["ingested", "corrected", "corrected"]
+    for outcome, scale in ((first, 9.0), (second, 8.0), (third, 7.0)):
+        assert f"px_per_mm of lower is {scale} in session.toml and is not used" in outcome.message
+    assert "px_per_mm of side was unknown, is 10.0" in second.message

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +95,54 @@ def test_a_folder_that_is_still_written_waits(make_session: MakeSession, tmp_pat
     make_session()
     assert [outcome.status for outcome in ingest_all(tmp_path / "raw", stable_after_s=60)] == ["waiting"]
     assert rows() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("day", [date(1899, 5, 1), date(1985, 3, 2), date.today() + timedelta(days=3)])
+def test_a_day_on_which_nobody_can_have_filmed_is_refused(
+    make_session: MakeSession, database: Settings, day: date
+) -> None:
+    """Also where nothing but the folder's name says the day."""
+    folder = make_session(f"mouse01/{day}_1", cameras=("side",))
+    assert f"{folder}: the folder is of {day}" in (message := refusal(folder, database))
+    assert "expected a day from 1990-01-01 to today" in message
+
+
+def write_instants(folder: Path, camera: str, first: datetime, zone: str, n_frames: int = 20) -> None:
+    """Instants of the frames of a camera at 100 Hz; `zone` is written behind each."""
+    cells = [
+        f"{(first + timedelta(seconds=i / 100)).isoformat(timespec='milliseconds')}{zone}" for i in range(n_frames)
+    ]
+    (folder / f"{camera}.timestamps.csv").write_text("\n".join(["time", *cells]))
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "apart"),
+    [
+        (datetime(2026, 3, 2, 10, 30), "", "1 h"),
+        (datetime(2026, 3, 2, 21, 30), "Z", "12 h"),
+        (datetime(2026, 3, 2, 9, 30, 2), "Z", "2 s"),
+    ],
+)
+def test_cameras_that_never_film_at_the_same_time_are_refused(
+    make_session: MakeSession, database: Settings, start: datetime, zone: str, apart: str
+) -> None:
+    """One clock says the rig's time without a zone, the other one UTC; or one of them is wrong."""
+    folder = make_session()
+    write_instants(folder, "lower", datetime(2026, 3, 2, 9, 30), "Z")
+    write_instants(folder, "side", start, zone)
+    before = rows(), stored_files(database)
+    (outcome,) = ingest_all(folder, rig_time_zone="UTC")
+    assert (outcome.status, rows(), stored_files(database)) == ("refused", *before)
+    assert f"{folder / 'side.timestamps.csv'}: its first frame is of" in outcome.message
+    assert str(folder / "lower.timestamps.csv") in outcome.message
+    assert f"their first frames are {apart} apart" in outcome.message
+
+
+def test_cameras_that_film_at_the_same_time_in_part_are_taken(make_session: MakeSession) -> None:
+    folder = make_session()
+    write_instants(folder, "lower", datetime(2026, 3, 2, 9, 30), "Z")
+    write_instants(folder, "side", datetime(2026, 3, 2, 10, 30, 0, 150000), "+01:00")
+    assert [outcome.status for outcome in ingest_all(folder)] == ["ingested"]
 
 
 def cut(path: Path) -> None:

@@ -142,7 +142,10 @@ def test_what_cannot_be_the_times_is_refused_by_name(file: Path, text: str | byt
         ("time_ms", lambda time: f"{1772443800250 + 1000 * time:.3f}"),
         ("timestamp_ns", lambda time: str(1772443800250000000 + round(time * 1e9))),
         ("datetime", lambda time: f"2026-03-02T09:30:00.{round((0.25 + time) * 1e7):07}Z"),
-        ("frame;utc_time", lambda time: f"9;2026-03-02 10:30:00.{round((0.25 + time) * 1e6):06}+01:00"),
+        (
+            "frame;utc_time",
+            lambda time: f"{round(time * 30) + 9};2026-03-02 10:30:00.{round((0.25 + time) * 1e6):06}+01:00",
+        ),
     ],
 )
 def test_instants_become_times_since_the_first_frame(file: Path, head: str, write: Callable[[float], str]) -> None:
@@ -159,6 +162,67 @@ def test_days_and_times_without_a_zone_are_local(file: Path) -> None:
     assert here == int(datetime(2026, 3, 2, 10, 30).astimezone().timestamp())
     with pytest.raises(SessionError, match="line 2"):
         read(file, lines("2026-03-02T10:30:00", "2026-03-02T10:30:01Z"), n_frames=2, fps=1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["20260302102959.50", "20260302102959.53"], "20260302102959.50 is an instant of the year 643993;"),
+        (
+            ["20260302102959.94", "20260302102959.97", "20260302103000.00"],
+            "20260302102959.94 is an instant of the year 643993;",
+        ),
+        (["0001-01-01 00:00:00.00", "0001-01-01 00:00:00.03"], "0001-01-01 00:00:00 is an instant of the year 1;"),
+        (["9999-12-31T23:59:59.00-05:00", "9999-12-31T23:59:59.03-05:00"], "is an instant of the year 9999;"),
+    ],
+)
+def test_an_instant_beyond_the_calendar_is_refused_with_its_line(file: Path, cells: list[str], said: str) -> None:
+    with pytest.raises(SessionError) as refused:
+        read(file, lines("time", *cells), n_frames=len(cells), zone="Europe/Berlin")
+    assert f"{file}, line 2: " in str(refused.value) and said in str(refused.value)
+    assert "write them as 2026-03-02T10:30:00.5" in str(refused.value)
+
+
+def numbered(numbers: Sequence[object], times: Sequence[float] = EVEN_S, head: str = "frame") -> str:
+    return lines(f"time_s,{head}", *(f"{time},{number}" for time, number in zip(times, numbers, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (numbered([0, 1, 2, 3, 3]), "column frame, line 6: number 3 follows 3;"),
+        (numbered([5, 4, 3, 2, 1]), "column frame, line 3: number 4 follows 5;"),
+        (numbered([0, 1, 0, 1, 2], head="Frame ID"), "column Frame ID, line 4: number 0 follows 1;"),
+        (numbered([0, 1, 2, 4, 5]), "line 5: number 4 follows 2, but only 0.033333 s passed, where frames are 0.0333"),
+        (numbered([0, 1, 2, 5, 6], [0, 0.033, 0.066, 0.132, 0.165]), "line 5: number 5 follows 2, but only 0.066"),
+        (numbered([0, 1, "x", 3, 4], head="frame_number"), "line 4: 'x' in column frame_number is no frame number"),
+        (numbered([0, 1, 1.5, 3, 4]), "line 4: '1.5' in column frame is no frame number"),
+    ],
+)
+def test_frame_numbers_that_do_not_count_the_frames_are_refused(file: Path, text: str, said: str) -> None:
+    with pytest.raises(SessionError) as refused:
+        read(file, text)
+    assert str(file) in str(refused.value) and said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        numbered(range(5)),
+        numbered(range(1, 6), head="frameIndex"),
+        numbered(range(7811, 7816)),
+        numbered([65533, 65534, 65535, 1, 2], head="frame_id"),
+        numbered([4.0, 5.0, 6.0, 7.0, 8.0], head="index"),
+        numbered(["a.png", "b.png", "c.png", "d.png", "e.png"]),
+        numbered([9] * 5, head="camera_id"),
+        numbered([30] * 5, head="frame_rate"),
+        numbered([0, 1, 2, 5, 6], [0, 0.033, 0.066, 0.165, 0.198]),
+        numbered([0, 1, 2, 3, 4], [0, 0.033, 0.066, 0.165, 0.198]),
+    ],
+)
+def test_frame_numbers_of_a_camera_are_taken(file: Path, text: str) -> None:
+    """They start anywhere, skip what was dropped in time, and go on where the camera paused."""
+    assert read(file, text).times_s.size == 5
 
 
 LOS_ANGELES = "America/Los_Angeles"
