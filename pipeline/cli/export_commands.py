@@ -82,6 +82,7 @@ def export(
                 "format": format_name,
                 "written": done.written,
                 "kept": done.kept,
+                "not_compared": done.not_compared,
                 "n_tracks": n_tracks,
                 "left_out": left_out,
             }
@@ -95,6 +96,13 @@ def _report(done: Exported, output: Path, n_tracks: int, left_out: list[str]) ->
     """Say what an export did."""
     for one in left_out:
         errors.print(f"left out {one}", markup=False, style="yellow")
+    for path in done.not_compared:
+        errors.print(
+            f"{path} was kept, but does not say what it holds: another program wrote or saved it, so that it may be"
+            " older than the database (--overwrite writes it anew)",
+            markup=False,
+            style="yellow",
+        )
     n_kept = len(done.kept)
     kept = f"; {n_kept} {'was' if n_kept == 1 else 'were'} there already (--overwrite writes anew)" if n_kept else ""
     written, of_tracks = count_text(len(done.written), "file"), count_text(n_tracks, "track")
