@@ -106,7 +106,8 @@ def import_labels(
     check_labeled_images(labels, images, path)
     labels_id = hash_labels(labels, images)
     sources = labeled_frame_sources(labels)
-    rows = labeled_source_rows(sources, images, path=path, camera=camera, mouse=mouse, pattern=pattern)
+    asked: dict[str, Any] = {"camera": camera, "cameras": cameras, "mouse": mouse, "pattern": pattern}
+    rows = labeled_source_rows(sources, images, path=path, **asked)
     scorers, left_out = labels_scorers(labels)
     known = (LabeledFrames & {"labels_id": labels_id}).proj("camera").to_dicts()
     added: dict[str, int] = {}
