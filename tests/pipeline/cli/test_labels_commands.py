@@ -36,6 +36,7 @@ def test_long_names_are_listed_in_80_columns_and_a_node_never_placed_is_said(run
     imported = run("import", path, "--camera", "lower", "--mouse", "mouse01-with-a-name-that-is-long")
     assert imported.returncode == 0, imported.stderr
     assert "never placed in any frame: jaw_tip" in imported.stderr
+    assert "no session of mouse mouse01-with-a-name-that-is-long is here" in " ".join(imported.stderr.split())
     lines = run("list").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     (first,) = [line for line in lines if "CollectedData_of_the" in line]
