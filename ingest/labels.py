@@ -25,6 +25,7 @@ from compute.labels import (
     read_labels,
     save_package,
 )
+from ingest.contradicting_labels import ContradictingLabels, contradicting_labels
 from ingest.known_rows import compare_known_row
 from ingest.label_skeletons import find_label_skeleton, insert_label_skeleton
 from ingest.labeled_sources import add_to_labeled_sources, labeled_source_rows
@@ -68,6 +69,8 @@ class ImportedLabels:
     """The same of people whose points were not asked for."""
     nodes_never_placed: tuple[str, ...] = ()
     """Nodes of the skeleton that nobody placed in any frame: a model that is trained with them cannot find them."""
+    contradicting: tuple[ContradictingLabels, ...] = ()
+    """Other labels of the same images, with points elsewhere."""
     mice_without_session: dict[str, list[str]] = field(default_factory=dict)
     """The mouse that a person named, if no session of it is here, with the known names that are near."""
 
@@ -134,6 +137,7 @@ def import_labels(
         scorers=scorers,
         left_out=left_out,
         nodes_never_placed=labeled_nodes_never_placed(labels),
+        contradicting=contradicting_labels(labels_id, labels.skeleton.node_names, labeled_positions(labels)),
         mice_without_session=mice_without_session([] if mouse is None else [mouse]),
     )
 

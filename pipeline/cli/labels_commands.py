@@ -55,6 +55,8 @@ def import_file(
             f"never placed in any frame: {', '.join(imported.nodes_never_placed)}. A model that is trained with these"
             " labels cannot find them; place them in some frames, or take them out of the skeleton"
         )
+    for one in imported.contradicting:
+        warn_in_yellow(str(one))
     if imported.mice:
         console.print(f"mice: {', '.join(imported.mice)}", markup=False)
     warn_in_yellow(mice_without_session_text(imported.mice_without_session))

@@ -316,3 +316,34 @@ def test_a_named_mouse_without_a_session_is_said_with_the_names_that_are_near(tm
     assert import_labels(tmp_path / "a.pkg.slp", camera="side", mouse="v01bas").mice_without_session == {
         "v01bas": ["v01base"]
     }
+
+
+def test_other_points_in_the_same_images_are_said(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 60), np.uint8)
+    position = np.array(
+        [[[10, 20], [30, 20], [9, 9]], [[11, 20], [31, 20], [9, 9]], [[12, 20], [32, 20], [9, 9]]], float
+    )
+    position[2, 1] = np.nan
+    sources = [("/raw/elsewhere/x.mp4", index) for index in range(3)]
+    imported = {}
+    for name, nodes, moved in (
+        ("first", NODES, [0, 0, 0]),
+        ("near", NODES, [2.9, 2.9, 2.9]),  # as exact as a person places a point twice
+        (
+            "other",
+            ("jaw_tip", "snout", "tongue"),
+            [0, 0, 0],
+        ),  # left and right are swapped, in the frames that have both
+    ):
+        path = tmp_path / f"{name}.pkg.slp"
+        write_package(path, images, position + np.array(moved)[:, None, None], nodes, [], sources)
+        imported[name] = import_labels(path, camera="side")
+    assert imported["first"].contradicting == imported["near"].contradicting == ()
+    by_name = {one.labels_name: one for one in imported["other"].contradicting}
+    assert set(by_name) == {"first.pkg.slp", "near.pkg.slp"}
+    one = by_name["first.pkg.slp"]
+    assert (one.labels_id, one.n_frames) == (imported["first"].labels_id, 2)
+    assert one.example == "jaw_tip at (10, 20), there at (30, 20) (frame 0 of /raw/elsewhere/x.mp4)"
+    assert "2 images of these labels have other points in labels" in str(one)
