@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 LARGEST_FRACTION_OUTSIDE = 0.5
 """A network may place points a little outside the picture; of a file of this picture these are few."""
 
+_LARGEST_FRACTION_WITHIN = 0.5
+"""More points than this in the first pixel of a picture are no pixels."""
+
 _SMALLEST_PICTURE_PX = 32
 """(px) a picture whose shorter side is less may be a test's, with all points in its first pixel."""
 
@@ -36,7 +39,10 @@ def describe_points_outside(position: NDArray[np.floating], *, width_px: int, he
 
 
 def describe_normalized_points(position: NDArray[np.floating], *, width_px: int, height_px: int) -> str:
-    """Say that all points look like fractions of the picture's size (0 to 1), and what to do; empty if they do not.
+    """Say that points look like fractions of the picture's size (0 to 1), and what to do; empty if they do not.
+
+    They do if more than half of them lie from 0 to 1: of a network's fractions, some lie outside the picture. Points at
+    (0, 0) count only if there are no others, as programs write that where a node was not found.
 
     Parameters
     ----------
@@ -50,12 +56,19 @@ def describe_normalized_points(position: NDArray[np.floating], *, width_px: int,
     >>> print(describe_normalized_points(np.array([[0.1, 0.5], [0.9, 0.4]]), width_px=640, height_px=480))
     all points lie from 0 to 1 (x is 0.1 to 0.9, y is 0.4 to 0.5) in a picture of 640 x 480 px; expected pixels, these
     look like fractions of the picture's size. Multiply x by its width, y by its height
+    >>> fractions = np.array([[0.1, 0.5], [0.9, 0.4], [1.2, 0.6], [0, 0]])
+    >>> describe_normalized_points(fractions, width_px=640, height_px=480)[:69]
+    '67 % of the points lie from 0 to 1 (x is 0.1 to 1.2, y is 0.4 to 0.6)'
     """
     points = _there(position)
-    if not points.size or min(width_px, height_px) < _SMALLEST_PICTURE_PX or points.min() < 0 or points.max() > 1:
+    somewhere = points[points.any(axis=-1)]
+    points = somewhere if somewhere.size else points
+    within = ((points >= 0) & (points <= 1)).all(axis=-1)
+    if not points.size or min(width_px, height_px) < _SMALLEST_PICTURE_PX or within.mean() <= _LARGEST_FRACTION_WITHIN:
         return ""
+    part = "all" if within.all() else f"{100 * within.mean():.0f} % of the"
     return (
-        f"all points lie from 0 to 1 ({_range_text(points)}) in a picture of {width_px} x {height_px} px; expected"
+        f"{part} points lie from 0 to 1 ({_range_text(points)}) in a picture of {width_px} x {height_px} px; expected"
         " pixels, these look like fractions of the picture's size. Multiply x by its width, y by its height"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,6 +36,34 @@ def names_text(names: Iterable[str], none: str = "none yet") -> str:
     ('het, wild type', 'none yet')
     """
     return ", ".join(name for name in names if name) or none
+
+
+def nearest_names(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that are written much like one, the nearest first.
+
+    Examples
+    --------
+    >>> nearest_names("v01bsae", ["v01base", "v02", "mouse01"]), nearest_names("V02", ["v01", "v02"])
+    (['v01base'], ['v02', 'v01'])
+    """
+    by_case: dict[str, list[str]] = {}
+    for one in sorted(set(known)):
+        by_case.setdefault(one.casefold(), []).append(one)
+    found = difflib.get_close_matches(name.casefold(), by_case, n=3)
+    return [one for near in found for one in by_case[near] if one][:3]
+
+
+def known_names_text(name: str, known: Iterable[str]) -> str:
+    """The known names for the message about one that is unknown, the nearest first.
+
+    Examples
+    --------
+    >>> known_names_text("v01bsae", ["v01base", "v02"]), known_names_text("typo", ["v01base", "v02"])
+    ('nearest is v01base; known are v01base, v02', 'known are v01base, v02')
+    """
+    several = sorted(set(known))
+    nearest = names_text(nearest_names(name, several), none="")
+    return f"{f'nearest is {nearest}; ' if nearest else ''}known are {names_text(several)}"
 
 
 def session_text(key: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,6 +31,7 @@ def labeled_source_rows(
     *,
     path: Path,
     camera: str,
+    cameras: Collection[str],
     mouse: str | None,
     pattern: str = SESSION_PATTERN,
 ) -> list[Row]:
@@ -48,6 +49,8 @@ def labeled_source_rows(
         The file of the labels, for messages.
     camera : str
         The camera that filmed the frames.
+    cameras : collection of str
+        All cameras of the lab.
     mouse : str, optional
         The mouse in all frames.
     pattern : str
@@ -61,8 +64,11 @@ def labeled_source_rows(
     Raises
     ------
     LabelsError
-        If a frame's folder, or other labels of the same image, name another mouse.
+        If a frame's file has the name of another camera, or its folder, or other labels of the same image, name another
+        mouse.
     """
+    for source in sources:
+        _check_camera(source, path, camera, cameras)
     rows = [
         _source_row(source, image, path, camera, mouse, pattern) for source, image in zip(sources, images, strict=True)
     ]
@@ -147,7 +153,7 @@ def _source_row(
             f"{path}: the folder of {source.path} says mouse {name.mouse_id}, --mouse says {mouse}; the folder counts."
             " Leave --mouse out, or correct the folder's name"
         )
-    is_named = name is not None and PurePosixPath(_with_slashes(source.path)).stem == camera
+    is_named = name is not None and _stem(source) == camera
     return {
         "original_file": source.path,
         "frame_index": source.frame_index,
@@ -156,6 +162,20 @@ def _source_row(
         "source_date": name.session_date if name is not None and is_named else None,
         "source_number": name.session_number if name is not None and is_named else None,
     }
+
+
+def _check_camera(source: LabeledFrameSource, path: Path, camera: str, cameras: Collection[str]) -> None:
+    """Refuse a frame whose video or image has the name of another camera of the lab."""
+    named = _stem(source)
+    if named != camera and named in cameras:
+        raise LabelsError(
+            f"{path}: the name of {source.path} says camera {named}, --camera says {camera}; nothing was imported. Give"
+            f" --camera {named}; labels of several cameras need a file for each"
+        )
+
+
+def _stem(source: LabeledFrameSource) -> str:
+    return PurePosixPath(_with_slashes(source.path)).stem
 
 
 def session_of_path(path: str, pattern: str) -> SessionFolderName | None:

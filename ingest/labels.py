@@ -25,9 +25,11 @@ from compute.labels import (
     read_labels,
     save_package,
 )
+from ingest.contradicting_labels import ContradictingLabels, contradicting_labels
 from ingest.known_rows import compare_known_row
 from ingest.label_skeletons import find_label_skeleton, insert_label_skeleton
 from ingest.labeled_sources import add_to_labeled_sources, labeled_source_rows
+from ingest.mice_without_session import mice_without_session
 from ingest.session_folders import SESSION_PATTERN
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 class ImportedLabels:
     """The answer of an import: what the database holds of these labels now.
 
-    Only `scorers`, `left_out` and `nodes_never_placed` are said of the file.
+    Only `scorers`, `left_out` and what follows them are said of the file and of what was asked for.
     """
 
     labels_id: str
@@ -67,6 +69,10 @@ class ImportedLabels:
     """The same of people whose points were not asked for."""
     nodes_never_placed: tuple[str, ...] = ()
     """Nodes of the skeleton that nobody placed in any frame: a model that is trained with them cannot find them."""
+    contradicting: tuple[ContradictingLabels, ...] = ()
+    """Other labels of the same images, with points elsewhere."""
+    mice_without_session: dict[str, list[str]] = field(default_factory=dict)
+    """The mouse that a person named, if no session of it is here, with the known names that are near."""
 
 
 def import_labels(
@@ -106,7 +112,8 @@ def import_labels(
     check_labeled_images(labels, images, path)
     labels_id = hash_labels(labels, images)
     sources = labeled_frame_sources(labels)
-    rows = labeled_source_rows(sources, images, path=path, camera=camera, mouse=mouse, pattern=pattern)
+    asked: dict[str, Any] = {"camera": camera, "cameras": cameras, "mouse": mouse, "pattern": pattern}
+    rows = labeled_source_rows(sources, images, path=path, **asked)
     scorers, left_out = labels_scorers(labels)
     known = (LabeledFrames & {"labels_id": labels_id}).proj("camera").to_dicts()
     added: dict[str, int] = {}
@@ -130,6 +137,8 @@ def import_labels(
         scorers=scorers,
         left_out=left_out,
         nodes_never_placed=labeled_nodes_never_placed(labels),
+        contradicting=contradicting_labels(labels_id, labels.skeleton.node_names, labeled_positions(labels)),
+        mice_without_session=mice_without_session([] if mouse is None else [mouse]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from compute.errors import ModelError
 from ingest.known_rows import compare_known_row
 from ingest.label_skeletons import insert_label_skeleton
 from ingest.labeled_sources import session_of_path
+from ingest.mice_without_session import mice_without_session
 from ingest.session_folders import SESSION_PATTERN
 from schemas.evaluation import ModelEvaluation
 from schemas.labels import mice_of_images
@@ -38,6 +39,8 @@ class ImportedModel:
     """Whether all labeled frames that it was trained on are known."""
     added: tuple[str, ...] = ()
     """Of a model that was known: what became known now, of ``mice`` and ``frames``."""
+    mice_without_session: dict[str, list[str]] = field(default_factory=dict)
+    """Mice that a person named and of which no session is here, each with the known names that are near."""
 
 
 def import_model(
@@ -116,7 +119,8 @@ def take_in_model(
                 names = [name] if name else _default_names(source)
                 insert_model(bundle, names=names, trained_on=trained_on, **row)
                 added = ()
-    return _describe_imported(model_id, is_new=not known, added=added)
+    described = _describe_imported(model_id, is_new=not known, added=added)
+    return replace(described, mice_without_session=mice_without_session(mice))
 
 
 def _check_name_is_free(name: str, camera: str, source: Path) -> None:

@@ -7,19 +7,25 @@ from dataclasses import dataclass
 
 from compute.errors import ModelError
 from ingest.deployment import camera_of_model
+from ingest.mice_without_session import mice_without_session
 from schemas.model import Model, TrainedOn, TrainingMiceCorrection
 from schemas.subject import Mouse
 
 
 @dataclass(frozen=True)
 class CorrectedTrainingMice:
-    """The mice of a model's training set, before and now; `known`: these are all of them."""
+    """The mice of a model's training set, before and now; `known`: these are all of them.
+
+    `mice_without_session` are those that a person named and of which no session is here, each with the known names that
+    are near.
+    """
 
     model_id: str
     mice_before: tuple[str, ...]
     mice_known_before: bool
     mice: tuple[str, ...]
     mice_known: bool
+    mice_without_session: dict[str, list[str]]
 
     @property
     def is_changed(self) -> bool:
@@ -53,7 +59,9 @@ def correct_training_mice(model_id: str, mice: Collection[str] | None) -> Correc
     now = set(of_frames.mice if mice is None else mice)
     _check_frames(model_id, of_frames, now)
     known = of_frames.mice_known or mice is not None
-    corrected = CorrectedTrainingMice(model_id, tuple(sorted(before)), known_before, tuple(sorted(now)), known)
+    mice_before, mice_now = tuple(sorted(before)), tuple(sorted(now))
+    unknown = mice_without_session(mice or ())
+    corrected = CorrectedTrainingMice(model_id, mice_before, known_before, mice_now, known, unknown)
     if corrected.is_changed:
         with Model.connection.transaction:
             Mouse.insert([{"mouse_id": mouse} for mouse in sorted(now)], skip_duplicates=True)

@@ -25,6 +25,7 @@ from typing import Any
 
 from compute.errors import ExportError
 from compute.files import folder_lock, read_first_line, whole_file
+from compute.formats.network_scores import check_scores
 from compute.formats.portable import PortableTrack, frame_rate_note
 from compute.formats.registry import Format, all_formats
 from compute.formats.sidecar import sidecar_path
@@ -101,13 +102,15 @@ def read(path: str | Path, *, fps: float | None = None, name: str | None = None)
     ------
     ExportError
         If the file is missing, unreadable or in no known format, holds several of something and none is named, holds a
-        frame twice, or holds no times and no `fps` is given.
+        frame twice or scores of another scale, or holds no times and no `fps` is given.
     """
     path = Path(path)
     if not path.is_file():
         raise ExportError(f"{path} does not exist or is no file")
     one = FORMATS[format_of(path)]
     track = one.read(path, fps=fps, name=name)
+    tracks, first = track.tracks, track.first_frame
+    check_scores(path, tracks.position, tracks.score, tracks.nodes, lambda row: f"frame {first + row}")
     note = frame_rate_note(path, track.tracks, fps)
     if note:
         warnings.warn(note, stacklevel=2)

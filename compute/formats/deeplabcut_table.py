@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from compute.errors import ExportError
 from compute.extras import import_pytables
 from compute.formats.frame_rows import check_rows, frame_numbers
-from compute.formats.network_scores import least_scores
+from compute.formats.network_scores import check_scores, least_scores
 from compute.formats.one_animal import CHOOSE, choose_one, join_one_animal
 from compute.formats.text_table import TextTable
 
@@ -30,9 +30,6 @@ COORDS = ("x", "y", "likelihood")
 
 OWN_SCORER = "orofacial"
 """How the scorer of a table begins that this project wrote; only there a NaN likelihood is a person's point."""
-
-_LARGEST_LIKELIHOOD = 2.0
-"""A likelihood is 0 to 1; more than this is another scale, for example per cent."""
 
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 _OPTIONAL_LEVEL = "individuals"
@@ -176,28 +173,15 @@ def read_deeplabcut_table(
     animal = None if is_of_scorer else name
     position, score = join_one_animal(path, frame_index, points[..., :2], points[..., 2], animals, animal, advice)
     check_rows(path, frame_index, {"position": position, "score": score}, nodes=nodes)
+    check_scores(path, position, score, nodes, lambda row: f"frame {frame_index[row]}")
     assumption = ""
     if not _is_own(scorer):
-        _check_likelihoods(path, score, frame_index, nodes)
         score, assumption = least_scores(position, score)
     return DeepLabCutTable(scorer, nodes, frame_index, position, score, assumption, place)
 
 
 def _is_own(scorer: str) -> bool:
     return scorer == OWN_SCORER or scorer.startswith(f"{OWN_SCORER}_")
-
-
-def _check_likelihoods(
-    path: Path, score: NDArray[np.float32], frame_index: NDArray[np.int64], nodes: tuple[str, ...]
-) -> None:
-    """Refuse likelihoods of another scale: a threshold would let all of them through."""
-    largest = np.nan_to_num(score, nan=0, posinf=np.inf)
-    if largest.max(initial=0) > _LARGEST_LIKELIHOOD:
-        row, node = np.unravel_index(int(largest.argmax()), largest.shape)
-        raise ExportError(
-            f"{path} has likelihoods up to {largest[row, node]:g} ({nodes[node]} in frame {frame_index[row]}); expected"
-            " 0 to 1. If they are per cent, divide them by 100, or export the file again"
-        )
 
 
 def _place(path: Path, columns: dict[tuple[str, str, str], int], animal: str, node: str, coord: str) -> int:

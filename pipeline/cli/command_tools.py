@@ -47,6 +47,12 @@ def command_says_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def warn_in_yellow(text: str) -> None:
+    """Say on stderr what a person should look at; nothing if the text is empty."""
+    if text:
+        errors.print(text, markup=False, style="yellow")
+
+
 @contextmanager
 def _warnings_said() -> Iterator[None]:
     """Say on stderr what a reader has to know of an answer, at once; other warnings are shown as before."""

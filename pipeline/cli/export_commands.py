@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from compute.formats import FORMATS
 from compute.text import count_text
-from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option, warn_in_yellow
 from pipeline.cli.question_options import question_of_options, question_options
 from pipeline.terminal import console, errors, print_json, print_next_step
 
@@ -82,6 +82,7 @@ def export(
                 "format": format_name,
                 "written": done.written,
                 "kept": done.kept,
+                "not_compared": done.not_compared,
                 "n_tracks": n_tracks,
                 "left_out": left_out,
             }
@@ -94,7 +95,12 @@ def export(
 def _report(done: Exported, output: Path, n_tracks: int, left_out: list[str]) -> None:
     """Say what an export did."""
     for one in left_out:
-        errors.print(f"left out {one}", markup=False, style="yellow")
+        warn_in_yellow(f"left out {one}")
+    for path in done.not_compared:
+        warn_in_yellow(
+            f"{path} was kept, but does not say what it holds: another program wrote or saved it, so that it may be"
+            " older than the database (--overwrite writes it anew)"
+        )
     n_kept = len(done.kept)
     kept = f"; {n_kept} {'was' if n_kept == 1 else 'were'} there already (--overwrite writes anew)" if n_kept else ""
     written, of_tracks = count_text(len(done.written), "file"), count_text(n_tracks, "track")

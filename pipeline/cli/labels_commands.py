@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import rich_click as click
 
 from compute.text import count_text
-from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option, warn_in_yellow
 from pipeline.cli.delete_commands import carry_out_deletion, dry_run_option, yes_option
-from pipeline.terminal import console, errors, print_json, print_next_step, print_table
+from pipeline.terminal import console, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
     from ingest.labels import ImportedLabels
@@ -40,6 +40,7 @@ def import_file(
     """
     settings = connect_command(context)
     from ingest.labels import import_labels
+    from ingest.mice_without_session import mice_without_session_text
 
     imported = import_labels(file, camera=camera, mouse=mouse, scorer=scorer, pattern=settings.session_pattern)
     if as_json:
@@ -50,14 +51,15 @@ def import_file(
     console.print(f"labels {imported.labels_id} {done}: {what} {', '.join(imported.nodes)}", markup=False)
     _say_added(imported)
     if imported.nodes_never_placed:
-        errors.print(
+        warn_in_yellow(
             f"never placed in any frame: {', '.join(imported.nodes_never_placed)}. A model that is trained with these"
-            " labels cannot find them; place them in some frames, or take them out of the skeleton",
-            markup=False,
-            style="yellow",
+            " labels cannot find them; place them in some frames, or take them out of the skeleton"
         )
+    for one in imported.contradicting:
+        warn_in_yellow(str(one))
     if imported.mice:
         console.print(f"mice: {', '.join(imported.mice)}", markup=False)
+    warn_in_yellow(mice_without_session_text(imported.mice_without_session))
     if imported.n_frames_without_mouse:
         console.print(
             f"{count_text(imported.n_frames_without_mouse, 'frame')} without the name of a mouse: of a model that is"

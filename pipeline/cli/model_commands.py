@@ -8,7 +8,7 @@ from typing import Any, Literal
 import rich_click as click
 
 from compute.text import count_text
-from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option, warn_in_yellow
 from pipeline.terminal import console, errors, print_json, print_next_step, print_table
 
 
@@ -115,6 +115,7 @@ def import_source(
     """
     settings = connect_command(context)
     from ingest.deployment import deploy_if_first
+    from ingest.mice_without_session import mice_without_session_text
     from ingest.models import take_in_model
     from ingest.poses import register_pose_files
 
@@ -140,6 +141,7 @@ def import_source(
         console.print(f"{count_text(n_files, 'file')} of poses found beside videos that are known")
     if imported.mice:
         console.print(f"trained on: {', '.join(imported.mice)}", markup=False)
+    warn_in_yellow(mice_without_session_text(imported.mice_without_session))
     if not imported.mice_known:
         console.print(
             "not all of its training mice are known, so of the others it is not known whether they are held out. To"
@@ -287,6 +289,7 @@ def correct_mice(context: click.Context, model_id: str, mice: tuple[str, ...], n
     if bool(mice) == not_known:
         raise click.UsageError("give --mouse once for each mouse in the model's training set, or --not-known")
     connect_command(context)
+    from ingest.mice_without_session import mice_without_session_text
     from ingest.training_mice import correct_training_mice
 
     corrected = correct_training_mice(model_id, None if not_known else mice)
@@ -296,6 +299,7 @@ def correct_mice(context: click.Context, model_id: str, mice: tuple[str, ...], n
     before = _mice({"mice": corrected.mice_before, "mice_known": corrected.mice_known_before})
     console.print(f"model {model_id} was trained on: {_mice(vars(corrected))}", markup=False)
     console.print(f"before: {before}" if corrected.is_changed else "that was known already", markup=False)
+    warn_in_yellow(mice_without_session_text(corrected.mice_without_session))
 
 
 @model.command("deploy")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from compute.errors import SeveralModelsWarning
-from compute.text import count_text
+from compute.text import count_text, names_text, nearest_names
 from pipeline.query.checks import QueryError, checked_texts
 from schemas.model import DeployedModel, Model
 from schemas.pose import PoseEstimation
@@ -174,10 +174,12 @@ def _ids_of(named: Sequence[str]) -> list[str]:
     for name in named:
         fits = [row for row in models if row["model_id"] == name] or [r for r in models if r["model_name"] == name]
         if not fits:
+            near = nearest_names(name, [row[column] for row in models for column in ("model_name", "model_id")])
+            nearest = f"nearest is {names_text(near)}; " if near else ""
             known = ", ".join(map(model_text, models)) or "none yet"
             raise QueryError(
-                f"no model {name!r} in the database; known are {known}. {ALL_MODELS!r} means all of them; without a"
-                " model, the deployed one of each camera is asked for"
+                f"no model {name!r} in the database; {nearest}known are {known}. {ALL_MODELS!r} means all of"
+                " them; without a model, the deployed one of each camera is asked for"
             )
         if len({row["camera"] for row in fits}) < len(fits):
             which = ", ".join(f"{row['model_id']} (camera {row['camera']})" for row in fits)

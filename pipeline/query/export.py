@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import numpy as np
 
 from compute.errors import DatabaseError
 from compute.formats import FORMATS, ExportError, Format, PortableTrack, write, write_whole
-from compute.formats.contents import Contents, contents_difference, file_contents, track_contents
+from compute.formats.contents import Contents, about_contents, contents_difference, file_contents
 from compute.json_text import json_value
 from pipeline.query.checks import checked_texts
 from pipeline.query.columns import KEY
@@ -39,12 +40,15 @@ class Exported:
         Files that were written now.
     kept : list of Path
         Existing files that were kept.
+    not_compared : list of Path
+        Those of the kept files that do not say what they hold: another program wrote them, or saved them since.
     left_out : list of LeftOut
         Tracks that could not be read or have no frame in the span of time, and why.
     """
 
     written: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
+    not_compared: list[Path] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
@@ -76,7 +80,8 @@ def export_rows(
         have in the video. A track without such a frame is left out.
     overwrite : bool
         Write existing files again. Without it they are kept: somebody may have edited them, and an export
-        that was stopped continues. An existing file with other tracks or nodes is an error.
+        that was stopped continues. An existing file is an error that holds other tracks or nodes, or of which the
+        metadata or what made the tracks has changed in the database.
     skip_broken : bool
         Leave out tracks that cannot be read (`Exported.left_out`), and go on. Otherwise the first of them is an error.
     on_file : callable
@@ -99,7 +104,12 @@ def export_rows(
     by_path = {folder / export_file_name(format_name, group[0]): group for group in groups}
     if not overwrite:
         done.kept.extend(path for path in by_path if path.exists())
-        _refuse_others(one, {path: by_path[path] for path in done.kept}, nodes, time_span_s)
+        for path in done.kept:
+            held = file_contents(one, path)
+            if held is None:
+                done.not_compared.append(path)
+            else:
+                _refuse_other(path, held, _read(by_path[path], nodes, time_span_s, done.left_out, skip_broken))
     kept = set(done.kept)
     for path, group in by_path.items():
         if path in kept:
@@ -114,32 +124,14 @@ def export_rows(
     return done
 
 
-def _refuse_others(
-    one: Format,
-    kept: dict[Path, list[dict[str, Any]]],
-    nodes: Sequence[str] | None,
-    time_span_s: tuple[float, float] | None,
-) -> None:
-    """Refuse to keep existing files that hold other tracks, nodes or frames."""
-    for path, group in kept.items():
-        held = file_contents(one, path)
-        differs = contents_difference(held, _wanted(group, nodes, time_span_s)) if held is not None else ""
-        if differs:
-            raise ExportError(
-                f"{path} is there already: {differs}. Nothing was written; name another folder, or write the files anew"
-                " with --overwrite"
-            )
-
-
-def _wanted(
-    group: list[dict[str, Any]], nodes: Sequence[str] | None, time_span_s: tuple[float, float] | None
-) -> Contents:
-    """What the file of these rows is to hold."""
-    wanted: Contents = {}
-    for row in group:
-        named = nodes or _nodes(str((Model & {"model_id": row["model_id"]}).fetch1("skeleton_id")))
-        wanted[row["camera"], row["model_id"], row["filter_method"]] = track_contents(named, time_span_s)
-    return wanted
+def _refuse_other(path: Path, held: Contents, tracks: list[PortableTrack]) -> None:
+    """Refuse to keep an existing file that holds something else than these tracks as the database has them now."""
+    differs = contents_difference(held, about_contents(json.loads(track.about()) for track in tracks))
+    if differs:
+        raise ExportError(
+            f"{path} is there already: {differs}. Nothing was written; name another folder, or write the files anew"
+            " with --overwrite"
+        )
 
 
 def _session(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -222,11 +214,6 @@ def export_track(
 def _edges(skeleton_id: str) -> tuple[tuple[str, str], ...]:
     rows = (Skeleton.Edge & {"skeleton_id": skeleton_id}).to_dicts(order_by="edge_index")
     return tuple((row["source_node"], row["target_node"]) for row in rows)
-
-
-@functools.lru_cache(maxsize=64)
-def _nodes(skeleton_id: str) -> tuple[str, ...]:
-    return tuple((Skeleton.Node & {"skeleton_id": skeleton_id}).to_arrays("node"))
 
 
 def export_file_name(format_name: str, row: dict[str, Any]) -> str:

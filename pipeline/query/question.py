@@ -9,7 +9,7 @@ from datetime import date as Date
 from typing import Any
 
 from compute.measures.quality import NodeQuality
-from compute.text import count_text, names_text
+from compute.text import count_text, known_names_text, names_text
 from pipeline.query.checks import QueryError, checked_days, checked_restriction, checked_texts
 from pipeline.query.chosen_models import Choice, chosen_models, model_text
 from schemas.making.checked_rows import EVERY
@@ -106,21 +106,40 @@ class Question:
             query = restrict_to_training_group(query, self.held_out)
         return query if self.restriction is None else checked_restriction(query, self.restriction)
 
-    def check_known(self) -> None:
+    def check_known(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse values that the database does not know: an answer for the others would look like that for all.
+
+        Parameters
+        ----------
+        found : sequence of mapping
+            The rows that fit. Only values that are in none of them are looked up.
+
+        Raises
+        ------
+        QueryError
+            If it names a mouse without a session, or a camera, filter, genotype ... that does not exist, also beside
+            others that do; the message lists those that do, the nearest first.
+        """
+        tables: dict[str, Any] = {"mouse_id": Session, "camera": Camera, "filter_method": FilterMethod}
+        fixed = {column.name for column in METADATA if column.values}  # any may be asked for: checked above
+        for column, values in self._values().items():
+            there = {row.get(column) for row in found}
+            for value in values:
+                if value in there or column in fixed:
+                    continue
+                known = set((tables | TEXTS)[column].to_arrays(column))
+                if value not in known:
+                    raise QueryError(f"no {column} {value!r} in the database; {known_names_text(value, known)}")
+
+    def check_any_fits(self) -> None:
         """Find out why nothing fits.
 
         Raises
         ------
         QueryError
-            If it names a mouse, camera, filter, genotype ... or node that does not exist; the message lists those that
-            do. If tracks would fit, but it is not known whether their mice were held out.
+            If a condition on quality names a node that does not exist; the message lists those that do. If tracks would
+            fit, but it is not known whether their mice were held out.
         """
-        tables: dict[str, Any] = {"mouse_id": Mouse, "camera": Camera, "filter_method": FilterMethod}
-        for column, values in self._values().items():
-            known = sorted(set((tables | TEXTS)[column].to_arrays(column)))
-            for value in values:
-                if value not in known:
-                    raise QueryError(f"no {column} {value!r} in the database; known are {names_text(known)}")
         for condition in checked_texts("quality", self.quality):
             node = _parsed(condition)["node"]
             known = sorted(set(TrackQuality.Node.to_arrays("node")))

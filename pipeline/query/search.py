@@ -130,14 +130,15 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     Raises
     ------
     QueryError
-        If the database refuses the question's restriction; if nothing is found, and the question names something that
-        does not exist, only models have it that are not deployed, or it is not known whether the mice were held out.
+        If the question names something that does not exist, or the database refuses its restriction; if nothing is
+        found, and only models have it that are not deployed, or it is not known whether the mice were held out.
     """
     names = expression.heading.names
     with checking_columns(asked.expression, asked.restriction):
         found = [dict(zip(names, row, strict=True)) for row in expression.cursor().fetchall()]
+    asked.check_known(found)
     if not found:
-        asked.check_known()
+        asked.check_any_fits()
     elif not_known := asked.not_known_text():
         warnings.warn(f"left out are tracks: {not_known}", LeftOutWarning, stacklevel=3)
     if asked.model is None:

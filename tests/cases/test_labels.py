@@ -87,7 +87,7 @@ def test_labels_again_add_what_was_not_known_and_answer_from_the_database(monkey
     again = import_labels(path, camera="side", mouse="mouse01")
     assert (again.is_new, again.added["mouse"], again.mice) == (False, 10, ("mouse01",))
     assert set(LabeledFrames.Source.to_arrays("mouse_id")) == {"mouse01"}
-    for camera, mouse, said in (("lower", None, "camera is side, not lower"), ("side", "mouse02", "mouse01")):
+    for camera, mouse, said in (("lower", None, "says camera side, --camera says"), ("side", "mouse02", "mouse01")):
         with pytest.raises(LabelsError, match=said):
             import_labels(path, camera=camera, mouse=mouse)
     last = import_labels(path, camera="side")

@@ -303,3 +303,59 @@ def test_mice_that_labels_name_cannot_be_corrected_away(tmp_path: Path) -> None:
     import_labels(path, camera="side", mouse="mouse01")
     with pytest.raises(ModelError, match="are of mouse01 and no others, --mouse says mouse01, mouse02"):
         correct_training_mice(model_id, ["mouse01", "mouse02"])
+
+
+def test_a_named_mouse_without_a_session_is_said_with_the_names_that_are_near(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+    from ingest.mice_without_session import mice_without_session_text
+    from ingest.models import take_in_model
+    from ingest.training_mice import correct_training_mice
+    from schemas.session import Session
+    from schemas.subject import Mouse
+
+    for mouse in ("v01base", "w9"):
+        Mouse.insert1({"mouse_id": mouse})
+        Session.insert1({"mouse_id": mouse, "session_date": "2026-03-02", "session_number": 1, "session_folder": "a"})
+    imported = take_in_model(write_poses(tmp_path), camera="side", mice=["v01bsae", "w9", "of another lab"])
+    assert imported.mice_without_session == {"of another lab": [], "v01bsae": ["v01base"]}
+    for _ in range(2):  # then it is a mouse that is known by name, but still without a session
+        corrected = correct_training_mice(imported.model_id, ["V01BASE", "w9"])
+        assert corrected.mice_without_session == {"V01BASE": ["v01base"]}
+    assert "V01BASE (is it v01base?)" in mice_without_session_text(corrected.mice_without_session)
+    assert take_in_model(tmp_path / "siden.csv", camera="side").mice_without_session == {}
+    images = np.random.default_rng(0).integers(0, 256, (1, 40, 60), np.uint8)
+    write_package(tmp_path / "a.pkg.slp", images, np.full((1, 2, 2), 9.0), ("a", "b"), [], [("x.mp4", 0)])
+    assert import_labels(tmp_path / "a.pkg.slp", camera="side", mouse="v01bas").mice_without_session == {
+        "v01bas": ["v01base"]
+    }
+
+
+def test_other_points_in_the_same_images_are_said(tmp_path: Path) -> None:
+    from ingest.labels import import_labels
+
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 60), np.uint8)
+    position = np.array(
+        [[[10, 20], [30, 20], [9, 9]], [[11, 20], [31, 20], [9, 9]], [[12, 20], [32, 20], [9, 9]]], float
+    )
+    position[2, 1] = np.nan
+    sources = [("/raw/elsewhere/x.mp4", index) for index in range(3)]
+    imported = {}
+    for name, nodes, moved in (
+        ("first", NODES, [0, 0, 0]),
+        ("near", NODES, [2.9, 2.9, 2.9]),  # as exact as a person places a point twice
+        (
+            "other",
+            ("jaw_tip", "snout", "tongue"),
+            [0, 0, 0],
+        ),  # left and right are swapped, in the frames that have both
+    ):
+        path = tmp_path / f"{name}.pkg.slp"
+        write_package(path, images, position + np.array(moved)[:, None, None], nodes, [], sources)
+        imported[name] = import_labels(path, camera="side")
+    assert imported["first"].contradicting == imported["near"].contradicting == ()
+    by_name = {one.labels_name: one for one in imported["other"].contradicting}
+    assert set(by_name) == {"first.pkg.slp", "near.pkg.slp"}
+    one = by_name["first.pkg.slp"]
+    assert (one.labels_id, one.n_frames) == (imported["first"].labels_id, 2)
+    assert one.example == "jaw_tip at (10, 20), there at (30, 20) (frame 0 of /raw/elsewhere/x.mp4)"
+    assert "2 images of these labels have other points in labels" in str(one)

@@ -91,7 +91,7 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
     images = labeled_images(load_package(package))
     sources = [
         ("D:\\data\\2026-03-02\\mouse01\\3\\side.mp4", 0),
-        ("/raw/2026-03-02/mouse02/3/lower.mp4", 1),  # of another camera
+        ("/raw/2026-03-02/mouse02/3/top.mp4", 1),  # of no camera of this lab
         ("/raw/2026-03-02/mouse02/3/side.avi", 2),
     ]
     write_package(tmp_path / "again.pkg.slp", images[1:], np.full((3, 3, 2), 9.0), NODES, EDGES, sources)
@@ -162,6 +162,7 @@ def test_refused_labels_leave_nothing(package: Path, database: Settings, tmp_pat
     (tmp_path / "broken.slp").write_bytes(package.read_bytes()[:1000])
     files = stored_files(database)
     for path, camera, said in [
+        (package, "lower", r"/raw/mouse01/2026-03-02_1/side.mp4 says camera side, --camera says lower; nothing was"),
         (package, "top", "unknown camera 'top'; known are lower, side"),
         (tmp_path / "broken.slp", "side", "broken.slp cannot be read as labels"),
         (tmp_path / "none.slp", "side", "none.slp does not exist"),

@@ -295,7 +295,7 @@ def test_a_point_without_a_likelihood_counts_least_and_it_is_said(tmp_path: Path
     assert tracks.score[4, 0] == 0 and tracks.found[4, 0] and not np.isnan(tracks.score).any()
     assert "1 point of a network without a score" in tracks.attributes["assumptions"][0]
     values[..., 2] *= 100
-    with pytest.raises(ModelError, match=r"likelihoods up to 9[0-9.]+ .*expected 0 to 1"):
+    with pytest.raises(ModelError, match=r"the score of .* is 9[0-9.]+, expected 0 to 1"):
         imported(beside_video(tmp_path / "percent", f"side{NETWORK}{ending}", values))
 
 

@@ -6,6 +6,7 @@ The files are written by other libraries where they can write them: pandas, slea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -354,14 +355,37 @@ def test_a_persons_point_in_a_table_of_ours_stays_one_without_what_is_beside(end
     assert np.isnan(track.tracks.score[1, 0]) and not track.assumptions
 
 
-@pytest.mark.parametrize("program", ["deeplabcut csv", "deeplabcut hdf5"])
-def test_likelihoods_in_per_cent_are_refused(program: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", list(WRITERS))
+@pytest.mark.parametrize(
+    ("worst", "said"),
+    [
+        (95, "is 95, expected 0 to 1 .*per cent"),
+        (-3, "is -3, expected 0 to 1 .*logarithms"),
+        (np.inf, "is inf, expected"),
+    ],
+)
+def test_scores_of_another_scale_are_refused_whichever_program_wrote_them(
+    program: str, worst: float, said: str, tmp_path: Path
+) -> None:
     name, writer = WRITERS[program]
     values = points(3)
-    values[..., 2] = [[91, 92], [93, 95], [94, np.nan]]
+    values[1, 1, 2], values[2, 0, 2] = worst, worst / 2
     writer(tmp_path / name, [0, 1, 2], values)
-    with pytest.raises(ExportError, match=r"likelihoods up to 95 \(jaw in frame 1\); expected 0 to 1. If they are per"):
+    with pytest.raises(ExportError, match=rf"{re.escape(str(tmp_path / name))}: the score of jaw in frame 1 {said}"):
         read(tmp_path / name, fps=FPS)
+    values[..., 2] = [[1.1, 0.9], [-0.001, 1.9], [0.5, 0.5]]  # peaks of SLEAP's
+    writer(tmp_path / name, [0, 1, 2], values)
+    np.testing.assert_allclose(read(tmp_path / name, fps=FPS).tracks.score.max(), 1.9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("format_name", list(FORMATS))
+def test_scores_of_another_scale_are_refused_in_files_of_ours_too(format_name: str, tmp_path: Path) -> None:
+    values = points(3)
+    values[1, 1, 2] = 90
+    path = tmp_path / f"a{FORMATS[format_name].ending}"
+    write(format_name, path, PortableTrack(Tracks(values[..., :2], values[..., 2], np.arange(3) / FPS, NODES)))
+    with pytest.raises(ExportError, match="the score of jaw in frame 1 is 90, expected 0 to 1"):
+        read(path, fps=FPS)
 
 
 # SLEAP

@@ -163,15 +163,18 @@ def test_all_frames_of_one_image_are_named(tmp_path: Path) -> None:
 
 
 def test_fractions_of_the_size_of_an_image_are_refused(tmp_path: Path) -> None:
-    rows = ["i/0.png,0.5,0.9,,", "i/1.png,0.1,0.2,0.3,0.4"]
-    for last, is_refused in (("0.4", True), ("1.4", False)):
-        path = write_csv(tmp_path / f"{last}.csv", ("ann",), [rows[0], rows[1].replace("0.4", last)])
+    for name, rows, said in (
+        ("all", ["i/0.png,0.5,0.9,,", "i/1.png,0.1,0.2,0.3,0.4"], "all points"),
+        ("most", ["i/0.png,0.5,0.9,0,0", "i/1.png,0.1,0.2,0.3,1.4"], "67 % of the points"),
+        ("one", ["i/0.png,0.5,0.9,,", "i/1.png,0.1,20,30,1.4"], None),
+    ):
+        path = write_csv(tmp_path / f"{name}.csv", ("ann",), rows)
         labels = read_labels(path)
-        if is_refused:
-            with pytest.raises(LabelsError, match=r"lie from 0 to 1 \(x is 0\.1 to 0\.5.*60 x 40 px; expected pixels"):
-                check_labeled_images(labels, labeled_images(labels), path)
-        else:
+        if said is None:
             check_labeled_images(labels, labeled_images(labels), path)
+        else:
+            with pytest.raises(LabelsError, match=rf"{said} lie from 0 to 1 \(x is 0\.1 to 0\.5.*px; expected pixels"):
+                check_labeled_images(labels, labeled_images(labels), path)
 
 
 def test_what_else_a_file_of_sleap_holds_is_left_out(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -36,6 +37,13 @@ def test_long_names_are_listed_in_80_columns_and_a_node_never_placed_is_said(run
     imported = run("import", path, "--camera", "lower", "--mouse", "mouse01-with-a-name-that-is-long")
     assert imported.returncode == 0, imported.stderr
     assert "never placed in any frame: jaw_tip" in imported.stderr
+    assert "no session of mouse mouse01-with-a-name-that-is-long is here" in " ".join(imported.stderr.split())
+    moved = tmp_path / "moved.pkg.slp"
+    write_package(moved, images, position + 9, ("snout", "jaw_tip"), (), [("a.mp4", index) for index in range(4)])
+    said = run("import", moved, "--camera", "lower")
+    assert "4 images of these labels have other points in labels" in " ".join(said.stderr.split())
+    assert json.loads(run("import", moved, "--camera", "lower", "--json").stdout)["contradicting"][0]["n_frames"] == 4
+    assert run("delete", json.loads(run("list", "--json").stdout)[-1]["labels_id"], "--yes").returncode == 0
     lines = run("list").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     (first,) = [line for line in lines if "CollectedData_of_the" in line]

@@ -110,6 +110,7 @@ def test_what_is_not_known_to_be_held_out_is_said_and_corrected_mice_count_in_qu
     for mouse, expected in (("mouse05", True), ("mouse02", False)):  # the first is told by mistake
         told = orofacial("model", "mice", snouts, "--mouse", mouse, "--json")
         assert told.returncode == 0, told.stderr
+        assert set(json.loads(told.stdout)["mice_without_session"]) == {mouse} - {"mouse02"}
         assert held_out() is expected
         assert len(query.tracks(model=snouts, held_out=True)) == int(expected)
         assert len(query.tracks(model=snouts, held_out=False)) == int(not expected)

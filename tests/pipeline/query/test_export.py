@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -171,11 +172,47 @@ def test_an_nwb_file_with_other_filters_is_not_taken_for_the_one_asked_for(small
         export_rows("nwb", raw + kalman, tmp_path)
 
 
-def test_a_file_that_another_program_saved_is_kept(small_lab: Any, tmp_path: Path) -> None:
+def test_a_file_that_another_program_saved_is_kept_with_a_word(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
     rows = rows_of("raw", mouse="mouse02", camera="side")
     (path,) = export_rows("slp", rows, tmp_path).written
     sio.load_slp(str(path), open_videos=False).save(str(path), verbose=False)
-    assert export_rows("slp", rows, tmp_path, nodes=("jaw_tip",)).kept == [path]
+    again = export_rows("slp", rows, tmp_path, nodes=("jaw_tip",))
+    assert (again.kept, again.not_compared) == ([path], [path])
+    done = orofacial("export", "slp", "-o", tmp_path, "--mouse", "mouse02", "--camera", "side")
+    assert done.returncode == 0 and f"{path} was kept, but does not say what it holds" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("format_name", list(FORMATS))
+def test_a_file_older_than_the_database_is_not_taken_for_a_new_one(
+    small_lab: Any, format_name: str, tmp_path: Path
+) -> None:
+    """The mouse was corrected, or its tracks were computed anew, since the file was written."""
+    from schemas.subject import Mouse
+    from schemas.track import FilteredTrack
+
+    rows = rows_of("raw", mouse="mouse02", camera="side")
+    key = {name: rows[0][name] for name in FilteredTrack.primary_key}
+    (path,) = export_rows(format_name, rows, tmp_path).written
+    before = path.read_bytes()
+    made = (FilteredTrack & key).fetch1("filter_provenance")
+    changes: list[tuple[Any, dict[str, Any], dict[str, Any], str]] = [
+        (Mouse, {"mouse_id": "mouse02", "sex": "female"}, {"mouse_id": "mouse02", "sex": "male"}, "mouse sex male"),
+        (
+            FilteredTrack,
+            {**key, "filter_provenance": {**made, "started_at": "2030-01-01T00:00:00.000+00:00"}},
+            {**key, "filter_provenance": made},
+            f"filter provenance started_at {made['started_at']}",
+        ),
+    ]
+    for table, changed, unchanged, said in changes:
+        table.update1(changed)
+        try:
+            with pytest.raises(ExportError, match=re.escape(f"raw it says {said}; the database now ")):
+                export_rows(format_name, rows, tmp_path)
+            assert path.read_bytes() == before
+        finally:
+            table.update1(unchanged)
+    assert export_rows(format_name, rows, tmp_path).kept == [path]
 
 
 def test_a_broken_track_is_named_or_left_out(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:

@@ -121,6 +121,11 @@ def test_a_question_finds_what_fits(lab: Settings, question: dict[str, Any], exp
     ("question", "said"),
     [
         ({"mouse": "nobody"}, "100% %s"),
+        ({"mouse": ["100% %s", "M[1]"]}, r"no mouse_id 'M\[1\]' in the database; nearest is m\[1\]\*; known are"),
+        ({"camera": ["lower", "sied"]}, "no camera 'sied' in the database; nearest is side; known are"),
+        ({"filter": ["raw", "Median"]}, "no filter_method 'Median' in the database; nearest is median"),
+        ({"genotype": ["ko", "het"]}, "known are ko, wt"),
+        ({"model": [MODEL, "1" * 15]}, f"nearest is .*{OTHER_MODEL}"),
         ({"genotype": "het"}, "known are ko, wt"),
         ({"date": "yesterday"}, "2026-03-02"),
         ({"date": ("2026-03-01", "2026-03-02", "2026-03-03")}, "two of them"),
@@ -329,6 +334,8 @@ def test_a_value_that_is_not_known_is_no_name(lab: Settings) -> None:
     from schemas.subject import Mouse
 
     Mouse.insert1({"mouse_id": "unknown genotype"})
+    with pytest.raises(query.QueryError, match="no mouse_id 'unknown genotype'"):  # nothing was recorded of it
+        query.tracks(mouse=["m[1]*", "unknown genotype"])
     with pytest.raises(query.QueryError, match=r"known are ko, wt$"):
         query.tracks(genotype="het")
     (Mouse & {"mouse_id": "unknown genotype"}).delete(prompt=False)
