@@ -49,7 +49,7 @@ test-core: ## Install the core alone in .venv-core, measure it, add the extra fo
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m "real and not slow" -rP
 
-test-slow: install peers ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, movement, or minutes
+test-slow: install peers s3-server ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, movement, or minutes
 	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 test-slurm: install ## Run the test that starts a Slurm cluster of its own (Debian's slurm-wlm and munge)

@@ -32,11 +32,13 @@ def test_it_explains_itself(script: str) -> None:
     assert "--json" in run(script, "--help").stdout
 
 
+@pytest.mark.slow
 def test_estimation_ends_with_its_numbers() -> None:
     found = last_line("estimation.py", "--frames", 20, "--rounds", 1)
     assert set(found) >= {"overhead_fraction", "cpu_overhead_fraction", "frames_per_second"}
 
 
+@pytest.mark.slow
 def test_faults_ends_with_what_was_lost_in_each_database() -> None:
     found = last_line("faults.py", "--database", "postgresql", "--seconds", 1, "--jobs", 8, "--workers", 1)
     assert list(found) == ["postgresql"]

@@ -152,6 +152,7 @@ def test_progress_reports_epochs_and_frames(folder, model, video):
     assert frames[0] == (8, 101) and frames[-1] == (101, 101)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_trains_the_same_bytes_in_silence_and_leaves_nothing(folder, tmp_path):
     places = {name: tmp_path / name for name in ("home", "current", "temporary")}
     for place in places.values():

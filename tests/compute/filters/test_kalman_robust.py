@@ -210,6 +210,7 @@ def test_a_rigid_group_of_unknown_or_too_few_nodes_is_refused():
             kalman(still(10, n_nodes=3), rigid_groups=[group])
 
 
+@pytest.mark.slow
 def test_ten_million_frames_take_memory_in_proportion():
     """As a process of its own, so that its peak is its own: 10 million frames are 120 MB in and 320 MB out."""
     script = """

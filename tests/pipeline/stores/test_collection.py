@@ -158,6 +158,7 @@ def assert_every_row_has_its_file() -> int:
     return n_rows
 
 
+@pytest.mark.slow
 def test_no_row_loses_its_file_while_workers_write(small_lab: Any) -> None:
     """Workers hold their transactions longer than the grace age; one of them is killed in the middle of one."""
     slow = [writer(small_lab, f"slow{index}", 3, 2.5) for index in range(2)]

@@ -91,6 +91,7 @@ def nothing_left(database: Settings) -> Iterator[None]:
         process.kill()
 
 
+@pytest.mark.slow
 def test_as_many_workers_as_jobs_up_to_the_limit_and_each_result_once(
     tracked: None, database: Settings, up: Run, environment: dict[str, str], run_python: Any, tmp_path: Path
 ) -> None:

@@ -84,7 +84,8 @@ def _answers() -> Iterator[tuple[str, Any]]:
         for ask in (query.manifest, query.distances, query.qualities):
             yield f"{ask.__name__}: {name}", _rows_or_reason(ask, question)
     for node, camera in (("jaw_tip", "side"), ("jaw tip", "lower")):
-        bouts = query.bouts(node, minimum_speed_px_per_s=20, filter=("raw", "kalman"), camera=camera)
+        limits = {"minimum_speed_px_per_s": 20, "maximum_gap_s": 0.05}  # the latter as the default was
+        bouts = query.bouts(node, **limits, filter=("raw", "kalman"), camera=camera)
         yield f"bouts: {node}", bouts.to_pylist()
         statement = (
             f'select mouse_id, session_date, filter_method, count("{node}_y") as n,'

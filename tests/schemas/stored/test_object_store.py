@@ -181,6 +181,7 @@ print("null")
 """
 
 
+@pytest.mark.slow
 def test_sessions_in_s3_are_asked_deleted_and_collected(server: Any, run_command: Any, tmp_path: Path) -> None:
     """The command line on a lab whose stores lie in S3: what a row points at stays, what none points at goes."""
     stores = {name: server.store(f"whole/{name}") for name in ("tracks", "models", "labels")}
