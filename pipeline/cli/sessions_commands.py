@@ -6,8 +6,9 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -76,7 +77,6 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
     from pipeline.cli.progress_bars import ProgressBars
     from pipeline.work import populate as work
     from pipeline.work.installed import describe_not_installed
-    from pipeline.work.jobs import job_text
 
     if retry_failed:
         work.retry_failed_jobs()
@@ -93,8 +93,7 @@ def populate(context: click.Context, retry_failed: bool, as_json: bool) -> None:
             console.print(f"not computed: {reason}", markup=False)
         if summary.left:
             errors.print(describe_not_installed(summary.left), markup=False)
-        for failure in summary.failed:
-            errors.print(f"failed: {failure['table']} {job_text(failure['key'])}: {failure['message']}", markup=False)
+        say_failures((failure["table"], failure["key"], failure["message"]) for failure in summary.failed)
         if summary.failed:
             print_next_step("mend the cause, then: orofacial retry")
         elif done:
@@ -125,6 +124,25 @@ def status(context: click.Context, watch: bool, as_json: bool) -> None:
         time.sleep(2)
 
 
+def say_failures(failures: Iterable[tuple[str, dict[str, Any], str]]) -> None:
+    """Say which jobs failed, and why: those of one table that failed for the same reason in one line.
+
+    Parameters
+    ----------
+    failures : iterable of (str, dict, str)
+        Name of the table, key of the job and message of each.
+    """
+    from compute.text import count_text
+    from pipeline.work.jobs import job_text
+
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for table, key, message in failures:
+        alike.setdefault((table, message), []).append(key)
+    for (table, message), (first, *others) in alike.items():
+        more = f" and {count_text(len(others), 'other')}" if others else ""
+        errors.print(f"failed: {table} {job_text(first)}{more}: {message}", markup=False)
+
+
 def _show(state: Status) -> None:
     from compute.text import count_text
 
@@ -145,7 +163,6 @@ def _show(state: Status) -> None:
 def _show_others(state: Status) -> None:
     """What is not of one session: other tables, workers, failures, and what is not computed."""
     from pipeline.query.chosen_models import model_text
-    from pipeline.work.jobs import job_text
 
     for model in state.deployed:
         console.print(f"model of camera {model['camera']}: {model_text(model)}", markup=False, style="dim")
@@ -154,8 +171,7 @@ def _show_others(state: Status) -> None:
             console.print(f"besides: {name} {count}, {count.to_do} to do")
     if state.workers:
         print_table(["worker", "for", "Slurm", "does", "done", "per s"], [_worker_row(one) for one in state.workers])
-    for failure in state.failures:
-        errors.print(f"failed: {failure.table} {job_text(failure.key)}: {failure.message}", markup=False)
+    say_failures((failure.table, failure.key, failure.message) for failure in state.failures)
     unevaluated = sorted({failure.key["model_id"] for failure in state.failures if failure.table == "ModelEvaluation"})
     if unevaluated:
         console.print(
