@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compute.errors import FilterError
+from compute.text import known_names_text
 from ingest.known_rows import compare_known_row, take_in_row
+from schemas.labels import Skeleton
 from schemas.track import FilterMethod
 
 
@@ -25,12 +27,13 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
     Raises
     ------
     FilterError
-        If there is no such filter or parameter, a parameter is outside its range, the name cannot be one, or it is
-        taken by a row with other contents.
+        If there is no such filter or parameter, a parameter is outside its range, or names a node that no skeleton
+        has, the name cannot be one, or it is taken by a row with other contents.
     """
     row = FilterMethod().checked(
         {"filter_method": filter_method, "filter_name": filter_name, "filter_parameters": changed}
     )
+    _check_nodes_are_known(row)
     key = {"filter_method": filter_method}
     advice = "Its tracks depend on it, so it stays as it is; choose another name"
     what = f"filter method {filter_method}"
@@ -38,3 +41,25 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
         compared = compare_known_row({"filter": there["filter_name"]}, {"filter": filter_name})
         compared.refuse(what, FilterError, advice)
     return take_in_row(FilterMethod, key, row, what=what, error=FilterError, advice=advice).is_new
+
+
+def _check_nodes_are_known(row: Mapping[str, Any]) -> None:
+    """Refuse parameters that name a node which no skeleton has: they would do nothing, or fail in every video."""
+    known = set(Skeleton.Node.to_arrays("node"))
+    if not known:
+        return  # the lab has no model and no labels yet
+    for node in _named_nodes(row["filter_parameters"]):
+        if node not in known:
+            raise FilterError(
+                f"filter method {row['filter_method']}: the parameters of {row['filter_name']} name the node {node!r},"
+                f" which no skeleton has; {known_names_text(node, known)}. Nothing was added"
+            )
+
+
+def _named_nodes(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Nodes that a filter's parameters name."""
+    for group in parameters.get("rigid_groups") or ():
+        yield from group
+    for node, entry in (parameters.get("filters") or {}).items():
+        yield node
+        yield from _named_nodes(entry["parameters"])

@@ -52,6 +52,9 @@ def test_a_filter_method_is_added_with_its_parameters_and_listed(run: Run, tmp_p
 
 
 def test_what_cannot_be_added_says_why(run: Run, tmp_path: Path) -> None:
+    from ingest.label_skeletons import insert_label_skeleton
+
+    insert_label_skeleton(("left_snout_tip", "top_snout_tip", "jaw_tip"), ())
     (tmp_path / "wrong.toml").write_text("window_s = \n")
     for words, code, said in [
         (("add", "kalman", "median"), 1, "kalman is there already: filter is kalman, not median"),
@@ -72,6 +75,16 @@ def test_what_cannot_be_added_says_why(run: Run, tmp_path: Path) -> None:
             ("add", "a", "per_node", "--parameter", 'filters={"jaw": {"filter": "raw"}, "jaw": {"filter": "median"}}'),
             1,
             "jaw is given 2 times",
+        ),
+        (
+            ("add", "a", "kalman", "--parameter", 'rigid_groups=[["left_snout_tip", "jaw_tpi", "top_snout_tip"]]'),
+            1,
+            "'jaw_tpi', which no skeleton has; nearest is jaw_tip;",
+        ),
+        (
+            ("add", "a", "per_node", "--parameter", 'filters={"jaw": {"filter": "raw", "parameters": {}}}'),
+            1,
+            "'jaw', which no skeleton has",
         ),
         (
             ("add", "a", "median", "--parameters-file", "a.toml", "--parameters-file", "b.toml"),
