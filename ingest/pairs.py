@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import datajoint as dj
+
 from compute.errors import LabelsError
 from compute.measures.node_pairs import check_node_pair
+from ingest.plausibility import LARGEST_RATE_RATIO
 from schemas.labels import Skeleton
 from schemas.metric import NodePair
+from schemas.session import Video
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,13 @@ def add_node_pair(
     ------
     LabelsError
         If no skeleton has both nodes, or they cannot be such a pair: see `compute.measures.node_pairs.check_node_pair`.
+        If no video is fast enough for the band.
     """
     low_hz, high_hz = band_hz or (None, None)
     definition = {"pair_kind": kind, "length_mm": length_mm, "band_low_hz": low_hz, "band_high_hz": high_hz}
     check_node_pair({"node_a": node_a, "node_b": node_b, **definition})
+    if high_hz is not None:
+        _check_band_is_seen(high_hz)
     keys, n_new, n_changed, before = [], 0, 0, set[str]()
     for skeleton in _skeletons_with(node_a, node_b):
         key = _key(skeleton, node_a, node_b)
@@ -77,6 +84,19 @@ def add_node_pair(
             before |= set(changed)
     pairs = (NodePair & keys).to_dicts(order_by="skeleton_id, node_a, node_b")
     return AddedPair(pairs, n_new, n_changed, sorted(before))
+
+
+def _check_band_is_seen(high_hz: float) -> None:
+    """Refuse a band that no video shows: movement is seen up to half of the rate at which frames were taken.
+
+    That is the rate of the video's file, or that of the camera's time stamps: up to `LARGEST_RATE_RATIO` times it.
+    """
+    fastest_fps = dj.U().aggr(Video, fastest_fps="max(1.0 * fps_numerator / fps_denominator)").fetch1("fastest_fps")
+    if fastest_fps is not None and high_hz >= LARGEST_RATE_RATIO * float(fastest_fps) / 2:
+        raise LabelsError(
+            f"the band ends at {high_hz:g} Hz, and the fastest video has {float(fastest_fps):g} frames a second;"
+            " expected less than half of that. Nothing was changed"
+        )
 
 
 def _skeletons_with(node_a: str, node_b: str) -> list[str]:

@@ -69,6 +69,7 @@ def test_a_pair_that_is_added_again_says_what_it_was_and_is(run: Any, orofacial:
     assert told["pairs"] == json.loads(run("pairs", "list", "--json"))
     for words, said in (
         ((*pair, "--moving", "--band", "9", "3"), "the band is 9.0 to 3.0 Hz, expected a rising one above 0"),
+        ((*pair, "--moving", "--band", "10", "500"), "the band ends at 500 Hz, and the fastest video has 100 frames"),
         ((*pair, "--rigid", "--length-mm", "nan"), "length is nan mm, expected a number above 0"),
         ((pair[0], pair[0], "--rigid"), "a pair needs two nodes"),
     ):
