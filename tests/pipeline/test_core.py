@@ -21,6 +21,8 @@ from compute.formats import FORMATS
 from compute.labels import write_package
 from compute.simulated_mouse.anatomy import EDGES, NODES
 
+pytestmark = pytest.mark.core
+
 REPOSITORY = Path(__file__).parents[2]
 SLEAP = ("sleap_nn", "torch", "torchvision", "lightning", "cv2", "sklearn", "skimage", "loguru", "omegaconf")
 FORMATS_PACKAGES = ("sleap_io", "imageio", "skia", "shapely", "yaml", "tables", "blosc2", "numexpr", "xarray")
