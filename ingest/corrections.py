@@ -12,7 +12,7 @@ from typing import Any
 from compute.errors import SessionError
 from compute.json_text import json_text
 from compute.text import count_text, session_text
-from ingest.ingest_run import IngestRun
+from ingest.ingest_run import IngestRun, known_lengths_s
 from ingest.plausibility import (
     check_known_cameras,
     check_plausible_birth,
@@ -202,8 +202,7 @@ def _check_span(found: Corrections, start: dict[str, Any], run: IngestRun) -> No
     """By its new start, too, the mouse is in one session at a time."""
     name = SessionFolderName(**found.key)
     others = {str(other): span for other, span in run.other_spans(name).items()}
-    times = [Video.frame_times(video) for video in (Video & found.key).to_dicts()] if others else []
-    span = session_span(start, [float(one[-1] - one[0]) for one in times]) if times else None
+    span = session_span(start, known_lengths_s(name)) if others else None
     if span is not None:
         check_plausible_sessions(str(found.path), span, others)
 

@@ -74,8 +74,7 @@ class IngestRun:
         for row in near.to_dicts():
             other = SessionFolderName(**{column: row[column] for column in Session.primary_key})
             if other != name and row["session_start"] is not None:
-                times = [Video.frame_times(video) for video in (Video & other.key).to_dicts()]
-                found[other] = session_span(row, [float(one[-1] - one[0]) for one in times])
+                found[other] = session_span(row, known_lengths_s(other))
         planned = {other: span for other, span in self.spans.items() if other.mouse_id == name.mouse_id}
         return {other: span for other, span in (found | planned).items() if span is not None}
 
@@ -96,6 +95,12 @@ class IngestRun:
     def plan_correction(self, mouse_id: str, changed: Row) -> None:
         """Keep what a dry run would have corrected of a mouse."""
         self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
+
+
+def known_lengths_s(name: SessionFolderName) -> list[float]:
+    """How long (s) each video of a session of the database is, from its first frame to its last."""
+    times = [Video.frame_times(video) for video in (Video & name.key).to_dicts()]
+    return [float(one[-1] - one[0]) for one in times]
 
 
 def known_mouse(mouse_id: str) -> Row | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -33,10 +33,10 @@ def camera_spans(timestamps: Mapping[str, Timestamps]) -> dict[str, Span]:
     return spans
 
 
-def session_span(start: Mapping[str, Any], lengths_s: Iterable[float]) -> Span | None:
+def session_span(start: Mapping[str, Any], lengths_s: Collection[float]) -> Span | None:
     """When a session was recorded, by `START_COLUMNS` and the lengths of its videos (s); None where nobody knows."""
     local, offset_min = (start[column] for column in START_COLUMNS)
-    if local is None or offset_min is None:
+    if local is None or offset_min is None or not lengths_s:
         return None
     began = local.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
     return Span(began, began + timedelta(seconds=max(lengths_s)))

@@ -62,7 +62,7 @@ def _warnings_said() -> Iterator[None]:
 
         def say(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
             if issubclass(category, AnswerWarning):
-                errors.print(str(message), markup=False, style="yellow")
+                warn_in_yellow(str(message))
             else:
                 show(message, category, *place, **options)
 

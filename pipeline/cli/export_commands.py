@@ -15,7 +15,7 @@ from compute.formats import FORMATS
 from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option, warn_in_yellow
 from pipeline.cli.question_options import question_of_options, question_options
-from pipeline.terminal import console, errors, print_json, print_next_step
+from pipeline.terminal import console, print_json, print_next_step
 
 if TYPE_CHECKING:
     from pipeline.query import LeftOut, TrackSelection
@@ -162,6 +162,6 @@ def convert(
     console.print(f"{frames} written to {target} ({format_name})", markup=False)
     notes = [str(one.message) for one in caught if str(one.message).startswith("--fps ")]
     for note in [*notes, *(f"{source}: {one}" for one in track.assumptions)]:
-        errors.print(note, markup=False, style="yellow")
+        warn_in_yellow(note)
     if not track.provenance:
         console.print(f"{source} does not say what made it, so neither does {target}", markup=False)

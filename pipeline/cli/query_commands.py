@@ -12,9 +12,9 @@ import rich_click as click
 
 from compute.errors import AnswerWarning, LeftOutWarning
 from compute.text import count_text, session_text
-from pipeline.cli.command_tools import command_says_errors, connect_command, json_option
+from pipeline.cli.command_tools import command_says_errors, connect_command, json_option, warn_in_yellow
 from pipeline.cli.question_options import question_of_options, question_options
-from pipeline.terminal import console, errors, print_answer, print_json, print_next_step, print_table
+from pipeline.terminal import console, print_answer, print_json, print_next_step, print_table
 
 _ROWS_SHOWN = 40
 
@@ -29,7 +29,7 @@ def _left_out_said() -> Iterator[list[str]]:
     said += [str(warning.message) for warning in caught if issubclass(warning.category, LeftOutWarning)]
     for warning in caught:
         if issubclass(warning.category, AnswerWarning):
-            errors.print(str(warning.message), markup=False, style="yellow")
+            warn_in_yellow(str(warning.message))
 
 
 @click.command()
@@ -109,7 +109,7 @@ def _list(selection: Any, broken: list[str]) -> None:
     for model in sorted({(row["camera"], model_text(row)) for row in selection.rows}):
         console.print(f"model of camera {': '.join(model)}", markup=False, style="dim")
     for line in broken:
-        errors.print(f"cannot be used: {line}", markup=False, style="yellow")
+        warn_in_yellow(f"cannot be used: {line}")
     leave_out = ", with --skip-broken without those" if broken else ""
     print_next_step(f"the same with -o FILE.csv writes them{leave_out}; 'orofacial sql' computes on them")
 
