@@ -309,11 +309,8 @@ assert [outcome.status for outcome in ingest_sessions(Path({session!r}), stable_
 """
 
 
-def test_a_lost_database_loses_nothing(
-    computed: object, database: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_database_loses_nothing(computed: object, database: Settings, tmp_path: Path) -> None:
     """The server dies while a job computes. This has a data folder of its own: it ends the server for everybody."""
-    monkeypatch.delenv("PGOPTIONS")
     # A path so long that the server's socket gets a short one elsewhere, another one at each start.
     copy = Settings(data_folder=tmp_path / ("long-" * 20) / "data", schema_prefix=database.schema_prefix)
     copy.data_folder.mkdir(parents=True)

@@ -156,8 +156,7 @@ def test_killed_user_does_not_keep_the_server_up(server, user_process):
 
 
 @pytest.mark.parametrize("reused", [False, True], ids=["pid unused", "pid now of another program"])
-def test_killed_server_recovers_what_was_committed(server, user_process, reused, monkeypatch):
-    monkeypatch.delenv("PGOPTIONS")  # the disk has what was committed
+def test_killed_server_recovers_what_was_committed(server, user_process, reused):
     user = user_process(server.folder)
     socket_folder = user.wait_until_connected()
     execute(socket_folder, "CREATE TABLE mice AS SELECT 7 AS mouse")
