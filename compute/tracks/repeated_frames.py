@@ -36,10 +36,14 @@ def repeated_frame_mask(tracks: Tracks) -> NDArray[np.bool_]:
     >>> repeated_frame_mask(tracks).tolist()
     [False, True, False, True, False, True]
     """
-    values = np.concatenate([tracks.position.reshape(tracks.n_frames, 2 * len(tracks.nodes)), tracks.score], axis=1)
     same = np.zeros(tracks.n_frames, np.bool_)
-    same[1:] = ((values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))).all(axis=1)
-    same &= tracks.found.any(axis=1)
+    alike = np.arange(1, tracks.n_frames)
+    for values in (*tracks.position.reshape(tracks.n_frames, 2 * len(tracks.nodes)).T, *tracks.score.T):
+        here, before = values[alike], values[alike - 1]
+        alike = alike[(here == before) | (np.isnan(here) & np.isnan(before))]
+        if alike.size < _LEAST_FRACTION * same.size:  # most tracks: the first coordinate says it
+            return same
+    same[alike] = tracks.found[alike].any(axis=1)
     runs = np.flatnonzero(np.diff(np.concatenate([[0], same, [0]]))).reshape(-1, 2)
     for start, stop in runs[np.diff(runs, axis=1)[:, 0] > _MOST_REPEATS]:
         same[start:stop] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class Tracks:
         """Mean frame rate (Hz) by the times; None with less than two frames."""
         return None if self.n_frames < 2 else float((self.n_frames - 1) / (self.time[-1] - self.time[0]))
 
-    @property
+    @cached_property
     def frame_interval_s(self) -> float:
         """Usual time between frames in seconds, see `compute.frame_times.usual_frame_interval_s`."""
         return usual_frame_interval_s(self.time)

@@ -64,25 +64,43 @@ def reject_far_points(points: KalmanPoints, gate_probability: float) -> None:
     step_px = grid_step_px(points.position, points.used)
     minimum_sd_px = np.maximum(step_px / math.sqrt(12), max(points.gate_minimum_px / math.sqrt(far_limit), 1e-3))
     _wide_deviation(points.position, points.state, half, minimum_sd_px, deviation)
-    odds, overall = _odds_of_wrong(points, deviation > far_limit)
+    odds, overall = _odds_of_wrong(*_count_by_level(points.state, points.level, deviation, far_limit))
     threshold = np.where(odds > 0, middle - 2 * odds, middle * np.exp(-odds / 2))
     points.threshold = np.clip(threshold, 0.3 * middle, 5 * middle).astype(np.float32)
     points.typical = threshold >= _TYPICAL * middle
     limit = (far_limit * np.clip(1 - odds / max(-overall, 1.0), 0, 1)).astype(np.float32)
     points.wrong_odds = np.exp(odds + max(overall, math.log(_LEAST_WRONG_ODDS)))
-    points.state[(points.state == USED) & (deviation >= limit[points.level])] = REJECTED
+    _reject_beyond(points.state, points.level, deviation, limit)
 
 
-def _odds_of_wrong(points: KalmanPoints, far: Array) -> tuple[Array, float]:
+@njit(cache=True)
+def _count_by_level(state: Array, level: Array, deviation: Array, far_limit: float) -> tuple[Array, Array]:
+    """Used points of each level of score, and those of them that are far."""
+    n_all, n_far = np.zeros(PERSON_LEVEL + 1), np.zeros(PERSON_LEVEL + 1)
+    for frame in range(state.shape[0]):
+        for node in range(state.shape[1]):
+            if state[frame, node] == USED:
+                n_all[level[frame, node]] += 1
+                n_far[level[frame, node]] += deviation[frame, node] > far_limit
+    return n_all, n_far
+
+
+@njit(cache=True)
+def _reject_beyond(state: Array, level: Array, deviation: Array, limit: Array) -> None:
+    """Reject used points whose deviation is at least the limit of their level of score."""
+    for frame in range(state.shape[0]):
+        for node in range(state.shape[1]):
+            if state[frame, node] == USED and deviation[frame, node] >= limit[level[frame, node]]:
+                state[frame, node] = REJECTED
+
+
+def _odds_of_wrong(n_all: Array, n_far: Array) -> tuple[Array, float]:
     """Log odds of a wrong placement at each level of score less those of all points, and those of all points.
 
-    The former fall with the score (isotonic regression).
+    The former fall with the score (isotonic regression). Given are the points of each level, and those that are far.
     """
-    used = points.state == USED
     bins = np.arange(PERSON_LEVEL + 1) // _LEVELS_TOGETHER
     n_bins = bins[-1] + 1
-    n_all = np.bincount(points.level[used], minlength=bins.size)
-    n_far = np.bincount(points.level[used & far], minlength=bins.size)
     n_all, n_far = (np.bincount(bins, counts, n_bins) for counts in (n_all, n_far))
     share = (n_far.sum() + 0.5) / (n_all.sum() + 1.0)
     fraction = (n_far + _PRIOR_POINTS * share) / (n_all + _PRIOR_POINTS)
@@ -183,12 +201,14 @@ def _wide_deviation(position: Array, state: Array, half: int, minimum_sd_px: Arr
     """
     anchors = _wide_medians(position, state, half)
     inverse_sd = 1.0 / _robust_sd(position, state, anchors, half, minimum_sd_px)
-    for frame in range(state.shape[0]):
-        left, right, share = anchors[frame // half], anchors[frame // half + 1], (frame % half) / half
-        for node in range(state.shape[1]):
-            deviation[frame, node] = 0.0
-            if state[frame, node] >= USED:
-                for channel in range(2 * node, 2 * node + 2):
-                    middle = left[channel] + share * (right[channel] - left[channel])
-                    scaled = (position[frame, channel] - middle) * inverse_sd[channel]
-                    deviation[frame, node] += scaled * scaled
+    for anchor in range(anchors.shape[0] - 1):
+        for frame in range(anchor * half, min(state.shape[0], (anchor + 1) * half)):
+            share = (frame - anchor * half) / half
+            for node in range(state.shape[1]):
+                deviation[frame, node] = 0.0
+                if state[frame, node] >= USED:
+                    for channel in range(2 * node, 2 * node + 2):
+                        left, right = anchors[anchor, channel], anchors[anchor + 1, channel]
+                        middle = left + share * (right - left)
+                        scaled = (position[frame, channel] - middle) * inverse_sd[channel]
+                        deviation[frame, node] += scaled * scaled

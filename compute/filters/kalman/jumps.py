@@ -46,8 +46,8 @@ def learn_jumps(points: KalmanPoints) -> None:
         Their `jump_odds` are changed. Jumps from frame to frame count, between points whose score is not that of wrong
         placements, and in both directions, as who jumps comes back.
     """
-    witness = (points.state != MISSING) & (points.state != BARRED) & points.typical[points.level]
-    count, length = _count_jumps(points.position, witness, max(1, points.n_frames // _MOST_JUMPS))
+    step = max(1, points.n_frames // _MOST_JUMPS)
+    count, length = _count_jumps(points.position, points.state, points.level, points.typical, step)
     n = np.maximum(length.sum(axis=1), 1)[:, None, None]
     middle = np.arange(-_BINS, _BINS + 1)
     half = (_LENGTHS_PER_BIN / 2 * np.hypot(middle[:, None], middle)).astype(int)
@@ -65,17 +65,21 @@ def _density_of_wrong(points: KalmanPoints) -> float:
 
 
 @njit(cache=True)
-def _count_jumps(position: Array, witness: Array, step: int) -> tuple[Array, Array]:
+def _count_jumps(position: Array, state: Array, level: Array, typical: Array, step: int) -> tuple[Array, Array]:
     """Jumps, from every `step`-th frame, by x and y, shape (node, bin, bin), and by length, shape (node, bin)."""
-    n_frames, n_nodes = witness.shape
+    n_frames, n_nodes = state.shape
     count = np.zeros((n_nodes, 2 * _BINS + 1, 2 * _BINS + 1))
     length = np.zeros((n_nodes, _LENGTHS_PER_BIN * 2 * _BINS))
     for frame in range(1, n_frames, step):
         for node in range(n_nodes):
-            if witness[frame, node] and witness[frame - 1, node]:
+            is_witness = True
+            for here in (frame - 1, frame):
+                known = state[here, node] != MISSING and state[here, node] != BARRED
+                is_witness = is_witness and known and typical[level[here, node]]
+            if is_witness:
                 x = (position[frame, 2 * node] - position[frame - 1, 2 * node]) / JUMP_BIN_PX
                 y = (position[frame, 2 * node + 1] - position[frame - 1, 2 * node + 1]) / JUMP_BIN_PX
-                length[node, min(int(_LENGTHS_PER_BIN * math.hypot(x, y)), length.shape[1] - 1)] += 1
+                length[node, min(int(_LENGTHS_PER_BIN * math.sqrt(x * x + y * y)), length.shape[1] - 1)] += 1
                 if abs(x) <= _BINS and abs(y) <= _BINS:
                     count[node, _BINS + round(x), _BINS + round(y)] += 1
     return count, length

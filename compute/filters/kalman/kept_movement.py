@@ -76,9 +76,12 @@ def _give_back(
     within = np.zeros(n_channels)
     last, largest, least = np.zeros(n_channels), np.zeros(n_channels), np.ones(n_channels)
     for frame in range(n_frames):
-        for channel in range(n_channels):
-            if state[frame, channel // 2] >= DOUBTED:
-                root = root_weight[level[frame, channel // 2]] * root_scale[channel]
+        for node in range(n_channels // 2):
+            if state[frame, node] < DOUBTED:
+                continue
+            root_of_level = root_weight[level[frame, node]]
+            for channel in range(2 * node, 2 * node + 2):
+                root = root_of_level * root_scale[channel]
                 difference = abs(position[frame, channel] - mean[frame, channel]) * root
                 free = 1.0 - variance[frame, channel] * root * root
                 squares[channel] += min(difference * difference, _LARGEST_SQUARE)

@@ -101,6 +101,7 @@ def smoothing_kernel(
     work = np.zeros((segment_frames, _ROW))
     notes = np.empty((n_segments, _STATE_ROW))
     lanes_q, inverse_r = np.zeros(LANES), np.zeros(LANES)
+    log_weights, n_used = _logs_of_weights(weight)
     for first in range(0, n_channels, LANES):
         n_lanes = min(LANES, n_channels - first)
         adjoint, state = np.zeros(_ADJOINT_ROW), np.zeros(_STATE_ROW)
@@ -128,8 +129,7 @@ def smoothing_kernel(
                 adjoint[_SUM_Q + lane] = adjoint[_SUM_QD + lane] = 0.0
         for lane in range(n_lanes):
             channel = first + lane
-            log_weights, n_used = _log_of_weights(weight, channel // 2)
-            constant = n_used * math.log(2.0 * math.pi * r[channel]) - log_weights
+            constant = n_used[channel // 2] * math.log(2.0 * math.pi * r[channel]) - log_weights[channel // 2]
             sums[0, channel] = -0.5 * (constant + likelihood[_SQUARES + lane] + likelihood[_LOG + lane])
             sums[1, channel] = adjoint[_SUM_R + lane]
             sums[2, channel] = adjoint[_SUM_RD + lane]
@@ -281,14 +281,16 @@ def _backward(
 
 
 @njit(cache=True)
-def _log_of_weights(weight: Array, node: int) -> tuple[float, int]:
-    """Sum of the logarithms of the weights of a node's used points, and their number."""
-    total, n, product = 0.0, 0, 1.0
-    for frame in range(weight.shape[0]):
-        if weight[frame, node] != 0.0:
-            product *= abs(weight[frame, node])
-            n += 1
-            if n % _LOG_EVERY == 0:
-                total += math.log(product)
-                product = 1.0
-    return total + math.log(product), n
+def _logs_of_weights(weight: Array) -> tuple[Array, Array]:
+    """Sum of the logarithms of the weights of each node's used points, and their number."""
+    n_frames, n_nodes = weight.shape
+    total, n, product = np.zeros(n_nodes), np.zeros(n_nodes, np.int64), np.ones(n_nodes)
+    for frame in range(n_frames):
+        for node in range(n_nodes):
+            if weight[frame, node] != 0.0:
+                product[node] *= abs(weight[frame, node])
+                n[node] += 1
+                if n[node] % _LOG_EVERY == 0:
+                    total[node] += math.log(product[node])
+                    product[node] = 1.0
+    return total + np.log(product), n

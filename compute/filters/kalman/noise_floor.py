@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -58,32 +59,37 @@ def noise_limits_px2(position: Array, weight: Array) -> tuple[Array, Array]:
 
 def _floor_of_spectrum(position: Array, weight: Array) -> Array:
     """From the frequencies in which there is least, of stretches without a gap, in the middle stretch."""
-    n_channels = position.shape[1]
-    floor = np.full(n_channels, np.inf)
-    used = np.ascontiguousarray(weight.T) != 0
-    for node in range(weight.shape[1]):
-        n_before = np.concatenate([[0], np.cumsum(used[node], dtype=np.int32)])
-        for n_frames, above in _SPECTRUM_FRAMES.items():
-            starts = _whole_stretches(n_before, n_frames)
-            if starts.size < _LEAST_SEGMENTS:
-                continue
-            starts = starts[:: -(-starts.size // _MOST_SEGMENTS)]
-            index = starts[:, None] + np.arange(n_frames)
-            share = (1 / np.abs(weight[index, node])).mean(axis=1)
-            values = position[index, 2 * node : 2 * node + 2].astype(np.float64)
-            level = _least_power(values) / share[:, None]
-            floor[2 * node : 2 * node + 2] = above * np.median(level, axis=0)
-            break
+    floor = np.full(position.shape[1], np.inf)
+    for n_frames, above in _SPECTRUM_FRAMES.items():
+        nodes, values, shares = [], [], []
+        for node in np.flatnonzero(np.isinf(floor[::2])):
+            starts = _whole_stretches(weight, node, n_frames)
+            if starts.size >= _LEAST_SEGMENTS:
+                index = starts[:: -(-starts.size // _MOST_SEGMENTS), None] + np.arange(n_frames)
+                nodes.append(node)
+                values.append(position[index, 2 * node : 2 * node + 2].astype(np.float64))
+                shares.append((1 / np.abs(weight[index, node])).mean(axis=1))
+        if nodes:
+            levels = _least_power(np.concatenate(values)) / np.concatenate(shares)[:, None]
+            ends = np.cumsum([len(share) for share in shares])[:-1]
+            for node, level in zip(nodes, np.split(levels, ends), strict=True):
+                floor[2 * node : 2 * node + 2] = above * np.median(level, axis=0)
     return floor
 
 
-def _whole_stretches(n_before: Array, n_frames: int) -> Array:
-    """First frames of stretches of so many used points, at most one for each so many frames.
-
-    `n_before` counts the used points before each frame.
-    """
-    starts = np.flatnonzero(n_before[n_frames:] - n_before[:-n_frames] == n_frames)
-    return starts[np.flatnonzero(np.diff(starts // n_frames, prepend=-1))]
+@njit(cache=True)
+def _whole_stretches(weight: Array, node: int, n_frames: int) -> Array:
+    """First frames of stretches of so many used points, at most one for each so many frames."""
+    starts = np.empty(weight.shape[0] // n_frames + 1, np.int64)
+    n, length, last = 0, 0, -1
+    for frame in range(weight.shape[0]):
+        length = length + 1 if weight[frame, node] != 0 else 0
+        start = frame + 1 - n_frames
+        if length >= n_frames and start // n_frames != last:
+            starts[n] = start
+            n += 1
+            last = start // n_frames
+    return starts[:n]
 
 
 def _least_power(values: Array) -> Array:
@@ -103,14 +109,15 @@ def _floor_of_quiet_frames(position: Array, weight: Array) -> Array:
     """From the frames with the smallest second differences."""
     floor = np.full(position.shape[1], np.inf)
     step = max(1, (len(position) - 2) // _MOST_DIFFERENCES)
-    middle = np.arange(1, len(position) - 1, step)
-    if not middle.size:
+    places = [slice(first, len(position) - 2 + first, step) for first in range(3)]
+    if len(position) < 3:
         return floor
-    here = np.abs([weight[middle - 1], weight[middle], weight[middle + 1]])
+    here = np.abs([weight[place] for place in places])
     whole = np.asarray((here > 0).all(axis=0))
     with np.errstate(divide="ignore"):
         share = 1 / here[0] + 4 / here[1] + 1 / here[2]
-    difference = position[middle - 1] - 2 * position[middle] + position[middle + 1]
+    before, middle, after = (position[place] for place in places)
+    difference = before - 2 * middle + after
     for channel in range(position.shape[1]):
         known = whole[:, channel // 2]
         squares = difference[known, channel].astype(np.float64) ** 2 / share[known, channel // 2]

@@ -243,6 +243,7 @@ def _judge(
         Points that were rejected or taken back.
     """
     n_changed = 0
+    share_of_level = 1.0 / weight.astype(np.float64)
     for frame in range(state.shape[0]):
         for node in range(state.shape[1]):
             kind = state[frame, node]
@@ -250,7 +251,7 @@ def _judge(
                 continue
             out = kind in (REJECTED, DOUBTED)
             sign = 1.0 if out else -1.0
-            share = 1.0 / weight[level[frame, node]]
+            share = share_of_level[level[frame, node]]
             x, y = 2 * node, 2 * node + 1
             own_x, own_y = r[x] * share, r[y] * share
             variance_x = max(own_x + sign * variance[frame, x], 1e-6 * own_x)
@@ -259,7 +260,7 @@ def _judge(
             # Both distances over their variances, multiplied out: divisions would take half the time.
             distance = residual_x * residual_x * variance_y + residual_y * residual_y * variance_x
             far = distance > threshold[level[frame, node]] * variance_x * variance_y
-            near = residual_x * residual_x + residual_y * residual_y <= minimum_px * minimum_px
+            near = far and residual_x * residual_x + residual_y * residual_y <= minimum_px * minimum_px
             if far and not near:
                 if not out:  # what it would be without the point
                     residual_x *= own_x / variance_x

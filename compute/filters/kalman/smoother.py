@@ -178,6 +178,8 @@ def kalman(
     if not allowed.all():
         hidden = np.repeat(~allowed, 2, axis=1)
         mean[hidden], variance[hidden] = np.nan, np.nan
+    sd = np.sqrt(np.maximum(variance, 0, out=variance), out=variance)  # rounding goes below 0
+    mean.flags.writeable = sd.flags.writeable = False  # so that the tracks take them without a copy
     return filter_result(
         tracks,
         "kalman",
@@ -196,7 +198,7 @@ def kalman(
         _describe(points, tracks.nodes, noise, log_likelihood, smoothed),
         _note_on_points_as_they_were(points, tracks.nodes, smoothed),
         position=mean.reshape(tracks.position.shape),
-        sd=np.sqrt(np.maximum(variance, 0, out=variance)).reshape(tracks.position.shape),  # rounding goes below 0
+        sd=sd.reshape(tracks.position.shape),
         rejected=points.rejected,
         filled=allowed & ~used,
     )
@@ -240,6 +242,8 @@ def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit, weight: Array) -> 
 
 def _note_on_points_as_they_were(points: KalmanPoints, nodes: Sequence[str], smoothed: NDArray[np.bool_]) -> str | None:
     """Which nodes have their points as they were, if any has."""
+    if smoothed.all():
+        return None
     found, is_smoothed = np.asarray(points.used.any(axis=0)), np.asarray(smoothed.reshape(-1, 2).any(axis=1))
     names = [node for index, node in enumerate(nodes) if found[index] and not is_smoothed[index]]
     if not names:
@@ -251,11 +255,12 @@ def _describe(
     points: KalmanPoints, nodes: Sequence[str], noise: Noise, log_likelihood: Array, smoothed: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """What was found out about each node, as JSON can hold it; None for a node without a point to use."""
-    found = np.asarray(points.used.any(axis=0))
+    found = [bool(points.used[:, index].any()) for index in range(len(nodes))]
+    q_quantiles = np.percentile(noise.q, (10, 50, 90), axis=0)
     fitted: dict[str, Any] = {}
     for index, node in enumerate(nodes):
         channels = slice(2 * index, 2 * index + 2)
-        quantiles = np.percentile(noise.q[:, channels], (10, 50, 90), axis=0)
+        quantiles = q_quantiles[:, channels]
         fitted[node] = None
         if found[index]:
             fitted[node] = {
