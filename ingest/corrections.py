@@ -24,7 +24,7 @@ from ingest.session_files import SessionFile, read_session_file, session_file_js
 from ingest.session_folders import SessionFolderName
 from ingest.session_start import START_COLUMNS, session_span, session_start_columns
 from schemas.metric import DistanceMetrics, FilterComparison
-from schemas.session import Camera, MetadataCorrection, Session, Video
+from schemas.session import MetadataCorrection, Session, Video
 from schemas.subject import Mouse
 
 _MEASURED_IN_MM = (FilterComparison, DistanceMetrics)
@@ -122,7 +122,7 @@ def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None, run
         file = read_session_file(folder)
     except SessionError as error:
         raise SessionError(f"{error}. Until then {session_text(key)} stays as it was ingested") from error
-    check_known_cameras(str(path), file.videos, Camera.to_arrays("camera").tolist())
+    check_known_cameras(str(path), file.videos, run.cameras)
     now = session_file_json(file)
     if now == before:
         return None

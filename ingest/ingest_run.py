@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ingest.plausibility import Span, check_plausible_birth
 from ingest.session_folders import SessionFolderName
 from ingest.session_start import session_span
 from schemas.metadata import complete_metadata, known_metadata
-from schemas.session import Session, Video
+from schemas.session import Camera, Session, Video
 from schemas.subject import Mouse
 
 Row = dict[str, Any]
@@ -31,6 +32,11 @@ class IngestRun:
 
     spans: dict[SessionFolderName, Span | None] = field(default_factory=dict)
     """When each of these sessions was recorded; None: not known."""
+
+    @cached_property
+    def cameras(self) -> list[str]:
+        """The lab's cameras, as they were when first asked for."""
+        return [str(camera) for camera in Camera.to_arrays("camera")]
 
     def mouse(self, mouse_id: str) -> Row | None:
         """The row of a mouse, or None."""

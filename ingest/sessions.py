@@ -54,7 +54,7 @@ from ingest.session_start import (
 from ingest.timestamps import timestamps_path, unused_timestamps
 from ingest.unexpected import is_of_one_session
 from schemas.metadata import complete_metadata
-from schemas.session import Camera, Session, Video
+from schemas.session import Session, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
 
@@ -285,7 +285,7 @@ def _known_videos(name: SessionFolderName, folder: Path, run: IngestRun) -> list
                 f" session is ingested whole. Take it out with 'orofacial delete session {name}', then"
                 f" 'orofacial ingest {folder}'"
             )
-    if left_out := set(Camera.to_arrays("camera")) - known.keys():
+    if left_out := set(run.cameras) - known.keys():
         refuse_other_videos(folder, found, left_out)
     return videos
 
@@ -320,12 +320,12 @@ def read_new_session(
     """
     check_plausible_date(str(folder), name.session_date)
     paths = session_folder_videos(folder)
-    cameras = Camera.to_arrays("camera").tolist()
-    refuse_other_videos(folder, paths, cameras if paths else ())
+    run = run or IngestRun()
+    refuse_other_videos(folder, paths, run.cameras if paths else ())
     if not paths:
         raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
     file = read_session_file(folder)
-    check_known_cameras(str(folder), [*paths, *file.videos], cameras)
+    check_known_cameras(str(folder), [*paths, *file.videos], run.cameras)
     told = str(folder / "session.toml")
     if "date_of_birth" in file.mouse:
         check_plausible_birth(told, name.mouse_id, file.mouse["date_of_birth"], name.session_date)
@@ -333,7 +333,6 @@ def read_new_session(
     for video in videos:
         if "px_per_mm" in video.metadata:
             check_plausible_scale(told, video.camera, video.metadata["px_per_mm"], video.info.width_px)
-    run = run or IngestRun()
     refuse_known_recordings(name, [(one.path, one.content_hash) for one in videos], run.videos_of_content)
     timestamps = {video.camera: video.timestamps for video in videos if video.timestamps is not None}
     first_unix_s = first_frame_instants(timestamps)

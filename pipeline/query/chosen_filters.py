@@ -53,8 +53,8 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
         order_by="mouse_id, session_date, session_number, camera, model_id"
     )
     if not keys:
-        estimated = PoseEstimation * Model.proj("model_name") & of_camera
-        left_out = left_out_models([], estimated.proj("model_name")) if model is None else ""
+        estimated = (PoseEstimation * Model.proj("model_name") & of_camera).proj("model_name")
+        left_out = left_out_models([], lambda: estimated) if model is None else ""
         raise ComparisonError(
             "there are no tracks to choose on"
             + (f": {left_out}" if left_out else "; see 'orofacial status', then run 'orofacial populate'")

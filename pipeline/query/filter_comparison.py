@@ -151,7 +151,8 @@ def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[
     rows = comparison_rows([of_camera, chosen_models(model)])
     left_out = ""
     if model is None:
-        left_out = left_out_models(rows, (FilterComparison * Model.proj("model_name") & of_camera).proj("model_name"))
+        everything = (FilterComparison * Model.proj("model_name") & of_camera).proj("model_name")
+        left_out = left_out_models(rows, lambda: everything)
     if not rows:
         of = "" if camera is None else f" for camera {camera}"
         raise ComparisonError(f"no filters have been compared{of}{f': {left_out}' if left_out else _what_to_do()}")

@@ -153,7 +153,7 @@ class Question:
 
     def not_known_text(self) -> str:
         """Of which tracks it is not known whether they belong to what is asked for; empty if of none."""
-        if not isinstance(self.held_out, bool):
+        if not isinstance(self.held_out, bool) or not (Model - "training_mice_known") & chosen_models(self.model):
             return ""
         rows = replace(self, held_out=NOT_KNOWN).expression().proj("model_name").to_dicts()
         if not rows:

@@ -142,7 +142,7 @@ def search_tracks(asked: Question, expression: Any) -> list[dict[str, Any]]:
     elif not_known := asked.not_known_text():
         warnings.warn(f"left out are tracks: {not_known}", LeftOutWarning, stacklevel=3)
     if asked.model is None:
-        left_out = left_out_models(found, replace(asked, model=ALL_MODELS).expression())
+        left_out = left_out_models(found, replace(asked, model=ALL_MODELS).expression)
         if left_out and not found:
             raise QueryError(f"nothing fits: {left_out}")
         if left_out:

@@ -157,8 +157,8 @@ def test_finding_takes_one_sql_query_however_many_sessions(lab: Settings, monkey
     query.tracks(held_out=True)  # the tables' headings are read once in a process
     monkeypatch.setattr(connection, "query", counted)
     query.tracks(genotype="wt", held_out=True, quality="jaw_tip.found > 0.5")
-    # And whether there are models that are not deployed, and tracks of mice that may have been held out.
-    assert len(asked) == 3
+    assert len([statement for statement in asked if "__filtered_track" in statement]) == 1
+    assert len(asked) <= 6  # the others ask for models: deployed ones, those whose training mice are known, others
 
 
 def test_tracks_come_back_as_they_were(lab: Settings) -> None:
