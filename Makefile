@@ -34,7 +34,7 @@ demo: install ## Simulate a lab of six mice and run the whole pipeline on it
 	$(BIN)/orofacial demo demo
 
 test: install s3-server ## Run the tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not core and not real and not slow and not slurm"
+	$(BIN)/pytest -n 3 --dist loadfile -m "not core and not real and not slow and not slurm"
 
 fuzz: install ## Try thousands of new examples in the property tests; those that failed before come first
 	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests/compute

@@ -263,6 +263,7 @@ def test_a_stopped_populate_goes_on_where_it_was(computed: object, database: Set
     assert populate().computed == {}
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_result(computed: object, database: Settings) -> None:
     from pipeline.work.populate import populate
     from schemas.pose import PoseEstimation
@@ -309,6 +310,7 @@ assert [outcome.status for outcome in ingest_sessions(Path({session!r}), stable_
 """
 
 
+@pytest.mark.slow
 def test_a_lost_database_loses_nothing(computed: object, database: Settings, tmp_path: Path) -> None:
     """The server dies while a job computes. This has a data folder of its own: it ends the server for everybody."""
     # A path so long that the server's socket gets a short one elsewhere, another one at each start.

@@ -206,6 +206,7 @@ refused(lambda: DistanceMetrics.jobs.refresh() if (DistanceMetrics.key_source - 
     assert json.loads(again.stdout)["counts"] == {"known": 2}
 
 
+@pytest.mark.slow
 def test_an_ingester_corrects_a_scale_and_what_was_measured_with_it_is_computed_anew(worked: Lab) -> None:
     """A corrected scale changes every distance in mm, and what was stays written down."""
     path = worked.folder / "raw" / "mouse01" / "2026-03-02_1" / "session.toml"

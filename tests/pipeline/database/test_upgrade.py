@@ -173,6 +173,7 @@ def test_an_embedded_database_in_use_is_not_upgraded(lab: Lab) -> None:
     lab.new("upgrade")
 
 
+@pytest.mark.slow
 def test_a_labs_server_is_upgraded_by_its_administrator_only(
     lab_server: Any, run_command: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def rows_of(filter_method: str, **question: Any) -> list[dict[str, Any]]:
     return query.tracks(filter=filter_method, **question).rows
 
 
+@pytest.mark.slow
 def test_nwbinspector_finds_no_violation(nwb_folder: Path) -> None:
     from nwbinspector import Importance, inspect_all
 
@@ -277,6 +278,7 @@ def test_names_of_files_are_safe_and_different() -> None:
     assert all(name.isascii() and "/" not in name and not name.startswith(".") for name in names)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_did_and_converts(small_lab: Any, orofacial: Run, tmp_path: Path) -> None:
     selection = ("--session", "mouse02/2026-03-02_1", "--camera", "lower")
     done = orofacial("export", "slp", "-o", tmp_path, *selection)

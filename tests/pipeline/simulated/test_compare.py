@@ -201,6 +201,7 @@ def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_choice_becomes_a_filter_method_once(compared: Any, run: Callable[..., Any]) -> None:
     from pipeline import query
     from pipeline.query.chosen_filters import choose_filters

@@ -46,6 +46,7 @@ def make_garbage(small_lab: Any) -> Path:
     return Path(path)
 
 
+@pytest.mark.slow
 def test_old_garbage_goes_and_young_files_stay(small_lab: Any, orofacial: Run) -> None:
     path = make_garbage(small_lab)
     (path.parent / "tracks_abc.parquet.saving").write_bytes(b"half")  # of a worker that was killed
@@ -85,6 +86,7 @@ def make_garbage_file(small_lab: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_store_that_is_mostly_strange_is_left_alone(small_lab: Any, orofacial: Run) -> None:
     paths = [make_garbage_file(small_lab).with_name(f"{index}.parquet") for index in range(100)]
     for path in paths:

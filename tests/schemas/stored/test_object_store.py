@@ -140,6 +140,7 @@ def test_a_server_that_is_gone_is_said(table: type[dj.Manual], database: Setting
         away.tracks()
 
 
+@pytest.mark.slow
 def test_the_command_line_uses_a_configured_store(server: Any, run_command: Any, tmp_path: Path) -> None:
     stores = {name: server.store(f"cli/{name}") for name in ("tracks", "models", "labels")}
 
