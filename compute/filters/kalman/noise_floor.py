@@ -23,7 +23,10 @@ _ABOVE_FLOOR = 1.15
 _SPECTRUM_FRAMES = {64: 2.0, 32: 1.88, 16: 1.66}
 """Frames of a segment whose spectrum is taken, and by how much the noise's variance is above what is found of it."""
 _SPECTRUM_QUANTILE = 0.25
-_LEAST_SEGMENTS = 8
+_SEGMENTS_OVERLAP = 4
+"""A segment begins after a fourth of the one before: where points are missing, few are whole. Shorter ones, which are
+taken instead, show a rhythm of 12 Hz and its harmonics as noise."""
+_LEAST_SEGMENTS = 4
 _MOST_SEGMENTS = 64
 
 _QUIET_QUANTILE = 0.25
@@ -79,16 +82,17 @@ def _floor_of_spectrum(position: Array, weight: Array) -> Array:
 
 @njit(cache=True)
 def _whole_stretches(weight: Array, node: int, n_frames: int) -> Array:
-    """First frames of stretches of so many used points, at most one for each so many frames."""
-    starts = np.empty(weight.shape[0] // n_frames + 1, np.int64)
+    """First frames of stretches of so many used points, at most one in each fourth of so many frames."""
+    apart = n_frames // _SEGMENTS_OVERLAP
+    starts = np.empty(weight.shape[0] // apart + 1, np.int64)
     n, length, last = 0, 0, -1
     for frame in range(weight.shape[0]):
         length = length + 1 if weight[frame, node] != 0 else 0
         start = frame + 1 - n_frames
-        if length >= n_frames and start // n_frames != last:
+        if length >= n_frames and start // apart != last:
             starts[n] = start
             n += 1
-            last = start // n_frames
+            last = start // apart
     return starts[:n]
 
 
