@@ -12,8 +12,8 @@ from compute.errors import DatabaseError, LabelsError
 from compute.labels import labeled_positions, labeled_skeleton, load_package
 from compute.labels.image_checks import SAME_POINT_PX
 from compute.text import count_text
+from schemas.label_images import fetch_labels_package
 from schemas.labels import LabeledFrames
-from schemas.stored.fetching import fetch_local_copy
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def _compare(
     other: str, pairs: Sequence[tuple[int, int]], nodes: Sequence[str], position: NDArray[np.float64]
 ) -> ContradictingLabels | None:
     """Compare the points of pairs of frames, by their indices here and in the other labels."""
-    name, package = (LabeledFrames & {"labels_id": other}).fetch1("labels_name", "package")
+    name = (LabeledFrames & {"labels_id": other}).fetch1("labels_name")
     try:
-        with fetch_local_copy(package) as path:
+        with fetch_labels_package(other) as path:
             labels = load_package(path)
             others, there = labeled_skeleton(labels)[0], labeled_positions(labels)
     except (DatabaseError, LabelsError):  # what is damaged is said where it is used; these labels are none the worse

@@ -24,6 +24,7 @@ from compute.labels import (
     labels_scorers,
     read_labels,
     save_package,
+    take_images_out,
 )
 from ingest.contradicting_labels import ContradictingLabels, contradicting_labels
 from ingest.known_rows import compare_known_row
@@ -31,6 +32,7 @@ from ingest.label_skeletons import find_label_skeleton, insert_label_skeleton
 from ingest.labeled_sources import add_to_labeled_sources, labeled_source_rows
 from ingest.mice_without_session import mice_without_session
 from ingest.session_folders import SESSION_PATTERN
+from schemas.label_images import insert_label_images, label_images_locked, package_with_images
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera
 from schemas.stored.publishing import published_or_removed
@@ -106,14 +108,19 @@ def import_labels(
             f"{path}: unknown camera {camera!r}; known are {', '.join(sorted(cameras))}."
             f" Name one of them, or add it with: orofacial camera add {camera}"
         )
-    labels = read_labels(path, scorer=scorer)
+    with package_with_images(path) as file:  # the package of deleted labels names its images only
+        labels = read_labels(file, scorer=scorer)
+        return _take_in(labels, path, {"camera": camera, "cameras": cameras, "mouse": mouse, "pattern": pattern})
+
+
+def _take_in(labels: sleap_io.Labels, path: Path, asked: dict[str, Any]) -> ImportedLabels:
+    """Insert labels, or add what was not known of them; `asked` is what the import was asked for."""
+    camera, mouse = asked["camera"], asked["mouse"]
     labels = labeled_in_order(labels, *find_label_skeleton(*labeled_skeleton(labels)))
     images = labeled_images(labels)
     check_labeled_images(labels, images, path)
     labels_id = hash_labels(labels, images)
-    sources = labeled_frame_sources(labels)
-    asked: dict[str, Any] = {"camera": camera, "cameras": cameras, "mouse": mouse, "pattern": pattern}
-    rows = labeled_source_rows(sources, images, path=path, **asked)
+    rows = labeled_source_rows(labeled_frame_sources(labels), images, path=path, **asked)
     scorers, left_out = labels_scorers(labels)
     known = (LabeledFrames & {"labels_id": labels_id}).proj("camera").to_dicts()
     added: dict[str, int] = {}
@@ -126,8 +133,8 @@ def import_labels(
             added, models = add_to_labeled_sources(labels_id, rows, path)
     else:
         height_px, width_px = images[0].shape
-        size = {"image_width_px": width_px, "image_height_px": height_px}
-        models = _insert(labels, {"labels_id": labels_id, "labels_name": path.name, "camera": camera, **size}, rows)
+        row = {"labels_id": labels_id, "labels_name": path.name, "camera": camera}
+        models = _insert(labels, {**row, "image_width_px": width_px, "image_height_px": height_px}, rows)
     described = describe_labels_row(labels_id)
     return ImportedLabels(
         **described,
@@ -163,13 +170,15 @@ def _insert(labels: sleap_io.Labels, row: dict[str, Any], sources: list[dict[str
     """Insert new labels; return the models whose training mice they tell."""
     numbers = [{"labels_id": row["labels_id"], "labeled_frame_index": index} for index in range(len(sources))]
     with tempfile.TemporaryDirectory(prefix="orofacial-") as folder:
-        package = Path(folder) / "labels.pkg.slp"
+        package, light = Path(folder) / "labels.pkg.slp", Path(folder) / "labels.slp"
         save_package(labels, package)
-        with LabeledFrames.connection.transaction, published_or_removed():
+        images = take_images_out(package, [source["image_hash"] for source in sources], light)
+        with label_images_locked(), LabeledFrames.connection.transaction, published_or_removed():
             _insert_mice(sources)
             skeleton_id = insert_label_skeleton(*labeled_skeleton(labels))
             row = {**row, "skeleton_id": skeleton_id, "n_labeled_frames": len(sources)}
-            LabeledFrames.insert1({**row, "package": package})
+            LabeledFrames.insert1({**row, "package": light})
+            insert_label_images(row["labels_id"], images)
             LabeledFrames.Source.insert([{**number, **source} for number, source in zip(numbers, sources, strict=True)])
             return learn_training_mice()
 

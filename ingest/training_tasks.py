@@ -11,13 +11,13 @@ from compute import estimators
 from compute.errors import LabelsError, ModelError
 from compute.json_text import json_text
 from ingest.known_rows import take_in_row
+from schemas.label_images import fetch_labels_package
 from schemas.labels import LabeledFrames
 from schemas.model import (
     TrainingConfig,
     TrainingTask,
     split_for_training,
 )
-from schemas.stored.fetching import fetch_local_copy
 
 
 def add_training_task(
@@ -82,7 +82,7 @@ def _check_training(key: dict[str, Any], frames: list[int]) -> None:
     name, parameters = (TrainingConfig & key).fetch1("estimator", "training_parameters")
     kind = estimators.registered_estimator(name)
     if kind.missing() is None:
-        with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
+        with fetch_labels_package(key["labels_id"]) as package:
             kind.check_training(package, frames, parameters, seed=key["seed"])
 
 

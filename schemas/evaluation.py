@@ -9,12 +9,12 @@ import datajoint as dj
 import numpy as np
 
 from compute import estimators
+from schemas.label_images import fetch_labels_package
 from schemas.labels import LabeledFrames, Skeleton, same_skeleton_nodes
 from schemas.making import provenance
 from schemas.making.resources import Resources
 from schemas.model import Model, Training, load_model
 from schemas.session import Video
-from schemas.stored.fetching import fetch_local_copy
 
 schema = dj.Schema()
 
@@ -109,7 +109,7 @@ class ModelEvaluation(dj.Computed):
             if not unseen:
                 return row, None, [], record
             nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
-            with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
+            with fetch_labels_package(key["labels_id"]) as package:
                 placed = labeled_positions(load_package(package))
                 evaluation = load_model(key["model_id"]).evaluate(package, frames=unseen)
             order = [list(evaluation.nodes).index(node) for node in nodes]
@@ -263,7 +263,7 @@ class LabeledVideo(dj.Computed):
         )
 
         with provenance.recording_provenance() as record:
-            with fetch_local_copy((LabeledFrames & key).fetch1("package")) as package:
+            with fetch_labels_package(key["labels_id"]) as package:
                 images = labeled_images(labeled_subset(load_package(package), [index for index, _ in named]))
             differences = match_with_video(images, [frame_index for _, frame_index in named], video_file)
             frames = [

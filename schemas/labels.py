@@ -47,8 +47,22 @@ class Skeleton(dj.Manual):
 
 
 @schema
+class LabelImage(dj.Manual):
+    """A labeled image, stored once however many sets of labels hold it: see `schemas.label_images`."""
+
+    definition = """
+    image_hash : char(32)  # of the gray image: the frame's identity, the same in all labels
+    ---
+    image : <bundle@labels>  # PNG file
+    """
+
+
+@schema
 class LabeledFrames(dj.Manual):
-    """Frames with nodes placed by people, imported as one set, images included. Never altered."""
+    """Frames with nodes placed by people, imported as one set, images included. Never altered.
+
+    `schemas.label_images.fetch_labels_package` gives the package with its images.
+    """
 
     definition = """
     labels_id : char(16)  # hash of images and points
@@ -78,6 +92,14 @@ class LabeledFrames(dj.Manual):
         source_number=null : int16  # number of that session
         """
 
+    class Image(dj.Part):
+        """An image that the package names and does not hold. Packages that version 8 or before stored hold theirs."""
+
+        definition = """
+        -> master
+        -> LabelImage
+        """
+
 
 @schema
 class DeletedLabels(dj.Manual):
@@ -89,6 +111,16 @@ class DeletedLabels(dj.Manual):
     deleted_labels_id : char(16)  # as it was in LabeledFrames
     deleted_labels_name : varchar(255)
     labels_deleted_at=CURRENT_TIMESTAMP : datetime
+    """
+
+
+@schema
+class DeletedLabelImage(dj.Manual):
+    """An image that the package of deleted labels names; it stays in the store as long as that package."""
+
+    definition = """
+    -> DeletedLabels
+    -> LabelImage
     """
 
 

@@ -15,6 +15,7 @@ import datajoint as dj
 
 from compute import estimators
 from compute.errors import LabelsError, ModelError
+from schemas.label_images import fetch_labels_package
 from schemas.labels import LabeledFrames, Skeleton, mice_of_images  # noqa: F401
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
@@ -266,7 +267,7 @@ class Training(dj.Computed):
         with provenance.recording_provenance() as record:
             started = time.monotonic()
             package = Path(folder.name) / "training.pkg.slp"
-            with fetch_local_copy((LabeledFrames & key).fetch1("package")) as labels_path:
+            with fetch_labels_package(key["labels_id"]) as labels_path:
                 save_package(labeled_subset(load_package(labels_path), chosen.training), package)
             trained = estimators.registered_estimator(estimator).train(
                 package,

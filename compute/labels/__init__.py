@@ -14,6 +14,7 @@ from compute.labels.labeled_frames import (
     split_labeled_frames,
     split_labeled_indices,
 )
+from compute.labels.light_package import light_package_hashes, put_images_in, take_images_out
 from compute.labels.matching import SAME_IMAGE_GRAY_LEVELS, match_with_video
 from compute.labels.package import load_package, save_package, write_package
 from compute.labels.read import labels_scorers, read_labels
@@ -31,11 +32,14 @@ __all__ = [
     "labeled_skeleton",
     "labeled_subset",
     "labels_scorers",
+    "light_package_hashes",
     "load_package",
     "match_with_video",
+    "put_images_in",
     "read_labels",
     "save_package",
     "split_labeled_frames",
     "split_labeled_indices",
+    "take_images_out",
     "write_package",
 ]

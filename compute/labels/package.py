@@ -24,6 +24,7 @@ from compute.labels.labeled_frames import (
     labeled_images,
     labeled_positions,
 )
+from compute.labels.light_package import light_package_hashes
 from compute.labels.read import read_stored_labels
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def load_package(path: str | Path) -> sio.Labels:
     LabelsError
         If the file is missing, unreadable, or without labels; also if images are not inside the file.
     """
+    if light_package_hashes(path) is not None:
+        raise LabelsError(f"{path} names its images only, which a database keeps: import it there")
     labels = read_stored_labels(path)
     if not all(getattr(frame.video.backend, "has_embedded_images", False) for frame in labels):
         raise LabelsError(f"{path} does not hold its images; expected a .pkg.slp written by save_package")

@@ -180,7 +180,7 @@ def describe_labels(context: click.Context, labels: str, as_json: bool) -> None:
 def delete_labels(context: click.Context, labels: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete a set of labels, by its id or name, with what was computed of it. Models that were trained on it stay.
 
-    The package with images and points stays in the store for 30 days; until then it can be imported again.
+    The package with the points, and its images, stay in the store for 30 days; until then it can be imported again.
     """
     connect_command(context)
     from pipeline.query.label_sets import find_label_set

@@ -35,14 +35,18 @@ from datajoint.storage import StorageBackend
 import schemas
 from compute.errors import OrofacialError
 from compute.text import count_text
-from schemas.labels import DeletedLabels
+from schemas.label_images import forget_unused_label_images
+from schemas.labels import DeletedLabels, LabelImage
 from schemas.stored.publishing import check_may_publish
 
 STORES = ("tracks", "models")
-"""The stores that are collected whole. Of the labels store only packages are that somebody deleted long ago."""
+"""The stores that are collected whole. Of the labels store only images are, and packages that somebody deleted."""
 
 LABELS_GRACE_S = 30 * 86400.0
-"""Packages of labels that were deleted are left alone for this long after that (s)."""
+"""Packages of labels that were deleted, and images that no row points at, are left alone for this long (s).
+
+A database that was restored from a backup of some days before may know nothing of labels that came since.
+"""
 
 GRACE_S = 3600.0
 """A file is left alone for this long after it was written (s)."""
@@ -111,7 +115,8 @@ def collect(
     even_most : bool
         Go on even if more than half of all files are garbage.
     labels_grace_s : float
-        Keep packages of labels that were deleted less than this ago (s).
+        Keep packages and images of labels that were deleted less than this ago, and images without a row that were
+        written less than this ago (s).
 
     Raises
     ------
@@ -124,18 +129,20 @@ def collect(
     if grace_s < _MINIMUM_GRACE_S:
         raise CollectionError(f"the grace age is {grace_s:g} s, expected at least {_MINIMUM_GRACE_S:.0f} s (0.0003 h)")
     files = [file for store in STORES for file in _stored_files(store)]
+    files += [file for file in _stored_files("labels") if f"/{LabelImage.table_name}/" in file.path]
     cutoff = _cutoff(grace_s)
+    cutoffs = {**dict.fromkeys(STORES, cutoff), "labels": min(cutoff, time.time() - labels_grace_s)}
     referenced = references()
     loose = [file for file in files if not is_collection_referenced(file.store, file.path, referenced)]
-    garbage = [file for file in loose if file.written_at < cutoff]
-    young = [file for file in loose if file.written_at >= cutoff]
+    garbage = [file for file in loose if file.written_at < cutoffs[file.store]]
+    young = [file for file in loose if file.written_at >= cutoffs[file.store]]
     if len(garbage) > len(files) / 2 and not (dry_run or even_most):
         raise CollectionError(
             f"{len(garbage)} of {count_text(len(files), 'file')} in the stores are pointed at by no row of this"
             " database; nothing was removed. If another database uses the same stores its files would be lost. If none"
             " does, say so with --even-most"
         )
-    garbage += _deleted_packages(referenced, labels_grace_s)
+    garbage += _deleted_labels(referenced, labels_grace_s, dry_run=dry_run)
     removed = [] if dry_run else remove_collected(garbage)
     return Collected(len(files), garbage, young, removed)
 
@@ -211,15 +218,17 @@ def files_of(references: Iterable[tuple[str, str]]) -> list[StoredFile]:
     return files
 
 
-def _deleted_packages(referenced: set[tuple[str, str]], labels_grace_s: float) -> list[StoredFile]:
-    """The packages of labels that somebody deleted, long enough ago."""
+def _deleted_labels(referenced: set[tuple[str, str]], labels_grace_s: float, *, dry_run: bool) -> list[StoredFile]:
+    """The packages of labels that somebody deleted, long enough ago, and the images that no other labels name."""
     (now,) = dj.conn().query("SELECT LOCALTIMESTAMP").fetchone()
     paths = [
-        ("labels", row["package_path"])
+        row["package_path"]
         for row in DeletedLabels.to_dicts()
         if (now - row["labels_deleted_at"]).total_seconds() >= labels_grace_s
     ]
-    return [file for file in files_of(paths) if not is_collection_referenced(file.store, file.path, referenced)]
+    packages = files_of(("labels", path) for path in paths)
+    images = files_of(forget_unused_label_images(paths, dry_run=dry_run))
+    return [one for one in packages if not is_collection_referenced(one.store, one.path, referenced)] + images
 
 
 def _stored_files(store: str) -> list[StoredFile]:

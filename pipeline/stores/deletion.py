@@ -17,7 +17,8 @@ from compute.text import count_text, session_text
 from pipeline.stores.collection import StoredFile, files_of, references_of, remove_collected
 from pipeline.work.worker_locks import is_worker_lock_held, worker_lock_owner
 from schemas import labels
-from schemas.labels import DeletedLabels, LabeledFrames
+from schemas.label_images import remember_deleted_labels
+from schemas.labels import LabeledFrames
 from schemas.model import Model, Training, TrainingTask
 from schemas.session import Session, Video
 from schemas.tables import computed_tables
@@ -106,7 +107,7 @@ def plan_model_deletion(model_id: str) -> DeletionPlan:
 def plan_labels_deletion(labels_id: str) -> DeletionPlan:
     """What goes with a set of labels: evaluations on it, and trainings with it. Models that came out of them stay.
 
-    The package with what a person labelled stays in the store, until it is collected long after.
+    The package with what a person labelled, and its images, stay in the store, until they are collected long after.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ def plan_labels_deletion(labels_id: str) -> DeletionPlan:
     if not LabeledFrames & key:
         raise DeletionError(f"there are no labels {labels_id!r}; 'orofacial labels list' lists those there are")
     models = sorted({row["model_id"] for row in (Training & key).proj("model_id").to_dicts()})
-    kept = "the file that was imported stays as it is, and the package in the labels store for 30 days"
+    kept = "the file that was imported stays as it is, and package and images in the labels store for 30 days"
     if models:
         kept += (
             f". Trained on them: model {', '.join(models)}; it stays, with its mice and frames, but how it was trained"
@@ -225,9 +226,7 @@ def run_deletion(plan: DeletionPlan) -> tuple[dict[str, int], list[StoredFile]]:
 
 
 def _remember_packages(labels_to_delete: Any) -> None:
-    """Keep where the packages of labels are that are about to be deleted, and when that was."""
+    """Keep where the packages and images of labels are that are about to be deleted."""
     for row in labels_to_delete.proj("labels_name").to_dicts():
-        key = {"labels_id": row["labels_id"]}
-        for _, path in references_of(LabeledFrames & key):
-            said = {"deleted_labels_id": row["labels_id"], "deleted_labels_name": row["labels_name"]}
-            DeletedLabels.insert1({"package_path": path, **said}, skip_duplicates=True)
+        for _, path in references_of(LabeledFrames & {"labels_id": row["labels_id"]}):
+            remember_deleted_labels(**row, package_path=path)

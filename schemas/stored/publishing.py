@@ -50,8 +50,7 @@ def published_or_removed() -> Iterator[None]:
     token = written_files.set(written)
     try:
         yield
-        for backend, path in written:
-            _synchronise(backend, path)
+        _synchronise(written)
     except BaseException as error:
         for backend, path in written:
             backend.remove_folder(path) if backend.isdir(path) else backend.remove(path)
@@ -66,13 +65,15 @@ def published_or_removed() -> Iterator[None]:
         written_files.reset(token)
 
 
-def _synchronise(backend: StorageBackend, path: str) -> None:
-    """Wait until a file or folder of a local store is on the disk: the database's row survives a power cut as well."""
-    if backend.protocol != "file":
-        return
-    root, written = Path(backend._full_path("")), Path(backend._full_path(path))
-    parents = [parent for parent in written.parents if parent == root or root in parent.parents]
-    for one in [*written.rglob("*"), written, *parents]:
+def _synchronise(written: list[tuple[StorageBackend, str]]) -> None:
+    """Wait until the files and folders of local stores are on the disk: their rows survive a power cut as well."""
+    found: dict[Path, None] = {}  # each once, though many lie in the same folder
+    for backend, path in written:
+        if backend.protocol == "file":
+            root, one = Path(backend._full_path("")), Path(backend._full_path(path))
+            parents = [parent for parent in one.parents if parent == root or root in parent.parents]
+            found |= dict.fromkeys([*one.rglob("*"), one, *parents])
+    for one in found:
         descriptor = os.open(one, os.O_RDONLY)
         try:
             os.fsync(descriptor)

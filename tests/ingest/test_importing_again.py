@@ -156,7 +156,7 @@ def test_labels_are_described_deleted_and_brought_back(tmp_path: Path, database:
     assert described["n_frames_of_mice"] == {"mouse01": 1, "not known": 1}
     assert described["n_frames_of_sessions"] == {"mouse01/2026-03-02_1": 1, "not known": 1}
     plan = plan_labels_deletion(first.labels_id)
-    assert plan.n_rows == {"LabeledFrames": 1, "LabeledFrames.Source": 2} and not plan.files
+    assert plan.n_rows == {"LabeledFrames": 1, "LabeledFrames.Source": 2, "LabeledFrames.Image": 2} and not plan.files
     run_deletion(plan)
     assert len(LabeledFrames()) == 0
     package = database.labels_store / DeletedLabels.fetch1("package_path")

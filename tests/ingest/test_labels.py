@@ -32,7 +32,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def stored_files(settings: Settings) -> set[Path]:
-    return {path for path in settings.data_folder.rglob("*.slp") if path.is_file()}
+    return {path for path in settings.labels_store.rglob("*") if path.is_file()}
 
 
 def test_a_frame_from_a_folder_with_an_impossible_date_is_of_no_known_mouse(tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ def test_a_frame_from_a_folder_with_an_impossible_date_is_of_no_known_mouse(tmp_
 
 def test_every_point_and_image_is_kept_as_the_person_left_it(package: Path) -> None:
     from ingest.labels import import_labels
-    from schemas.labels import LabeledFrames, Skeleton
-    from schemas.stored.fetching import fetch_local_copy
+    from schemas.label_images import fetch_labels_package
+    from schemas.labels import Skeleton
 
     imported = import_labels(package, camera="side")
     assert (imported.is_new, imported.n_labeled_frames, imported.nodes, imported.edges) == (True, 4, NODES, EDGES)
     assert Skeleton.nodes(Skeleton()) == list(NODES)
-    with fetch_local_copy(LabeledFrames.fetch1("package")) as path:
+    with fetch_labels_package(imported.labels_id) as path:
         kept, original = load_package(path), load_package(package)
         np.testing.assert_array_equal(labeled_positions(kept), labeled_positions(original))
         np.testing.assert_array_equal(labeled_images(kept), labeled_images(original))
