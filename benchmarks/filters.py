@@ -24,6 +24,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from comparisons import print_lines as print_comparisons
+from comparisons import summary as comparison_summary
 from filter_grid import print_tables as print_grid
 from filter_grid import run_grid, summary
 from filter_peers import MEASUREMENT_SD, PROCESS_NOISE
@@ -263,12 +265,14 @@ def main() -> None:
     result["motions"] = motions(arguments.seeds)
     grid = run_grid()
     result |= summary(grid)
+    result |= comparison_summary()
     result["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     if arguments.json:
         print(json.dumps(result))
         return
     print_tables(result, arguments)
     print_grid(grid)
+    print_comparisons(result)
 
 
 def print_tables(result: dict[str, Any], arguments: argparse.Namespace) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import lru_cache
 from typing import Any
 
 import datajoint as dj
@@ -17,7 +16,6 @@ from compute.measures.bouts import BOUT_LIMITS, BOUTS_VERSION, check_bout_limits
 from compute.measures.distances import common_variances_px2, distance_px, summarize_distances
 from compute.measures.label_errors import label_error_px
 from compute.measures.node_pairs import check_node_pair
-from compute.tracks import Tracks
 from schemas.evaluation import LabeledVideo, ModelEvaluation
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.making import provenance
@@ -25,7 +23,6 @@ from schemas.making.checked_rows import CheckedRows, check_row_name
 from schemas.making.resources import Resources
 from schemas.making.transactions import in_transaction
 from schemas.model import Model
-from schemas.pose import PoseEstimation
 from schemas.session import Camera, Video
 from schemas.track import FilteredTrack, FilterMethod, estimated_tracks, fetch_tracks
 
@@ -162,12 +159,12 @@ class FilterComparison(dj.Computed):
     common_variance_px2=null : float64  # (px^2) in the frames in which the raw tracks have the distance too
     common_raw_variance_px2=null : float64  # (px^2) of the raw distance in the same frames
     corrected_mean_px=null : float64  # (px) of the real distance; null: the filter gives no posterior variance
-    corrected_variance_px2=null : float64  # (px^2) of the real distance, noise and smoothing taken out
+    corrected_variance_px2=null : float64  # (px^2) of the real distance, if it is slow and its noise does not last
     length_px=null : float64  # (px) true length; null: not known
     band_low_hz=null : float64  # (Hz) band of a moving pair; null: rigid, or no movement stands out of the noise
     band_high_hz=null : float64  # (Hz)
-    power_kept=null : float64  # power in the band, of the unfiltered track's without spikes
-    noise_kept=null : float64  # power in the upper third of frequencies, of the same
+    power_kept=null : float64  # power of the movement, filtered over true; null: not known to 0.05
+    noise_kept=null : float64  # power in the upper third of frequencies, of the unfiltered track's without spikes
     lag_s=null : float64  # (s) how much later the movement comes
     bout_amplitude_kept=null : float64  # amplitude of the median bout, of the unfiltered one's; null: no bout
     n_bouts : int32
@@ -193,7 +190,7 @@ class FilterComparison(dj.Computed):
             if filtered.sd is not None:
                 real = filter_effect_on_distance(raw, filtered, *nodes)
             if pair["pair_kind"] == "moving":
-                kept = filter_effect_on_movement(_despiked(key), filtered, *nodes, band_hz=_band(pair))
+                kept = filter_effect_on_movement(raw, filtered, *nodes, band_hz=_band(pair))
             if pair["length_mm"] is not None:
                 px_per_mm = (Video & key).fetch1("px_per_mm")
                 length_px = None if px_per_mm is None else pair["length_mm"] * px_per_mm
@@ -213,20 +210,6 @@ class FilterComparison(dj.Computed):
 
 def _band(pair: dict[str, Any]) -> tuple[float, float] | None:
     return None if pair["band_low_hz"] is None else (pair["band_low_hz"], pair["band_high_hz"])
-
-
-def _despiked(key: dict[str, Any]) -> Tracks:
-    """The estimator's tracks without wrong placements; cached for the other filters of the same video."""
-    path = (PoseEstimation & key).fetch1("tracks").path
-    return _gated_tracks(path, tuple((name, key[name]) for name in PoseEstimation.primary_key))
-
-
-@lru_cache(maxsize=1)
-def _gated_tracks(path: str, key: tuple[tuple[str, Any], ...]) -> Tracks:
-    """Gated tracks by the path of their file, which changes when they are computed again."""
-    from compute.filters.gate import gated
-
-    return gated(estimated_tracks(dict(key)))
 
 
 @schema

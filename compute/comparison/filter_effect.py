@@ -24,7 +24,8 @@ class FilterEffectOnDistance:
     mean_px : float
         Mean of the distance.
     variance_px2 : float
-        Variance of the real distance; it can be a little below 0 for one that does not change.
+        Variance of the real distance; it can be a little below 0 for one that does not change. Too large where noise
+        lasts, too small where the distance changes fast, see `compute.measures.distances.distance_variance_px2`.
     """
 
     mean_px: float
@@ -49,7 +50,7 @@ def filter_effect_on_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b
 
     Returns
     -------
-    TrueDistance or None
+    FilterEffectOnDistance or None
         None for a filter without ``sd``, or where it used both points in fewer than two frames.
     """
     variance_px2 = distance_variance_px2(raw, filtered, node_a, node_b)
@@ -59,14 +60,15 @@ def filter_effect_on_distance(raw: Tracks, filtered: Tracks, node_a: str, node_b
 
 
 def filter_effect_on_movement(
-    despiked: Tracks, filtered: Tracks, node_a: str, node_b: str, *, band_hz: tuple[float, float] | None = None
+    raw: Tracks, filtered: Tracks, node_a: str, node_b: str, *, band_hz: tuple[float, float] | None = None
 ) -> MovementKept:
     """How much of the movement of a pair's distance a filter keeps.
 
     Parameters
     ----------
-    despiked : Tracks
-        The estimator's points without wrong placements, as `compute.filters.gate.gated` gives them.
+    raw : Tracks
+        The estimator's points as they are. Without wrong placements that a filter's gate has found they would lack
+        what the same gate takes from the filtered tracks.
     filtered : Tracks
         Filtered tracks of the same frames.
     node_a, node_b : str
@@ -79,6 +81,6 @@ def filter_effect_on_movement(
     TracksError
         If the frames differ in number, or the band does not fit the frame rate.
     """
-    whole = [spread_over_frame_holes(tracks, longest_s=_LONGEST_HOLE_S)[0] for tracks in (despiked, filtered)]
-    reference, distance = (distance_px(tracks, node_a, node_b) for tracks in whole)
-    return movement_kept(reference, distance, fps=1 / despiked.frame_interval_s, band_hz=band_hz)
+    whole = [spread_over_frame_holes(tracks, longest_s=_LONGEST_HOLE_S)[0] for tracks in (raw, filtered)]
+    unfiltered, distance = (distance_px(tracks, node_a, node_b) for tracks in whole)
+    return movement_kept(unfiltered, distance, fps=1 / raw.frame_interval_s, band_hz=band_hz)

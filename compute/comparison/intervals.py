@@ -41,8 +41,10 @@ def interval_of_geometric_mean(values: Sequence[float]) -> Interval:
     """Geometric mean of one positive value a mouse, with Student's t interval of the logarithms.
 
     Errors, variances and ratios differ between mice by factors, so that their logarithms are nearly normal. The
-    interval covers the truth in 94 to 96 % of samples from three mice on, where a percentile bootstrap over mice
-    covers it in 75 % with three, and 86 % with six.
+    interval covers the geometric mean in 94 to 96 % of samples from three mice on (`interval_coverage_mice` of
+    `benchmarks/filters.py`), where a percentile bootstrap over mice covers it in 75 % with three, and 86 % with six. It
+    is not one of the arithmetic mean, which it would cover in 85 to 94 % where mice differ much; so that is not
+    reported. No interval of few mice covers what a rare mouse unlike all others would change.
 
     Parameters
     ----------
@@ -113,18 +115,18 @@ def interval_of_ratio(above: Sequence[float], below: Sequence[float]) -> Interva
 
 
 def interval_text(interval: Interval, digits: int) -> str:
-    """A value with its interval, for people.
+    """A value with its interval, for people, or that there are too few mice for one.
 
     Examples
     --------
     >>> interval_text(Interval(0.5, 0.25, 1.0, 4), 2), interval_text(Interval(0.5, None, None, 2), 1)
-    ('0.50 [0.25-1.00]', '0.5')
+    ('0.50 [0.25-1.00]', '0.5 [few mice]')
     """
     if interval.value is None:
         return "-"
     text = f"{round(interval.value, digits) + 0.0:.{digits}f}"  # no minus before 0
     if interval.low is None or interval.high is None:
-        return text
+        return f"{text} [few mice]" if interval.n_mice < MINIMUM_MICE else text
     return f"{text} [{round(interval.low, digits) + 0.0:.{digits}f}-{round(interval.high, digits) + 0.0:.{digits}f}]"
 
 

@@ -39,8 +39,9 @@ def compare(
 ) -> None:
     """Compare all filters: noise left, movement kept, error on labeled frames that the model has not seen.
 
-    With --choose: hide points that the gate kept, and choose for each node the filter that predicts them best, on
-    every second block of 10 s; report its error on the other blocks; write the choice as a filter method.
+    With --choose: hide points, and choose for each node the filter that predicts them best, on every second block of
+    10 s; report its error on the other blocks; write the choice as a filter method. Nodes whose noise lasts from frame
+    to frame keep kalman, since hidden points say nothing there.
     """
     connect_command(context)
     if is_choosing:
@@ -103,11 +104,12 @@ def _explanation() -> str:
     return f"""\
 rigid var.: variance of rigid distances, filtered / raw, in the frames that both
 have; smaller: less noise. missing: frames without the distance.
-movement, bouts: of moving pairs, power in the movement's band and amplitude of
-bouts; noise: power in the upper third of frequencies. All are filtered / raw
-without spikes. The best filter keeps 1, 1 and 0. lag: how much later the
-movement comes. Each value is the (geometric) mean over mice, in brackets its
-95 % interval over mice; fewer than {MINIMUM_MICE} mice give none.
+movement: of moving pairs, power of the movement, filtered / true; -: not known
+to 0.05. bouts, noise: amplitude of bouts, and power in the upper third of
+frequencies, filtered / raw without spikes. No filter has made what they are
+compared with. The best keeps 1, 1 and 0. lag: by how much the movement is late.
+Each value is the geometric mean over mice (lag: the mean), in brackets its 95 %
+interval over mice; fewer than {MINIMUM_MICE} mice are too few for one.
 """
 
 
@@ -128,13 +130,13 @@ def _print_label_errors(comparison: ModelComparison, group: str) -> None:
     mice = count_text(one.mean_px.n_mice, "mouse", "mice")
     rows = [
         [
-            *(method, *(_number(px, 2) for px in (of.p50_px, of.p90_px)), interval_text(of.mean_px, 2)),
-            f"{of.fraction_missing:.1%}",
+            *(method, *(_number(px, 2) for px in (of.p50_px, of.p90_px, of.mean_px.value))),
+            *(interval_text(of.over_raw, 2), f"{of.fraction_missing:.1%}"),
         ]
         for method, of in found.items()
     ]
     print_table(
-        ["filter", "median\npx", "p90\npx", "mean of mice\npx", "points\nmissing"],
+        ["filter", "median\npx", "p90\npx", "mean of\nmice, px", "of raw,\nby mouse", "points\nmissing"],
         rows,
         title=f"error of {mice} {GROUP_TEXTS[group]}: distance from points that\npeople placed, {one.n_common} of"
         f" {one.n_points + one.n_missed} points (those that every filter has)\nin {frames} {seen}",
@@ -168,7 +170,9 @@ _MOVING_COLUMNS = {
 }
 _PAIR_NOTES = {
     "rigid": "var.: over the frames that the filter has; missing: the others.\n"
-    "corr.: of the real distance, noise and smoothing taken out by the filter's sd.",
+    "corr.: of the real distance, noise and smoothing taken out by the filter's sd.\n"
+    "Right for a slow distance and noise of single frames: noise that lasts adds to\n"
+    "it, and of fast movement (12 Hz) it misses a fifth.",
     "moving": "movement, bouts, noise: as above. missing: frames without the distance.",
 }
 
@@ -200,7 +204,7 @@ def _choose(camera: str | None, model: str | None, as_json: bool) -> None:
         return
     console.print(textwrap.fill(CRITERION, 100) + "\n", style="dim")
     rows = [
-        [one.node, one.filter, _tried(one), one.n_videos]
+        [one.node, one.filter, _tried(one) if one.is_chosen else "not chosen: noise lasts", one.n_videos]
         + [_number(value, 3) for value in (one.chosen_on_px, one.error_px, one.lines_px, one.kalman_px)]
         for one in choices
     ]

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from compute.comparison.intervals import Interval
+from compute.comparison.intervals import MINIMUM_MICE, NOTHING, Interval
 from compute.errors import AnswerWarning, OrofacialError
 from compute.files import whole_file
 from compute.json_text import json_text
@@ -41,13 +41,16 @@ TERMS = {
     "labeled frames": "Frames in which a person placed the nodes. Only those that the model was not trained on count:"
     " others would flatter it.",
     "interval": "In brackets and as bars the 95 % interval over mice (Student's t on logarithms); each value is the"
-    " geometric mean over mice. Fewer than three mice give no interval.",
+    " geometric mean over mice, which the interval covers (not the arithmetic one). Fewer than three mice give no"
+    " interval, and the table says so. Of raw: each mouse's error over its own without a filter; mice differ more than"
+    " filters do, so this says whether a filter is better.",
     "raw": "The points as the model gave them. Filters make a path of them; gated ones first leave out wrong placements"
     " (points that are not where the node is, often far away and for few frames).",
     "rigid and moving pairs": "Two nodes whose distance is constant in the mouse (across the snout), so that its"
     " variance is noise; and two nodes that move against each other (the jaw), which a filter must keep.",
-    "movement, bouts, noise kept; lag": "Of moving pairs, filtered over raw without wrong placements: power in the band"
-    " of the movement, amplitude of the median bout, power in the upper third of frequencies; and how much later the"
+    "movement, bouts, noise kept; lag": "Of moving pairs: power of the movement over the true one (no value where it"
+    " is not known to 0.05); amplitude of the median bout and power in the upper third of frequencies over those of the"
+    " raw track without single frames far from their neighbours, which no filter has made; and how much later the"
     " movement comes. Best are 1, 1, 0 and 0.",
 }
 """What the report's words mean."""
@@ -195,7 +198,8 @@ def _filter_table(comparison: ModelComparison) -> str:
         "noise kept",
         "lag (ms)",
     ]
-    heads += [f"error on labeled frames, mice {group}, at points that all filters have (px)" for group in groups]
+    for group in groups:
+        heads += [f"error on labeled frames, mice {group}, at points that all filters have (px)", "of raw"]
     heads += ["distances missing", "variance, held-out over training mice"]
     return html_table(heads, [_filter_cells(one, groups) for one in comparison.filters])
 
@@ -205,7 +209,12 @@ def _filter_cells(one: FilterSummary, groups: list[str]) -> list[str]:
         one.filter_method,
         *(_interval(value) for value in (one.rigid_variance, one.power_kept, one.bout_amplitude_kept, one.noise_kept)),
         "-" if one.lag_s.value is None else f"{round(one.lag_s.value * 1000, 1) + 0.0:.1f}",
-        *(_interval(one.labels[group].mean_px) if group in one.labels else "-" for group in groups),
+        *(
+            _interval(value)
+            for group in groups
+            for found in [one.labels.get(group)]
+            for value in ((NOTHING, NOTHING) if found is None else (found.mean_px, found.over_raw))
+        ),
         f"{one.fraction_missing:.1%}",
         _interval(one.held_out_over_training),
     ]
@@ -213,4 +222,6 @@ def _filter_cells(one: FilterSummary, groups: list[str]) -> list[str]:
 
 def _interval(interval: Interval) -> str:
     bounds = "" if interval.low is None else f" [{number_text(interval.low)},\u00a0{number_text(interval.high)}]"
+    if interval.value is not None and interval.n_mice < MINIMUM_MICE:
+        bounds = " [few mice]"
     return number_text(interval.value) + bounds

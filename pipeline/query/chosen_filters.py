@@ -10,6 +10,7 @@ import numpy as np
 
 from compute.comparison.filter_choice import FilterChoice, chosen_node_filters, filter_choices
 from compute.json_text import json_text
+from compute.measures.lasting_noise import LASTING_FROM
 from compute.tracks import Tracks
 from ingest.filters import add_filter_method
 from pipeline.query.chosen_models import Choice, chosen_models, left_out_models
@@ -23,7 +24,7 @@ MOST_VIDEOS = 40
 
 
 def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[str, bool, list[FilterChoice]]:
-    """Choose a filter for each node, and insert it as a row of `FilterMethod`.
+    """Choose a filter for each node where that can be, and insert it as a row of `FilterMethod`.
 
     Parameters
     ----------
@@ -38,13 +39,14 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
         Name of the row: ``chosen_`` and a hash of what was chosen, so that the same choice is the same row.
     is_new : bool
         Whether the row was not there yet.
-    choices : list of NodeChoice
-        See `compute.comparison.filter_choice.filter_choices` for how.
+    choices : list of FilterChoice
+        See `compute.comparison.filter_choice.filter_choices` for how. A node for which none was chosen has the Kalman
+        smoother.
 
     Raises
     ------
     ComparisonError
-        If there are no tracks to choose on.
+        If there are no tracks to choose on, or no filter was chosen for any node.
     FilterError
         If the videos are too short.
     """
@@ -60,10 +62,26 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
             + (f": {left_out}" if left_out else "; see 'orofacial status', then run 'orofacial populate'")
         )
     choices = filter_choices(_tracks(keys))
-    parameters = {"filters": chosen_node_filters(choices)}
+    filters = chosen_node_filters(choices)
+    if not filters:
+        raise ComparisonError(_none_chosen(choices))
+    parameters = {"filters": filters}
     digest = hashlib.sha256(json_text(parameters, sort_keys=True, ascii_only=True).encode()).hexdigest()
     method = f"chosen_{digest[:8]}"
     return method, add_filter_method(method, "per_node", parameters), choices
+
+
+def _none_chosen(choices: list[FilterChoice]) -> str:
+    found = ", ".join(
+        f"{one.node} {'unknown' if one.noise_correlation is None else format(one.noise_correlation, '.2f')}"
+        for one in choices
+    )
+    return (
+        "no filter was chosen, and none was written: the noise of every node lasts from frame to frame, or the node"
+        f" never rests (correlation of neighbouring frames: {found}; expected below {LASTING_FROM}), so that hidden"
+        " points say nothing of filters. Keep 'kalman', and label frames of these videos: 'orofacial compare' shows the"
+        " error there"
+    )
 
 
 def _tracks(keys: list[dict[str, Any]]) -> Iterator[Tracks]:

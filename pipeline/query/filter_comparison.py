@@ -51,7 +51,7 @@ class FilterSummary:
     rigid_variance : Interval
         Variance of rigid distances over that of the raw tracks, both in the frames in which both have the distance.
     power_kept, noise_kept, lag_s, bout_amplitude_kept : Interval
-        Of moving pairs, see `compute.measures.movement.MovementKept`.
+        Of moving pairs, see `compute.measures.movement.MovementKept`; only of the videos in which it is known.
     fraction_missing : float
         Fraction of frames without the distance.
     held_out_over_training : Interval
@@ -83,7 +83,8 @@ class PairSummary:
     fraction_missing : float
         Fraction of frames without the distance.
     corrected_variance_px2, corrected_mean_px : float or None
-        Of the real distance; None for a filter without posterior variance.
+        Of the real distance; None for a filter without posterior variance. Too small where the distance changes fast,
+        too large where noise lasts: see `compute.measures.distances.distance_variance_px2`.
     length_px : float or None
         True length where it is known.
     band_hz : (float, float) or None
@@ -204,6 +205,7 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
     pairs = sorted({(row["pair_kind"], row["pair"]) for row in rows}, reverse=True)
     common = {group: _common([row for row in errors if row["group"] == group]) for group in TRAINING_GROUPS}
+    raw = {_of_labels(row): row["error_px"] for row in errors if row["filter_method"] == "raw"}
     return ModelComparison(
         **model,
         n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in TRAINING_GROUPS},
@@ -213,6 +215,7 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
                 [row for row in rows if row["filter_method"] == method],
                 [row for row in errors if row["filter_method"] == method],
                 common,
+                raw,
             )
             for method in methods
         ],
@@ -227,7 +230,11 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
 
 
 def _filter(
-    method: str, rows: list[Row], errors: list[Row], common: Mapping[str, Mapping[Hashable, NDArray[np.bool_]]]
+    method: str,
+    rows: list[Row],
+    errors: list[Row],
+    common: Mapping[str, Mapping[Hashable, NDArray[np.bool_]]],
+    raw: Mapping[Hashable, NDArray[np.float64]],
 ) -> FilterSummary:
     rigid = [row for row in rows if row["pair_kind"] == "rigid"]
     training, held_out = (
@@ -243,18 +250,21 @@ def _filter(
         fraction_missing=float(np.mean([row["fraction_missing"] for row in rows])),
         held_out_over_training=interval_of_ratio(held_out, training),
         labels={
-            group: _labels(found, common[group])
+            group: _labels(found, common[group], raw)
             for group in TRAINING_GROUPS
             if (found := [row for row in errors if row["group"] == group])
         },
     )
 
 
-def _labels(errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]]) -> LabelSummary:
+def _labels(
+    errors: list[Row], common: Mapping[Hashable, NDArray[np.bool_]], raw: Mapping[Hashable, NDArray[np.float64]]
+) -> LabelSummary:
     return label_summary(
         [(row["mouse_id"], row["error_px"]) for row in errors],
         known_unseen=all(row["known_unseen"] for row in errors),
         common=[common[_of_labels(row)] for row in errors],
+        raw=[raw.get(_of_labels(row)) for row in errors],
     )
 
 

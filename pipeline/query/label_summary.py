@@ -32,6 +32,10 @@ class LabelSummary:
     mean_px : Interval
         Geometric mean over mice of each mouse's mean distance, over the same points; frames of no known mouse are left
         out.
+    over_raw : Interval
+        Of each mouse the mean distance over that of the raw track at the same points, and its geometric mean over mice.
+        Mice differ more than filters do, so this says whether a filter is better, and two intervals of `mean_px` that
+        overlap do not say that it is not. No value for a model by itself.
     """
 
     known_unseen: bool
@@ -42,6 +46,7 @@ class LabelSummary:
     p50_px: float | None
     p90_px: float | None
     mean_px: Interval
+    over_raw: Interval
 
     @property
     def fraction_missing(self) -> float:
@@ -54,6 +59,7 @@ def label_summary(
     *,
     known_unseen: bool,
     common: Sequence[NDArray[np.bool_]] | None = None,
+    raw: Sequence[NDArray[np.float64] | None] | None = None,
 ) -> LabelSummary:
     """Summarize labeled frames.
 
@@ -65,6 +71,8 @@ def label_summary(
         Whether the model is known to have seen none of these frames.
     common : sequence of array, optional
         For each of the errors, the points that all filters have, same shape.
+    raw : sequence of array or None, optional
+        For each of the errors, those of the raw track, same shape; None where there are none. With `common` only.
     """
     all_px = np.concatenate([np.empty(0), *(error_px.ravel() for _, error_px in errors)])
     compared = [error_px for _, error_px in errors]
@@ -72,11 +80,7 @@ def label_summary(
         compared = [error_px[points] for error_px, points in zip(compared, common, strict=True)]
     compared_px = np.concatenate([np.empty(0), *(error_px.ravel() for error_px in compared)])
     compared_px = compared_px[~np.isnan(compared_px)]
-    by_mouse: dict[str, list[float]] = {}
-    for (mouse, _), error_px in zip(errors, compared, strict=True):
-        if mouse is not None:
-            by_mouse.setdefault(mouse, []).extend(error_px[np.isfinite(error_px)].tolist())
-    means = [float(np.mean(values)) for values in by_mouse.values() if values]
+    means = _means_of_mice(errors, compared)
     is_whole = common is None or bool(np.isfinite(compared_px).all())
     return LabelSummary(
         known_unseen=known_unseen,
@@ -86,8 +90,39 @@ def label_summary(
         n_common=None if common is None else sum(int(points.sum()) for points in common),
         p50_px=placed_quantile_px(compared_px, 0.5) if is_whole else None,
         p90_px=placed_quantile_px(compared_px, 0.9) if is_whole else None,
-        mean_px=interval_of_geometric_mean(means) if is_whole else NOTHING,
+        mean_px=interval_of_geometric_mean(list(means.values())) if is_whole else NOTHING,
+        over_raw=_over_raw(errors, compared, common, raw) if is_whole and common is not None and raw else NOTHING,
     )
+
+
+def _over_raw(
+    errors: Sequence[tuple[str | None, NDArray[np.float64]]],
+    compared: Sequence[NDArray[np.float64]],
+    common: Sequence[NDArray[np.bool_]],
+    raw: Sequence[NDArray[np.float64] | None],
+) -> Interval:
+    """Ratio of each mouse's means, at points that both have, and its geometric mean over mice."""
+    raw_compared = [
+        np.full(int(points.sum()), np.nan) if error_px is None else error_px[points]
+        for error_px, points in zip(raw, common, strict=True)
+    ]
+    both = [np.isfinite(one) & np.isfinite(other) for one, other in zip(compared, raw_compared, strict=True)]
+    above, below = (
+        _means_of_mice(errors, [error_px[known] for error_px, known in zip(side, both, strict=True)])
+        for side in (compared, raw_compared)
+    )
+    return interval_of_geometric_mean([above[mouse] / below[mouse] for mouse in above if below[mouse] > 0])
+
+
+def _means_of_mice(
+    errors: Sequence[tuple[str | None, NDArray[np.float64]]], compared: Sequence[NDArray[np.float64]]
+) -> dict[str, float]:
+    """Mean of what is finite, of each known mouse that has any."""
+    by_mouse: dict[str, list[float]] = {}
+    for (mouse, _), error_px in zip(errors, compared, strict=True):
+        if mouse is not None:
+            by_mouse.setdefault(mouse, []).extend(error_px[np.isfinite(error_px)].tolist())
+    return {mouse: float(np.mean(values)) for mouse, values in by_mouse.items() if values}
 
 
 def placed_quantile_px(placed_px: NDArray[np.float64], fraction: float) -> float | None:

@@ -1,7 +1,11 @@
 """What is chosen without knowing the truth is no worse by the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from comparisons import choice_rows
+from filter_grid import simulate_cell
 from simulated_tracks import simulate_tracks
 
 from compute.comparison.filter_choice import CANDIDATES, chosen_node_filters, filter_choices
@@ -29,6 +33,7 @@ def test_the_chosen_filters_are_no_worse_by_the_truth():
         assert chosen.mean() <= candidate.mean() * 1.05, (name, parameters, chosen / candidate)
         assert (chosen <= candidate * 1.15).all(), (name, parameters, chosen / candidate)
     for choice in choices:
+        assert choice.is_chosen and abs(choice.noise_correlation) < 0.1
         assert choice.error_px <= choice.lines_px and choice.error_px <= choice.kalman_px * 1.02
 
 
@@ -42,3 +47,20 @@ def test_too_little_to_choose_on_says_so():
     still = Tracks(np.zeros((20, 1, 2)), np.ones((20, 1)), np.arange(20) / 100, ["jaw_tip"])
     with pytest.raises(FilterError, match="choose on longer videos"):
         filter_choices([still])
+
+
+def test_no_filter_is_chosen_where_noise_lasts():
+    """Points beside a hidden one share its noise, so that no smoothing would seem best."""
+    tracks = simulate_cell("drift", "correlated over 30 ms", 100.0, 1).tracks
+    white = simulate_cell("drift", "1 px", 100.0, 1).tracks
+    position = np.concatenate([tracks.position[:, :1], white.position[:, 1:]], axis=1)
+    choices = filter_choices([replace(tracks, position=position)])
+    assert [choice.is_chosen for choice in choices] == [False, True, True]
+    assert (choices[0].filter, choices[0].error_px) == ("kalman", choices[0].kalman_px)
+    assert set(chosen_node_filters(choices)) == {"n1", "n2"}
+
+
+@pytest.mark.parametrize("motion", ["jaw in bouts, 4-8 Hz", "licks in bouts, 6 Hz"])
+def test_hidden_points_order_the_filters_as_the_truth_does(motion):
+    rows = choice_rows(motion, "1 px", 100.0, 2)
+    assert all(row["chooses"] and row["rank_correlation"] > 0.7 for row in rows)

@@ -134,12 +134,12 @@ def test_persons_points_and_all_exponents(simulated):
 
 def test_movement_of_a_pair_beside_the_truth():
     one = simulate_tracks(2, 10_000)
-    despiked = replace(one.tracks, position=np.where(one.wrong[..., None], np.nan, one.tracks.position))
     pair = ("bottom_snout_tip", "jaw_tip")
-    truth = filter_effect_on_movement(despiked, replace(one.tracks, position=one.truth), *pair)
-    smoothed = filter_effect_on_movement(despiked, kalman(one.tracks), *pair)
+    truth = filter_effect_on_movement(one.tracks, replace(one.tracks, position=one.truth), *pair)
+    smoothed = filter_effect_on_movement(one.tracks, kalman(one.tracks), *pair)
     assert 3.5 <= truth.band_low_hz < 6 < truth.band_high_hz <= 9
-    assert truth.power_kept == pytest.approx(1, abs=0.05) and truth.noise_kept < 0.02
+    # Two nodes with 2 % wrong placements each: those that stay in the reference count as movement that is lost.
+    assert truth.power_kept == pytest.approx(1, abs=0.08) and truth.noise_kept < 0.02
     assert truth.power_kept > smoothed.power_kept > 0.85
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from comparisons import interval_coverage
 
 from compute.comparison.intervals import (
     MINIMUM_MICE,
@@ -13,6 +14,7 @@ from compute.comparison.intervals import (
     interval_of_geometric_mean,
     interval_of_mean,
     interval_of_ratio,
+    interval_text,
 )
 
 N_STUDIES = 1000
@@ -51,6 +53,18 @@ def test_the_interval_of_a_ratio_covers_the_truth(n_above: int, n_below: int, sd
         return interval_of_ratio(above.tolist(), below.tolist())
 
     assert 0.92 <= coverage(float(np.e), study) <= 0.98
+
+
+def test_the_comparisons_intervals_cover_the_truth_with_3_to_20_mice() -> None:
+    """All kinds of values at once, as `interval_coverage_mice` of `benchmarks/filters.py`."""
+    assert min(interval_coverage(1500, (3, 4, 5, 8, 11, 20)).values()) > 0.92
+
+
+def test_too_few_mice_are_said() -> None:
+    assert interval_text(interval_of_geometric_mean([1.0, 4.0]), 1) == "2.0 [few mice]"
+    assert interval_text(interval_of_geometric_mean([2.0] * 3), 1) == "2.0 [2.0-2.0]"
+    assert interval_text(interval_of_geometric_mean([0.0, 1.0, 2.0]), 1) == "0.0"
+    assert interval_text(Interval(None, None, None, 0), 1) == "-"
 
 
 def test_fewer_than_three_mice_give_a_value_and_no_interval() -> None:

@@ -92,6 +92,9 @@ def test_the_comparison_is_as_the_truth_says(compared: Any) -> None:
     assert of_kalman.n_points == 28 and of_kalman.mean_px.n_mice == 2
     assert of_kalman.p50_px < of_raw.p50_px
     assert of_kalman.mean_px.low is None  # two mice give no interval
+    # Paired by mouse: each mouse's error over its own without a filter.
+    assert (of_raw.over_raw.value, of_raw.over_raw.n_mice) == (pytest.approx(1), 2)
+    assert of_kalman.over_raw.value == pytest.approx(of_kalman.mean_px.value / of_raw.mean_px.value)
     # Held-out mice were given 1.5 times the noise: 2.25 times the variance, as far as it is noise.
     ratio = by_name["interpolate"].held_out_over_training
     assert 1 < ratio.value < 2.5 and (ratio.low, ratio.high, ratio.n_mice) == (None, None, 2)
@@ -175,6 +178,7 @@ def test_the_terminal_says_what_json_says_and_draws(run: Callable[..., Any], tmp
         "held out (2)",
         "bottom_snout_tip - jaw_tip, moving, ",
         "mice: 2 in training, 2 held out",
+        "[few mice]",
     ):
         assert text in said.stdout
     words = " ".join(said.stdout.split())  # titles are broken into lines
