@@ -1,4 +1,4 @@
-"""Other libraries' filters on the tracks of a file, one library a call: the other half of filters.py.
+"""Other libraries' filters on the tracks of a file, one library a call: the other half of filters.py and ensembles.py.
 
 Runs in an environment of its own (``make peers``), since some of these libraries pin what this project needs newer.
 Prints one JSON object: seconds (median, the library imported and warm) and frames; writes the smoothed positions.
@@ -111,6 +111,21 @@ def with_eks(position, score, smooth_param=None):
     return smoothed[columns].to_numpy().T
 
 
+def with_eks_members(position, score):
+    """Real members' tracks, shape (ensemble, member, frame, node, 2): each ensemble smoothed by itself."""
+    from eks.marker_array import MarkerArray
+    from eks.singlecam_smoother import ensemble_kalman_smoother_singlecam
+
+    names, results = [f"node_{index}" for index in range(position.shape[-2])], []
+    for members, scores in zip(position, score, strict=True):
+        values = np.concatenate([members, np.maximum(scores, 1e-3)[..., None]], axis=-1)[:, None]
+        array = MarkerArray(values.astype(float), data_fields=["x", "y", "likelihood"])
+        smoothed, _ = ensemble_kalman_smoother_singlecam(array, names)
+        columns = [column for column in smoothed.columns if column[-1] in ("x", "y")]
+        results.append(smoothed[columns].to_numpy().reshape(members.shape[1:]))
+    return np.ravel(results)
+
+
 def with_eks_fixed(position, score):
     return with_eks(position, score, smooth_param=10.0)
 
@@ -141,14 +156,16 @@ def main():
     data = np.load(source)
     position, score = data["position"], data["score"]
     smooth = PEERS[name]
-    smooth(position[:500], score[:500])  # imports and compiles
+    if position.ndim == 3:
+        smooth(position[:500], score[:500])  # imports and compiles
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
         result = smooth(position, score)
         seconds.append(time.perf_counter() - start)
-    np.save(target, np.asarray(result).T.reshape(position.shape))
-    print(json.dumps({"seconds": float(np.median(seconds)), "frames": len(position)}))
+    shape = position.shape if position.ndim == 3 else (len(position), *position.shape[2:])
+    np.save(target, np.asarray(result).T.reshape(shape))
+    print(json.dumps({"seconds": float(np.median(seconds)), "frames": position.shape[-3]}))
 
 
 if __name__ == "__main__":

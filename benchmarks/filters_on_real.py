@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/filters_on_real.py      # a table; --json for one object
 
-The truth is unknown. A track is compared with the median of the other seeds, which shares their bias; so an error is a
-lower bound. Unlike in `filter_grid.py` the network's wrong placements count in its own error, as they are part of what
-a filter starts from. No camera of these has a rigid group, so `rigid_groups.py` measures those on simulated heads.
+Ensembles of the seeds are measured by `ensembles.py`. The truth is unknown. A track is compared with the median of the
+other seeds, which shares their bias; so an error is a lower bound. Unlike in `filter_grid.py` the network's wrong
+placements count in its own error, as they are part of what a filter starts from. No camera of these has a rigid group,
+so `rigid_groups.py` measures those on simulated heads.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from ensembles import measure_ensembles
 from rigid_groups import measure_roll
 
 from compute.filters.kalman import kalman
@@ -73,29 +75,34 @@ def measure(seeds: list[Tracks]) -> list[dict[str, float]]:
     return rows
 
 
-def summary(folder: Path) -> dict[str, Any]:
+def summary(folder: Path, peers_python: Path) -> dict[str, Any]:
     """The numbers of all recordings."""
     result: dict[str, Any] = {}
     false = []
-    for name, (subfolder, fps) in RECORDINGS.items():
-        rows = [row for seeds in read_ensembles(folder / subfolder, fps).values() for row in measure(seeds)]
+    recordings = {name: read_ensembles(folder / subfolder, fps) for name, (subfolder, fps) in RECORDINGS.items()}
+    for name, cameras in recordings.items():
+        rows = [row for seeds in cameras.values() for row in measure(seeds)]
         total = {key: sum(row[key] for row in rows) for key in rows[0]}
         result[f"{name}_over_raw"] = (total["kalman"] / total["raw"]) ** 0.5
         result[f"{name}_fast_over_raw"] = (total["fast_kalman"] / total["fast_raw"]) ** 0.5
         result[f"{name}_false_rejections"] = total["good_rejected"] / total["good"]
         result[f"{name}_wrong_found"] = total["wrong_rejected"] / max(total["wrong"], 1)
         false.append(result[f"{name}_false_rejections"])
-    return {**result, "false_rejections": max(false), **measure_roll()}
+    result |= {"false_rejections": max(false), **measure_roll()}
+    return result | measure_ensembles(recordings, peers_python)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("../shared/data/ensembles"))
+    parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():
         raise SystemExit(f"{arguments.folder} is missing; name the folder of the ensembles")
-    result = summary(arguments.folder)
+    if not arguments.peers_python.exists():
+        raise SystemExit(f"{arguments.peers_python} is missing: run 'make peers' first, or name it with --peers-python")
+    result = summary(arguments.folder, arguments.peers_python)
     if arguments.json:
         print(json.dumps(result))
         return

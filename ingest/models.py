@@ -17,11 +17,12 @@ from ingest.mice_without_session import mice_without_session
 from ingest.session_folders import SESSION_PATTERN
 from schemas.evaluation import ModelEvaluation
 from schemas.labels import mice_of_images
-from schemas.model import Model, TrainedOn, hash_model, insert_model
+from schemas.model import Model, hash_model, insert_model
 from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
-from schemas.training_mice import learn_training_mice
+from schemas.trained_on import TrainedOn
+from schemas.training_mice import learn_training_mice, tell_ensembles
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def take_in_model(
         bundle = Path(temporary) / "bundle"
         info = kind.import_bundle(source, bundle, minimum_score=minimum_score, name=name)
         _check_camera(kind, info, source, camera)
+        if info.members and mice:
+            raise ModelError(f"{source} is of an ensemble: its training mice are its members'. Leave --mouse out")
         trained_on = _trained_on(source, info, mice, pattern)
         model_id = hash_model(bundle)
         with Model.connection.transaction, published_or_removed():
@@ -113,17 +116,17 @@ def take_in_model(
             if known:
                 added = _add_to_model(model_id, {"camera": camera, "model_name": name or None}, trained_on, source)
             else:
-                _check_name_is_free(name, camera, source)
+                check_name_is_free(name, camera, source)
                 skeleton_id = insert_label_skeleton(info.nodes, info.edges)
                 row = {"estimator": kind.name, "camera": camera, "skeleton_id": skeleton_id}
                 names = [name] if name else _default_names(source)
                 insert_model(bundle, names=names, trained_on=trained_on, **row)
                 added = ()
-    described = _describe_imported(model_id, is_new=not known, added=added)
+    described = describe_imported_model(model_id, is_new=not known, added=added)
     return replace(described, mice_without_session=mice_without_session(mice))
 
 
-def _check_name_is_free(name: str, camera: str, source: Path) -> None:
+def check_name_is_free(name: str, camera: str, source: Path) -> None:
     """Refuse the name of another model of the camera: questions could not tell the two apart."""
     for other in (Model & {"camera": camera, "model_name": name}).to_arrays("model_id"):
         raise ModelError(
@@ -138,7 +141,8 @@ def _default_names(source: Path) -> Iterator[str]:
     return ("/".join(parts[-n:]) for n in range(1, len(parts)))
 
 
-def _describe_imported(model_id: str, *, is_new: bool, added: tuple[str, ...]) -> ImportedModel:
+def describe_imported_model(model_id: str, *, is_new: bool, added: tuple[str, ...] = ()) -> ImportedModel:
+    """What the database holds of a model that was imported."""
     names = ("camera", "model_name", "training_mice_known", "training_frames_known")
     row = (Model & {"model_id": model_id}).proj(*names).fetch1()
     mice = (Model.Mouse & {"model_id": model_id}).to_arrays("mouse_id", order_by="mouse_id")
@@ -182,6 +186,7 @@ def _add_to_model(model_id: str, asked: dict[str, Any], trained_on: TrainedOn, s
     Model.Mouse.insert([{**key, "mouse_id": mouse} for mouse in new_mice])
     if "training mice" in compared.added:
         Model.update1({**key, "training_mice_known": True})
+    tell_ensembles(model_id)
     if new_mice or "training mice" in compared.added or learn_training_mice(model_id):
         added.append("mice")
     return tuple(added)

@@ -12,14 +12,14 @@ from datajoint.errors import DuplicateError
 from compute import estimators
 from compute.errors import OrofacialError, VideoError
 from compute.estimators import BundleInfo, EstimatorKind
-from schemas.model import DeployedModel
+from schemas.model import running_models
 from schemas.pose import PoseFile, models_with_pose_files
 from schemas.session import Session, Video
 from schemas.stored.fetching import fetch_local_copy
 
 
 def register_pose_files(*, stable_after_s: float = 0.0) -> int:
-    """Register the files that have come beside videos, for every deployed model that reads some; return how many.
+    """Register the files that have come beside videos, for every model that runs and reads some; return how many.
 
     A file that is registered is never looked at again: its poses are those of the hash that it had then.
 
@@ -59,7 +59,9 @@ class PoseFileSearch:
         since_s = started - self._last + self._every_s
         self._last = started
         n_new, looks_everywhere = 0, False
-        for model in (models_with_pose_files() & DeployedModel).proj("camera", "estimator", "bundle").to_dicts():
+        for model in (
+            (models_with_pose_files() & running_models().proj()).proj("camera", "estimator", "bundle").to_dicts()
+        ):
             is_known = model["model_id"] in self._looked
             with contextlib.suppress(OrofacialError):  # a damaged bundle: its jobs say so, other models go on
                 n_new += _register(model, self._stable_after_s, since_s if is_known else None)

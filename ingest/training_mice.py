@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from compute.errors import ModelError
 from ingest.deployment import camera_of_model
 from ingest.mice_without_session import mice_without_session
-from schemas.model import Model, TrainedOn, TrainingMiceCorrection
+from schemas.model import EnsembleMember, Model, TrainingMiceCorrection
 from schemas.subject import Mouse
+from schemas.trained_on import TrainedOn
+from schemas.training_mice import tell_ensembles
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,17 @@ def correct_training_mice(model_id: str, mice: Collection[str] | None) -> Correc
     Raises
     ------
     ModelError
-        If there is no such model, or its labeled frames name other mice. Nothing is changed then.
+        If there is no such model, its labeled frames name other mice, or it is an ensemble, whose mice are those of its
+        members. Nothing is changed then.
     """
     camera_of_model(model_id)
     key = {"model_id": model_id}
+    members = (EnsembleMember & key).to_arrays("member_id", order_by="member_id")
+    if len(members):
+        raise ModelError(
+            f"model {model_id} is an ensemble: its training mice are those of its members. Correct these:"
+            f" {', '.join(members)}"
+        )
     known_before, frames_known = (
         bool(one) for one in (Model & key).fetch1("training_mice_known", "training_frames_known")
     )
@@ -69,6 +78,7 @@ def correct_training_mice(model_id: str, mice: Collection[str] | None) -> Correc
                 (Model.Mouse & {**key, "mouse_id": mouse}).delete_quick()
             Model.Mouse.insert([{**key, "mouse_id": mouse} for mouse in sorted(now - before)])
             Model.update1({**key, "training_mice_known": known})
+            tell_ensembles(model_id)
             number = max([0, *(TrainingMiceCorrection & key).to_arrays("correction_number")])
             TrainingMiceCorrection.insert1(
                 {

@@ -7,22 +7,23 @@ import math
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import datajoint as dj
 
 from compute import estimators
-from compute.errors import LabelsError, ModelError
+from compute.errors import ModelError
 from schemas.label_images import fetch_labels_package
-from schemas.labels import LabeledFrames, Skeleton, mice_of_images  # noqa: F401
+from schemas.labels import LabeledFrames, Skeleton  # noqa: F401
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
 from schemas.session import Camera  # noqa: F401  (named in the definitions)
 from schemas.stored.fetching import fetch_local_copy
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse  # noqa: F401
+from schemas.trained_on import TrainedOn, TrainingSplit, split_for_training
 
 schema = dj.Schema()
 
@@ -107,6 +108,16 @@ class DeployedModel(dj.Manual):
 
 
 @schema
+class EnsembleMember(dj.Manual):
+    """A model whose tracks an ensemble is made from, as the ensemble's bundle names it."""
+
+    definition = """
+    -> Model
+    -> Model.proj(member_id='model_id')
+    """
+
+
+@schema
 class TrainingMiceCorrection(dj.Manual):
     """The training mice of a model, before and after a person corrected them. Rows are only ever added."""
 
@@ -131,31 +142,19 @@ def hash_model(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class TrainedOn:
-    """What a model was trained on, as far as it is known.
+def running_models() -> dj.expression.QueryExpression:
+    """Models that run on every video of their camera: those that are deployed, and the members of these."""
+    members = (EnsembleMember & DeployedModel.proj()).to_arrays("member_id")
+    return Model & [DeployedModel.proj(), *({"model_id": str(member)} for member in members)]
 
-    Parameters
-    ----------
-    mice : frozenset of str
-        Rows of `Mouse`.
-    frames : frozenset of str
-        Hashes of the labeled frames' images.
-    mice_known, frames_known : bool
-        Whether these are all.
-    """
 
-    mice: frozenset[str] = frozenset()
-    frames: frozenset[str] = frozenset()
-    mice_known: bool = False
-    frames_known: bool = False
-
-    def with_mice_of_frames(self) -> TrainedOn:
-        """The same with the mice that labels name for the frames."""
-        named = mice_of_images(self.frames)
-        all_named = self.frames_known and bool(self.frames) and set(named) == self.frames
-        mice = self.mice.union(*named.values())
-        return replace(self, mice=mice, mice_known=self.mice_known or all_named)
+def mice_of_members(members: Iterable[str]) -> TrainedOn:
+    """The mice that an ensemble of these models was trained on: those of all of them, known if all of theirs are."""
+    keys = [{"model_id": member} for member in members]
+    return TrainedOn(
+        mice=frozenset(map(str, (Model.Mouse & keys).to_arrays("mouse_id"))),
+        mice_known=all((Model & keys).to_arrays("training_mice_known")),
+    )
 
 
 def insert_model(
@@ -175,13 +174,22 @@ def insert_model(
         Names for people, the best first. It gets the first that no model of the camera has; if all are taken, the first
         with the model's id.
     trained_on : TrainedOn
-        Mice and frames in its training set.
+        Mice and frames in its training set; of an ensemble its members' count.
+
+    Raises
+    ------
+    ModelError
+        If it is an ensemble with a member that is no model of this camera.
     """
     model_id = hash_model(bundle)
     if Model & {"model_id": model_id}:
         return model_id
     info = estimators.registered_estimator(estimator).read_bundle(bundle)
-    trained_on = trained_on.with_mice_of_frames()  # they may have become known while it was trained
+    if info.members:
+        _check_members(info.members, camera)
+        trained_on = mice_of_members(info.members)
+    else:
+        trained_on = trained_on.with_mice_of_frames()  # they may have become known while it was trained
     row = {
         "model_id": model_id,
         "camera": camera,
@@ -199,7 +207,20 @@ def insert_model(
     Model.insert1(row)
     Model.Mouse.insert([{"model_id": model_id, "mouse_id": mouse} for mouse in sorted(trained_on.mice)])
     Model.Frame.insert([{"model_id": model_id, "image_hash": frame} for frame in sorted(trained_on.frames)])
+    if info.members:
+        EnsembleMember.insert([{"model_id": model_id, "member_id": member} for member in info.members])
     return model_id
+
+
+def _check_members(members: Iterable[str], camera: str) -> None:
+    cameras = {str(row["model_id"]): row["camera"] for row in Model.proj("camera").to_dicts()}
+    for member in members:
+        if cameras.get(member) != camera:
+            of = f"of camera {cameras[member]}" if member in cameras else "not known here"
+            raise ModelError(
+                f"an ensemble for camera {camera} has the member {member}, which is {of}; its members are models of its"
+                " camera. See 'orofacial model list'"
+            )
 
 
 def _free_name(names: Iterable[str], camera: str, model_id: str) -> str:
@@ -303,65 +324,6 @@ class Training(dj.Computed):
             )
             row = {**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s}
             self.insert1({**row, "training_provenance": record})
-
-
-@dataclass(frozen=True)
-class TrainingSplit:
-    """Which labeled frames a training uses.
-
-    Parameters
-    ----------
-    training, held_out : list of int
-        Indices of labeled frames, from 0 in the order of the package.
-    trained_on : TrainedOn
-        What the training frames show.
-    """
-
-    training: list[int]
-    held_out: list[int]
-    trained_on: TrainedOn
-
-
-def split_for_training(labels_id: str, split_by: str, fraction_held_out: float, seed: int) -> TrainingSplit:
-    """Split labeled frames into those to train on and those held out, always the same for one seed.
-
-    Parameters
-    ----------
-    labels_id : str
-        A row of `LabeledFrames`.
-    split_by : {"frame", "mouse"}
-        Whether single frames are held out, or mice with all of their frames. The same image is on one side only.
-    fraction_held_out : float
-        Fraction of frames or mice, between 0 and 1; at least one is held out and one trained on.
-    seed : int
-        Seed of the random choice.
-
-    Raises
-    ------
-    LabelsError
-        If there are fewer than two frames or mice, or a frame of no known mouse is to be split by mouse.
-    """
-    from compute.labels import split_labeled_indices
-
-    sources = (LabeledFrames.Source & {"labels_id": labels_id}).to_dicts(order_by="labeled_frame_index")
-    mice = {row["mouse_id"] for row in sources}
-    if split_by == "mouse" and (None in mice or len(mice) < 2):
-        n_unknown = sum(row["mouse_id"] is None for row in sources)
-        named = ", ".join(sorted(mouse for mouse in mice if mouse is not None)) or "none"
-        raise LabelsError(
-            f"labels {labels_id} cannot be split by mouse: they have frames of {named}, and {n_unknown} of no known"
-            " mouse; that takes two mice or more and the mouse of every frame. Split by frame, or label other mice too"
-        )
-    groups = [row["image_hash" if split_by == "frame" else "mouse_id"] for row in sources]
-    training, held_out = split_labeled_indices(groups, fraction_held_out, seed)
-    used = [sources[index] for index in training]
-    trained_on = TrainedOn(
-        mice=frozenset(row["mouse_id"] for row in used if row["mouse_id"] is not None),
-        frames=frozenset(row["image_hash"] for row in used),
-        mice_known=all(row["mouse_id"] is not None for row in used),
-        frames_known=True,
-    )
-    return TrainingSplit(training, held_out, trained_on)
 
 
 def _null_if_nan(value: float) -> float | None:

@@ -16,7 +16,7 @@ from compute.picture_points import describe_normalized_points, describe_points_o
 from compute.tracks import Tracks
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
-from schemas.model import DeployedModel, Model, load_model
+from schemas.model import EnsembleMember, Model, load_model, running_models
 from schemas.session import Video
 from schemas.stored.publishing import published_or_removed
 
@@ -58,14 +58,21 @@ class PoseEstimation(dj.Computed):
     def key_source(self) -> dj.expression.QueryExpression:
         """Videos with the models that are deployed for their camera; undeploying a model deletes nothing.
 
-        A model that reads a further file for each video has those videos whose file is known.
+        A model that reads a further file for each video has those videos whose file is known, and an ensemble those of
+        which each of its members has tracks.
         """
-        return (Video.proj() * DeployedModel.proj()) & [dj.Not(models_with_pose_files().proj()), PoseFile.proj()]
+        running = running_models().proj(model_camera="camera")
+        keys = ((Video.proj() * running) & "camera = model_camera").proj()
+        keys &= [dj.Not(models_with_pose_files().proj()), PoseFile.proj()]
+        members = EnsembleMember & running.proj()
+        return keys - _without_member(members) if members else keys
 
-    def make_fetch(self, key: dict[str, Any]) -> tuple[str, int, int, int, dict[str, str]]:
-        """Fetch where the video lies, its size, and the further file that the model reads (empty: none)."""
+    def make_fetch(self, key: dict[str, Any]) -> tuple[str, int, int, int, dict[str, str], list[str]]:
+        """Fetch where the video lies, its size, the further file that the model reads (or none), and its members."""
         video = (Video & key).fetch1("video_file", "n_frames", "width_px", "height_px")
-        return (*video, next(iter((PoseFile & key).proj("pose_file", "pose_file_hash").to_dicts()), {}))
+        pose_file: dict[str, str] = next(iter((PoseFile & key).proj("pose_file", "pose_file_hash").to_dicts()), {})
+        members = (EnsembleMember & {"model_id": key["model_id"]}).to_arrays("member_id", order_by="member_id")
+        return (*video, pose_file, [str(member) for member in members])
 
     def make_compute(
         self,
@@ -75,6 +82,7 @@ class PoseEstimation(dj.Computed):
         width_px: int,
         height_px: int,
         pose_file: dict[str, str],
+        members: list[str],
     ) -> tuple[Tracks, str, float, dict[str, Any]]:
         """Run the model over the video."""
         model = (Model & key).fetch1()
@@ -88,7 +96,13 @@ class PoseEstimation(dj.Computed):
         with provenance.recording_provenance() as record:
             started = time.monotonic()
             estimator = load_model(key["model_id"])
-            tracks = _estimate(estimator, video_file, times, pose_file)
+            if members:
+                of_members = [(self & {**key, "model_id": member}).fetch1("tracks").tracks() for member in members]
+                tracks = estimator.estimate(
+                    video_file, time=times, members=of_members, progress=progress.report_progress
+                )
+            else:
+                tracks = _estimate(estimator, video_file, times, pose_file)
             duration_s = time.monotonic() - started
         if pose_file:
             _check_picture(tracks, pose_file["pose_file"], video_file, width_px, height_px)
@@ -112,6 +126,12 @@ def models_with_pose_files() -> dj.expression.QueryExpression:
     """Models that need a further file for each video."""
     kinds = [{"estimator": name} for name, kind in estimators.registered_estimators().items() if kind.reads_input_file]
     return Model & kinds
+
+
+def _without_member(members: dj.expression.QueryExpression) -> dj.expression.QueryExpression:
+    """Keys of ensembles for which some member has no tracks of the video yet."""
+    needed = Video.proj() * members
+    return dj.U(*PoseEstimation.primary_key) & (needed - PoseEstimation.proj(member_id="model_id"))
 
 
 def _estimate(

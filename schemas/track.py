@@ -169,6 +169,7 @@ class TrackQuality(dj.Computed):
         score_p75=null : float64
         score_p95=null : float64
         fraction_outside : float64  # of all frames: position outside the picture
+        n_disputed=null : int32  # points at which the members of an ensemble disagree; null: the model is none
         """
 
     def make(self, key: dict[str, Any]) -> None:

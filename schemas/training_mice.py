@@ -13,7 +13,7 @@ from typing import Any, Literal
 import datajoint as dj
 
 from schemas.labels import mice_of_images
-from schemas.model import Model
+from schemas.model import EnsembleMember, Model, mice_of_members
 
 NOT_KNOWN: Literal["not known"] = "not known"
 
@@ -120,4 +120,17 @@ def learn_training_mice(model_id: str | None = None) -> list[str]:
             Model.update1({**key, "training_mice_known": True})
         if new or all_known:
             changed.append(model["model_id"])
+            tell_ensembles(model["model_id"])
     return changed
+
+
+def tell_ensembles(member_id: str) -> None:
+    """Give every ensemble that has this model as a member the training mice that its members have now."""
+    for ensemble in (EnsembleMember & {"member_id": member_id}).to_arrays("model_id"):
+        key = {"model_id": str(ensemble)}
+        before = {str(mouse) for mouse in (Model.Mouse & key).to_arrays("mouse_id")}
+        now = mice_of_members(map(str, (EnsembleMember & key).to_arrays("member_id")))
+        for mouse in sorted(before - now.mice):
+            (Model.Mouse & {**key, "mouse_id": mouse}).delete_quick()
+        Model.Mouse.insert([{**key, "mouse_id": mouse} for mouse in sorted(now.mice - before)])
+        Model.update1({**key, "training_mice_known": now.mice_known})

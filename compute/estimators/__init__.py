@@ -5,6 +5,7 @@ from compute.estimators.estimator import Device, Estimator, EstimatorKind, Progr
 from compute.estimators.evaluation_results import EvaluationResult, NodeEvaluation
 from compute.estimators.registry import (
     check_estimator_installed,
+    combining_estimator,
     estimator_that_trains,
     estimators_not_installed,
     recognised_estimator,
@@ -25,6 +26,7 @@ __all__ = [
     "TrainingEpoch",
     "TrainingResult",
     "check_estimator_installed",
+    "combining_estimator",
     "estimator_that_trains",
     "estimators_not_installed",
     "recognised_estimator",

@@ -46,6 +46,8 @@ class BundleInfo:
         Every frame that it has seen in training, validation frames included. Empty: it was trained on none.
     training_mice : tuple of str or None
         The mice in those frames. Empty: it was trained on no mouse.
+    members : tuple of str
+        Ids of other models whose tracks of a video it is made from, see `EstimatorKind.combines_models`.
     versions : dict of str to str
         Versions of the packages that made it.
     """
@@ -59,4 +61,5 @@ class BundleInfo:
     n_training_frames: int | None = None
     training_frames: tuple[BundleTrainingFrame, ...] | None = None
     training_mice: tuple[str, ...] | None = None
+    members: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)

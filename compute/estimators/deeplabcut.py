@@ -161,6 +161,7 @@ class DeepLabCutEstimator:
         time: ArrayLike | None = None,
         minimum_score: float | None = None,
         input_file: str | Path | None = None,
+        members: Sequence[Tracks] = (),
         progress: Progress | None = None,
     ) -> Tracks:
         """Read the poses of a video's frames.

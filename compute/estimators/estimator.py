@@ -23,6 +23,8 @@ What the contract asks for:
   mouse would count as held out.
 - A **further input file** of a video (beside the video and the bundle) is found by `EstimatorKind.input_file`. The
   pipeline keeps its hash in a table before anything is computed from it, and refuses the file once it has changed.
+- A model may be made from the tracks of **other models** (`EstimatorKind.combines_models`). Its bundle names them; the
+  pipeline waits until all of them have tracks of a video, and hands these to `Estimator.estimate`.
 - A model is shown the **pixels that it was trained on**: frames of its size (others are refused with a `ModelError`)
   and of its `BundleInfo.n_channels`, read with `compute.video.read_video_luma` or `read_video_rgb`, which turn
   them as the labeler saw them.
@@ -72,6 +74,7 @@ class Estimator(Protocol):
         time: ArrayLike | None = None,
         minimum_score: float | None = None,
         input_file: str | Path | None = None,
+        members: Sequence[Tracks] = (),
         progress: Progress | None = None,
     ) -> Tracks:
         """Find all nodes in all frames of a video.
@@ -86,6 +89,8 @@ class Estimator(Protocol):
             A node with a lower score is not found. Without it, the bundle's own.
         input_file : str or Path, optional
             The further input file of this video, see `EstimatorKind.input_file`.
+        members : sequence of Tracks
+            This video's tracks by each of `BundleInfo.members`, in that order; empty for a model that has none.
         progress : callable, optional
             Called with the frames done and their total.
 
@@ -138,6 +143,9 @@ class EstimatorKind(ABC):
         Whether it estimates single images, so that `Estimator.evaluate` can compare it with labeled frames.
     reads_input_file : bool
         Whether it needs a further file for each video, see `input_file`. A video without one has no poses to compute.
+    combines_models : bool
+        Whether it is made from the tracks of other models, those in `BundleInfo.members`, and offers `combine`. A video
+        is computed once each of them has tracks of it.
     """
 
     name: ClassVar[str]
@@ -152,6 +160,7 @@ class EstimatorKind(ABC):
     can_train: ClassVar[bool] = False
     can_estimate_images: ClassVar[bool] = False
     reads_input_file: ClassVar[bool] = False
+    combines_models: ClassVar[bool] = False
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:
@@ -213,6 +222,23 @@ class EstimatorKind(ABC):
         Only asked of a kind that `reads_input_file`. It is found by its name alone and not read.
         """
         return None
+
+    def combine(self, members: Mapping[str, BundleInfo], bundle_folder: Path) -> BundleInfo:
+        """Make a bundle of a model that is made from the tracks of others.
+
+        Parameters
+        ----------
+        members : mapping
+            By their ids, what each one's own bundle says.
+        bundle_folder : Path
+            Folder to create. It is the same whatever the order of the members.
+
+        Raises
+        ------
+        ModelError
+            If these models cannot be put together, or the kind combines none. Nothing is created then.
+        """
+        raise ModelError(f"estimator {self.name} is not made from other models")
 
     def training_parameters(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters of a training, as JSON can hold them: these settings, and the default of every other.

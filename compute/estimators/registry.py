@@ -75,6 +75,11 @@ def estimator_that_trains(name: str | None = None) -> EstimatorKind:
     return kinds[0]
 
 
+def combining_estimator() -> EstimatorKind:
+    """The estimator whose models are made from others, see `EstimatorKind.combines_models`."""
+    return next(kind for kind in registered_estimators().values() if kind.combines_models)
+
+
 def estimators_not_installed() -> dict[str, str]:
     """Estimators that cannot run here, each with the sentence that says what to install."""
     return {name: missing for name, kind in registered_estimators().items() if (missing := kind.missing()) is not None}

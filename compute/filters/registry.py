@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from compute.errors import FilterError
 from compute.filters.parameter_rules import check_parameter_values, check_rising_parameters, rules_of_parameters
 from compute.frame_times import LONGEST_FRAME_INTERVAL_S
-from compute.tracks import FILTER_COLUMNS, Tracks
+from compute.tracks import Tracks
 from compute.tracks.frame_holes import spread_over_frame_holes
 from compute.tracks.repeated_frames import repeated_frame_mask
 
@@ -143,11 +143,7 @@ def _filter_across_holes(function: Callable[..., Tracks], tracks: Tracks, parame
 
 
 def _take_frames(tracks: Tracks, index: NDArray[np.int_], time: NDArray[np.float64]) -> Tracks:
-    columns = {
-        name: getattr(tracks, name)[index]
-        for name in ("position", "score", *FILTER_COLUMNS)
-        if getattr(tracks, name) is not None
-    }
+    columns = {name: getattr(tracks, name)[index] for name in ("position", "score", *tracks.given)}
     return replace(tracks, time=time, **columns)
 
 

@@ -20,13 +20,14 @@ from compute.formats.registry import Format, register_format
 from compute.formats.sidecar import about_in_sidecar, write_sidecar
 from compute.formats.text_table import TextTable
 from compute.json_text import json_text
+from compute.tracks import POINT_COLUMNS
 
 
 def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None) -> None:
     """Write tracks; the values of `row` come first in every line.
 
     Columns: those of `row`, ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, and
-    ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them.
+    ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them, ``spread_px`` of an ensemble.
     """
     import pyarrow as pa
     import pyarrow.csv as pa_csv
@@ -44,11 +45,9 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
         "y_px": tracks.position[..., 1].ravel(),
         "score": tracks.score.ravel(),
     }
-    if tracks.sd is not None:
-        columns |= {"x_sd_px": tracks.sd[..., 0].ravel(), "y_sd_px": tracks.sd[..., 1].ravel()}
-    for name in ("rejected", "filled"):
-        if getattr(tracks, name) is not None:
-            columns[name] = getattr(tracks, name).ravel()
+    for one in (POINT_COLUMNS[name] for name in tracks.given):
+        planes = one.planes(getattr(tracks, one.name))
+        columns |= {name: plane.ravel() for name, plane in zip(one.tidy_names, planes, strict=True)}
     write_sidecar(path, track)
     pa_csv.write_csv(pa.table(columns), path)
 
@@ -91,9 +90,9 @@ def _by_frame_and_node(
     frame_index = frame_numbers(columns["frame_index"], lambda row: f"{path}, line {row + 2}")
     keys = frame_index * len(nodes) + np.array([column_of[node] for node in columns["node"]], np.int64)
     rows = {"position": np.column_stack([columns["x_px"], columns["y_px"]]), "score": columns["score"]}
-    if "x_sd_px" in columns:
-        rows["sd"] = np.column_stack([columns["x_sd_px"], columns["y_sd_px"]])
-    rows |= {name: columns[name] for name in ("rejected", "filled") if name in columns}
+    for one in POINT_COLUMNS.values():
+        if set(one.tidy_names) <= set(columns):
+            rows[one.name] = one.from_planes([columns[name] for name in one.tidy_names])
     flat = rows_by_frame(
         path,
         keys,
@@ -122,11 +121,10 @@ def _types() -> dict[str, Any]:
     import pyarrow as pa
 
     return {
-        **dict.fromkeys(("x_px", "y_px", "score", "x_sd_px", "y_sd_px"), pa.float32()),
+        **dict.fromkeys(("x_px", "y_px", "score"), pa.float32()),
         "time_s": pa.float64(),
         "node": pa.string(),
-        "rejected": pa.bool_(),
-        "filled": pa.bool_(),
+        **{name: pa.from_numpy_dtype(one.dtype) for one in POINT_COLUMNS.values() for name in one.tidy_names},
     }
 
 

@@ -15,8 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from compute.errors import ExportError
 from compute.text import count_text
+from compute.tracks import POINT_COLUMNS
 
-_MISSING: dict[str, Any] = {"position": np.nan, "score": 0, "sd": np.nan, "rejected": False, "filled": False}
+_MISSING: dict[str, Any] = {
+    "position": np.nan,
+    "score": 0,
+    **{name: column.missing for name, column in POINT_COLUMNS.items()},
+}
 """What stands in a frame that has no row."""
 
 _MOST_FRAMES = 100_000_000

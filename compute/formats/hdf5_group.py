@@ -1,4 +1,4 @@
-"""The HDF5 group with times, filter columns and provenance in an HDF5 file of another tool."""
+"""The HDF5 group with times, columns of points and provenance in an HDF5 file of another tool."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from typing import Any
 
 from compute.errors import ExportError
 from compute.formats.portable import KeptBeside, PortableTrack
-from compute.tracks import FILTER_COLUMNS
+from compute.tracks import POINT_COLUMNS
 
 GROUP = "orofacial"
 """HDF5 group for data that another tool's format cannot hold; other tools ignore it."""
 
 
 def write_hdf5_group(path: Path, track: PortableTrack) -> None:
-    """Add times, filter columns and provenance to an HDF5 file of another tool, in a group of their own."""
+    """Add times, columns of points and provenance to an HDF5 file of another tool, in a group of their own."""
     import h5py  # type: ignore[import-untyped]
 
     with h5py.File(path, "a") as file:
         group = file.create_group(GROUP)
         group["time_s"] = track.tracks.time
         group["about"] = track.about()
-        for name in FILTER_COLUMNS:
-            if getattr(track.tracks, name) is not None:
-                group.create_dataset(name, data=getattr(track.tracks, name), compression="gzip", shuffle=True)
+        for name in track.tracks.given:
+            group.create_dataset(name, data=getattr(track.tracks, name), compression="gzip", shuffle=True)
 
 
 def read_hdf5_group(path: Path) -> KeptBeside | None:
@@ -35,7 +34,7 @@ def read_hdf5_group(path: Path) -> KeptBeside | None:
         if GROUP not in file:
             return None
         group = file[GROUP]
-        columns = {name: group[name][:] for name in FILTER_COLUMNS if name in group}
+        columns = {name: group[name][:] for name in POINT_COLUMNS if name in group}
         return KeptBeside(group["time_s"][:], group["about"][()], columns)
 
 

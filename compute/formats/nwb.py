@@ -32,6 +32,7 @@ from compute.formats.nwb_session import new_nwb_session, nwb_name
 from compute.formats.one_animal import choose_one
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
+from compute.tracks import POINT_COLUMNS
 
 _REGULAR_WITHIN_S = 1e-9
 _CONFIDENCE = (
@@ -257,25 +258,19 @@ def _compressed(array: NDArray[Any]) -> Any:
 
 
 def _filter_series(name: str, track: PortableTrack, clock: dict[str, Any]) -> Iterator[Any]:
-    """Posterior standard deviation, rejected and filled points, if the filter gave them."""
+    """What a filter or an ensemble gave of each point."""
     from pynwb import TimeSeries
 
     nodes = ", ".join(track.tracks.nodes)
-    texts = {
-        "sd": "Posterior standard deviation of x and y",
-        "rejected": "1: the filter took the model's point for a wrong placement",
-        "filled": "1: the filter gives a position without a point of the model that it used",
-    }
-    for field, text in texts.items():
-        array = getattr(track.tracks, field)
-        if array is not None:
-            yield TimeSeries(
-                name=f"{name}_{field}",
-                description=f"{text}; for the nodes {nodes}",
-                data=_compressed(array.astype(np.float32 if field == "sd" else np.uint8)),
-                unit="pixels" if field == "sd" else "n.a.",
-                **clock,
-            )
+    for column in (POINT_COLUMNS[field] for field in track.tracks.given):
+        array = getattr(track.tracks, column.name)
+        yield TimeSeries(
+            name=f"{name}_{column.name}",
+            description=f"{' and '.join(column.texts)}; for the nodes {nodes}",
+            data=_compressed(array.astype(np.uint8 if column.dtype is np.bool_ else column.dtype)),
+            unit="pixels" if column.unit == "px" else "n.a.",
+            **clock,
+        )
 
 
 def read_all_nwb(path: Path) -> dict[str, PortableTrack]:

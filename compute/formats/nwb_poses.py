@@ -19,7 +19,7 @@ from compute.formats.nwb_session import nwb_name
 from compute.formats.one_animal import check_one_animal, choose_one
 from compute.formats.portable import PortableTrack, portable_tracks
 from compute.frame_times import LONGEST_FRAME_INTERVAL_S
-from compute.tracks import FILTER_COLUMNS
+from compute.tracks import POINT_COLUMNS
 
 ABOUT = "provenance_"
 """Prefix of the scratch data that hold `PortableTrack.about`."""
@@ -66,7 +66,7 @@ def read_pose(path: Path, pose: Any, file: Any) -> PortableTrack:
             placed = rows_by_frame(path, frame_index[node], rows, nodes=(node,), n_frames=time.size)
             position[:, index], score[:, index] = placed["position"][:, 0], placed["score"][:, 0]
     interfaces = file.processing["behavior"].data_interfaces if "behavior" in file.processing else {}
-    named = {field: f"{pose.name}_{field}" for field in FILTER_COLUMNS}
+    named = {field: f"{pose.name}_{field}" for field in POINT_COLUMNS}
     arrays = {field: interfaces[name].data[:] for field, name in named.items() if name in interfaces}
     tracks = portable_tracks(path, position=position, score=score, time=time, nodes=nodes, **arrays)
     if is_own:

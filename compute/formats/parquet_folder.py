@@ -20,7 +20,7 @@ from compute.formats.one_animal import check_unnamed
 from compute.formats.portable import PortableTrack
 from compute.formats.registry import Format, register_format
 from compute.json_text import json_text
-from compute.tracks import Tracks
+from compute.tracks import POINT_COLUMNS, Tracks
 
 KEYS = {
     "mouse_id": "the mouse, under the lab's name for it",
@@ -39,10 +39,11 @@ COLUMNS = {
     "<node>_x": ("px", "position to the right of the center of the upper left pixel; missing: not found"),
     "<node>_y": ("px", "position below the center of the upper left pixel; missing: not found"),
     "<node>_score": ("", "the model's score (may exceed 1); 0: not found; missing: placed by a person"),
-    "<node>_xsd": ("px", "posterior standard deviation of x, from a filter that knows it"),
-    "<node>_ysd": ("px", "posterior standard deviation of y, from a filter that knows it"),
-    "<node>_rejected": ("", "true: the filter took the model's point for a wrong placement"),
-    "<node>_filled": ("", "true: the filter gives a position without a point of the model that it used"),
+    **{
+        f"<node>_{suffix}": (column.unit, text)
+        for column in POINT_COLUMNS.values()
+        for suffix, text in zip(column.suffixes, column.texts, strict=True)
+    },
 }
 """Columns with a value a frame: unit and meaning. ``<node>`` is the node's name."""
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compute.errors import TracksError
 from compute.tracks import Tracks
+from compute.tracks.disputed_points import disputed_points
 from compute.tracks.frame_holes import frame_hole_mask
 
 _MAD_TO_SD = 1.4826
@@ -32,6 +33,9 @@ class NodeQuality:
         None where no point has a score.
     fraction_outside : float or None
         Fraction of all frames in which its position is outside the picture; None for a video without frames.
+    n_disputed : int or None
+        Points at which the members of an ensemble disagree (see `compute.tracks.disputed_points`); None if the tracks
+        are of no ensemble.
     """
 
     node: str
@@ -43,6 +47,7 @@ class NodeQuality:
     score_p75: float | None
     score_p95: float | None
     fraction_outside: float | None
+    n_disputed: int | None = None
 
 
 def track_quality(
@@ -76,6 +81,7 @@ def track_quality(
     with np.errstate(invalid="ignore"):
         inside = ((tracks.position >= -0.5) & (tracks.position < np.array([width_px, height_px]) - 0.5)).all(axis=-1)
     outside = found & ~inside
+    n_disputed = disputed_points(tracks).sum(axis=0)
     return [
         NodeQuality(
             node=node,
@@ -83,6 +89,7 @@ def track_quality(
             n_jumps=int(n_jumps[index]),
             **_score_quantiles(tracks.score[found[:, index], index]),
             fraction_outside=_fraction(outside[:, index]),
+            n_disputed=None if tracks.spread is None else int(n_disputed[index]),
         )
         for index, node in enumerate(tracks.nodes)
     ]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.tracks.tracks import FILTER_COLUMNS, Tracks
+from compute.tracks.point_columns import POINT_COLUMNS
+from compute.tracks.tracks import Tracks
 
 _HOLE = 1.5
 """A step in time longer than this many usual intervals holds frames that are missing."""
@@ -57,11 +58,9 @@ def spread_over_frame_holes(tracks: Tracks, *, longest_s: float) -> tuple[Tracks
         "position": np.full((n_frames, len(tracks.nodes), 2), np.nan, np.float32),
         "score": np.zeros((n_frames, len(tracks.nodes)), np.float32),
     }
-    for name in FILTER_COLUMNS:
-        if getattr(tracks, name) is not None:
-            columns[name] = np.full(
-                columns["position" if name == "sd" else "score"].shape, np.nan if name == "sd" else 0
-            )
+    for name in tracks.given:
+        column = POINT_COLUMNS[name]
+        columns[name] = np.full(column.shape(n_frames, len(tracks.nodes)), column.missing, column.dtype)
     for name, values in columns.items():
         values[index] = getattr(tracks, name)
     return replace(tracks, time=_times(tracks.time, counted, interval_s), **columns), index

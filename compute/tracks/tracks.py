@@ -15,6 +15,7 @@ from compute.errors import TracksError
 from compute.extras import import_extra
 from compute.frame_times import usual_frame_interval_s
 from compute.json_text import json_text
+from compute.tracks.point_columns import POINT_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Version of the Arrow and Parquet layout written by `Tracks.to_arrow`."""
-
-FILTER_COLUMNS = ("sd", "rejected", "filled")
-"""What only some filters know of each point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +51,9 @@ class Tracks:
         True where a filter gives a position at a frame where it used no point of the estimator: there was none, or it
         was rejected. A rejected point with a position is both rejected and filled; one in a gap that is too long to be
         filled has no position and is not filled.
+    spread : array, shape (frame, node), float32, optional
+        Of an ensemble: the distance in pixels between two of its members, the median over all pairs of those that
+        found the node. NaN where fewer than two did. A filter leaves it as it is.
     attributes : mapping, optional
         What made these tracks (model, filter, parameters): values that JSON can hold.
 
@@ -76,6 +77,7 @@ class Tracks:
     sd: NDArray[np.float32] | None = None
     rejected: NDArray[np.bool_] | None = None
     filled: NDArray[np.bool_] | None = None
+    spread: NDArray[np.float32] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,16 +90,12 @@ class Tracks:
             raise TracksError(f"time has shape {time.shape}, expected (frame,)")
         if len(set(nodes)) != n_nodes or not all(isinstance(node, str) and node for node in nodes):
             raise TracksError(f"nodes must be unique, non-empty names, got {list(nodes)}")
-        shapes = {
+        shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
             "position": (np.float32, (n_frames, n_nodes, 2)),
             "score": (np.float32, (n_frames, n_nodes)),
-            "sd": (np.float32, (n_frames, n_nodes, 2)),
-            "rejected": (np.bool_, (n_frames, n_nodes)),
-            "filled": (np.bool_, (n_frames, n_nodes)),
+            **{name: (POINT_COLUMNS[name].dtype, POINT_COLUMNS[name].shape(n_frames, n_nodes)) for name in self.given},
         }
         for name, (dtype, shape) in shapes.items():
-            if getattr(self, name) is None and name not in ("position", "score"):
-                continue
             array = _frozen(getattr(self, name), dtype)
             if array.shape != shape:
                 raise TracksError(
@@ -113,6 +111,11 @@ class Tracks:
         object.__setattr__(self, "time", time)
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "attributes", dict(self.attributes))
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Those of `POINT_COLUMNS` that these tracks have."""
+        return tuple(name for name in POINT_COLUMNS if getattr(self, name) is not None)
 
     @property
     def n_frames(self) -> int:
@@ -150,20 +153,15 @@ class Tracks:
     def select(self, nodes: Sequence[str]) -> Tracks:
         """The same tracks with only these nodes, in this order."""
         index = [self.node_index(node) for node in nodes]
-        optional = {
-            name: getattr(self, name)[:, index]
-            for name in ("sd", "rejected", "filled")
-            if getattr(self, name) is not None
-        }
+        optional = {name: getattr(self, name)[:, index] for name in self.given}
         return replace(
             self, position=self.position[:, index], score=self.score[:, index], nodes=tuple(nodes), **optional
         )
 
     def part(self, start: int, stop: int) -> Tracks:
         """Only the frames from start to stop - 1."""
-        names = ("position", "score", "time", *FILTER_COLUMNS)
-        arrays = {name: getattr(self, name)[start:stop] for name in names if getattr(self, name) is not None}
-        return replace(self, **arrays)
+        names = ("position", "score", "time", *self.given)
+        return replace(self, **{name: getattr(self, name)[start:stop] for name in names})
 
     def to_xarray(self, individual: str = "mouse") -> xr.Dataset:
         """As a dataset with the layout of the `movement` package.
@@ -177,7 +175,7 @@ class Tracks:
         -------
         xarray.Dataset
             ``position`` (time, space, keypoints, individuals) in px and ``confidence`` (time, keypoints, individuals);
-            ``sd``, ``rejected`` and ``filled`` likewise where there are any.
+            ``sd``, ``rejected``, ``filled`` and ``spread`` likewise where there are any.
 
         Raises
         ------
@@ -191,11 +189,10 @@ class Tracks:
             "position": (spatial, self.position.transpose(0, 2, 1)[..., None]),
             "confidence": (scalar, self.score[..., None]),
         }
-        if self.sd is not None:
-            variables["sd"] = (spatial, self.sd.transpose(0, 2, 1)[..., None])
-        for name in ("rejected", "filled"):
-            if getattr(self, name) is not None:
-                variables[name] = (scalar, getattr(self, name)[..., None])
+        for name in self.given:
+            values = getattr(self, name)[..., None]
+            is_spatial = POINT_COLUMNS[name].of_axes
+            variables[name] = (spatial, values.transpose(0, 2, 1, 3)) if is_spatial else (scalar, values)
         return xr.Dataset(
             variables,
             coords={
@@ -230,9 +227,7 @@ class Tracks:
             score=one["confidence"].values,
             time=one["time"].values,
             nodes=tuple(str(node) for node in one["keypoints"].values),
-            sd=one["sd"].values if "sd" in one else None,
-            rejected=one["rejected"].values if "rejected" in one else None,
-            filled=one["filled"].values if "filled" in one else None,
+            **{name: one[name].values for name in POINT_COLUMNS if name in one},
             attributes=json.loads(dataset.attrs.get("attributes", "{}")),
         )
 
@@ -240,7 +235,8 @@ class Tracks:
         """As an Arrow table with one row a frame.
 
         Columns are ``time_s`` and, for each node, ``<node>_x``, ``<node>_y`` (px) and ``<node>_score``, then
-        ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them.
+        ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them, and
+        ``<node>_spread`` (px) of an ensemble.
         A suffix holds no second underscore, so that no two nodes can claim one column. NaN becomes null, which SQL and
         data frames take for missing.
         The schema's metadata explains the file by itself: nodes, units, fps, number of frames, format version,
@@ -248,25 +244,23 @@ class Tracks:
         """
         import pyarrow as pa
 
+        given = [POINT_COLUMNS[name] for name in self.given]
         columns: dict[str, NDArray[Any]] = {"time_s": self.time}
         for index, node in enumerate(self.nodes):
             columns[f"{node}_x"] = self.position[:, index, 0]
             columns[f"{node}_y"] = self.position[:, index, 1]
             columns[f"{node}_score"] = self.score[:, index]
-            if self.sd is not None:
-                columns[f"{node}_xsd"] = self.sd[:, index, 0]
-                columns[f"{node}_ysd"] = self.sd[:, index, 1]
-            if self.rejected is not None:
-                columns[f"{node}_rejected"] = self.rejected[:, index]
-            if self.filled is not None:
-                columns[f"{node}_filled"] = self.filled[:, index]
+            for one in given:
+                planes = one.planes(getattr(self, one.name))
+                columns |= {f"{node}_{end}": plane[:, index] for end, plane in zip(one.suffixes, planes, strict=True)}
         metadata = {
             "format": "orofacial tracks",
             "format_version": FORMAT_VERSION,
             "nodes": list(self.nodes),
             "n_frames": self.n_frames,
             "fps": self.fps,
-            "units": {"time_s": "s", "x": "px", "y": "px", "xsd": "px", "ysd": "px"},
+            "units": {"time_s": "s", "x": "px", "y": "px"}
+            | {end: one.unit for one in POINT_COLUMNS.values() if one.unit for end in one.suffixes},
             "attributes": dict(self.attributes),
             "key": {name: value if isinstance(value, int) else str(value) for name, value in (key or {}).items()},
         }
@@ -287,11 +281,8 @@ class Tracks:
         metadata = read_tracks_metadata(table.schema)
         nodes = [node for node in metadata["nodes"] if f"{node}_x" in table.column_names]
 
-        def stack(*suffixes: str) -> NDArray[Any] | None:
-            if nodes and f"{nodes[0]}_{suffixes[0]}" not in table.column_names:
-                return None
-            planes = [np.column_stack([table[f"{node}_{suffix}"].to_numpy() for node in nodes]) for suffix in suffixes]
-            return np.stack(planes, axis=-1) if len(planes) > 1 else planes[0]
+        def planes(*suffixes: str) -> list[NDArray[Any]]:
+            return [np.column_stack([table[f"{node}_{suffix}"].to_numpy() for node in nodes]) for suffix in suffixes]
 
         if not nodes:
             empty = np.empty((table.num_rows, 0), np.float32)
@@ -302,16 +293,13 @@ class Tracks:
                 (),
                 attributes=metadata["attributes"],
             )
-        position, score = stack("x", "y"), stack("score")
-        assert position is not None and score is not None  # for the type checker: to_arrow always writes both
+        there = [one for one in POINT_COLUMNS.values() if f"{nodes[0]}_{one.suffixes[0]}" in table.column_names]
         return cls(
-            position=position,
-            score=score,
+            position=np.stack(planes("x", "y"), axis=-1),
+            score=planes("score")[0],
             time=table["time_s"].to_numpy(),
             nodes=tuple(nodes),
-            sd=stack("xsd", "ysd"),
-            rejected=stack("rejected"),
-            filled=stack("filled"),
+            **{one.name: one.from_planes(planes(*one.suffixes)) for one in there},
             attributes=metadata["attributes"],
         )
 

@@ -1,4 +1,4 @@
-"""`orofacial model`: train, import, list, compare, mice, deploy."""
+"""`orofacial model`: train, import, ensemble, list, compare, mice, deploy."""
 
 from __future__ import annotations
 
@@ -148,6 +148,34 @@ def import_source(
             " tell it, import the model again with --mouse once for each"
         )
     _say_deployed(model_id, deployed, wish=deploy)
+
+
+@model.command()
+@click.argument("name")
+@click.argument("members", nargs=-1, required=True, metavar="MEMBER MEMBER [MEMBER]...")
+@click.option("--deploy/--no-deploy", default=None, help="Let the model run by itself.  [default: if it is the first]")
+@json_option
+@click.pass_context
+@command_says_errors
+def ensemble(context: click.Context, name: str, members: tuple[str, ...], deploy: bool | None, as_json: bool) -> None:
+    """Make one model NAME of several MEMBERs (ids or names): the median of where they find each node.
+
+    The members are models of one camera with the same nodes, such as networks that were trained with other seeds. They
+    run on every video that the ensemble runs on, also if they are not deployed themselves.
+    """
+    connect_command(context)
+    from ingest.deployment import deploy_if_first
+    from ingest.ensembles import make_ensemble
+
+    made = make_ensemble(name, members)
+    deployed = deploy_if_first(made.model_id, deploy)
+    if as_json:
+        print_json({**vars(made), "deployed": deployed})
+        return
+    done = "made" if made.is_new else "known already,"
+    console.print(f"model {made.model_id} {done} for camera {made.camera}: {made.model_name}", markup=False)
+    console.print(f"trained on: {_mice(vars(made))}", markup=False)
+    _say_deployed(made.model_id, deployed, wish=deploy)
 
 
 def _say_deployed(model_id: str, deployed: bool, *, wish: bool | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from compute.tracks import Tracks
+from compute.tracks import POINT_COLUMNS, Tracks
 from schemas.metadata import metadata_arrow_type
 from schemas.session import METADATA
 from schemas.subject import Mouse
@@ -38,10 +38,8 @@ _TIDY = {
     "node": "text",
     **dict.fromkeys(("x_px", "y_px", "score"), "float"),
 }
-_OF_FILTERS = {
-    "sd": {"x_sd_px": "float", "y_sd_px": "float"},
-    "rejected": {"rejected": "bool"},
-    "filled": {"filled": "bool"},
+_OF_POINTS = {
+    name: dict.fromkeys(column.tidy_names, "float" if column.unit else "bool") for name, column in POINT_COLUMNS.items()
 }
 
 
@@ -53,11 +51,11 @@ def columns_schema(columns: Mapping[str, str]) -> pa.Schema:
     return pa.schema([(name, special.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
 
 
-def tidy_columns_schema(filter_columns: Iterable[str]) -> pa.Schema:
-    """Schema of a line a frame and node, with what filters gave (``sd``, ``rejected``, ``filled``)."""
-    given = set(filter_columns)
+def tidy_columns_schema(point_columns: Iterable[str]) -> pa.Schema:
+    """Schema of a line a frame and node, with these of `compute.tracks.POINT_COLUMNS`."""
+    given = set(point_columns)
     return columns_schema(
-        _TIDY | {name: kind for part in _OF_FILTERS if part in given for name, kind in _OF_FILTERS[part].items()}
+        _TIDY | {name: kind for part in _OF_POINTS if part in given for name, kind in _OF_POINTS[part].items()}
     )
 
 
@@ -79,11 +77,9 @@ def tidy_columns(row: Mapping[str, Any], tracks: Tracks, first_frame: int, colum
         "y_px": tracks.position[..., 1].ravel(),
         "score": tracks.score.ravel(),
     }
-    if tracks.sd is not None:
-        values |= {"x_sd_px": tracks.sd[..., 0].ravel(), "y_sd_px": tracks.sd[..., 1].ravel()}
-    for name in ("rejected", "filled"):
-        if getattr(tracks, name) is not None:
-            values[name] = getattr(tracks, name).ravel()
+    for one in (POINT_COLUMNS[name] for name in tracks.given):
+        planes = one.planes(getattr(tracks, one.name))
+        values |= {name: plane.ravel() for name, plane in zip(one.tidy_names, planes, strict=True)}
     return pa.table([_column(values.get(field.name), field.type, n_rows) for field in columns], schema=columns)
 
 

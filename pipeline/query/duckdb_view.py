@@ -7,15 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from compute.tracks import POINT_COLUMNS
 from pipeline.query.checks import QueryError
 from schemas.stored.fetching import TracksReference
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-
-
-_SUFFIXES = {"sd": ("xsd", "ysd"), "rejected": ("rejected",), "filled": ("filled",)}
 
 
 def open_duckdb_view(
@@ -79,7 +77,7 @@ def _read(
     folded = [node.casefold() for node in nodes]
     if len(set(folded)) != len(folded):
         raise QueryError(f"SQL does not tell nodes apart that differ in case only: {', '.join(nodes)}")
-    suffixes = ["x", "y", "score", *(suffix for name in filter_columns for suffix in _SUFFIXES[name])]
+    suffixes = ["x", "y", "score", *(suffix for name in filter_columns for suffix in POINT_COLUMNS[name].suffixes)]
     columns = ["filename", "file_row_number as frame_index", "time_s"]
     for node in nodes if wanted is None else wanted:
         columns += [_quoted(f"{node}_{suffix}") for suffix in suffixes]

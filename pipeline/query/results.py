@@ -57,7 +57,8 @@ def qualities(**question: Any) -> pa.Table:
     -------
     pyarrow.Table
         Key, ``held_out``, details of the session, ``node``, ``fraction_found``, ``n_jumps``, ``score_p05`` ...
-        ``score_p95`` and ``fraction_outside``; see `TrackQuality`. ``.to_pandas()`` makes a frame of it.
+        ``score_p95``, ``fraction_outside`` and ``n_disputed`` (null: the model is no ensemble); see `TrackQuality`.
+        ``.to_pandas()`` makes a frame of it.
 
     Raises
     ------

@@ -188,8 +188,9 @@ class TrackSelection:
 
         Columns: the row's keys, ``held_out``, the texts that are known of the mouse (``sex``, ``genotype``),
         ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, NaN where the node was not found; and
-        where a filter of the selection gives them ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled``, null in tracks
-        of the others. With a time span, ``frame_index`` still counts from the video's first frame.
+        where a filter of the selection gives them ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled``, and
+        ``spread_px`` where one of its models is an ensemble, null in tracks of the others. With a time span,
+        ``frame_index`` still counts from the video's first frame.
         """
         columns = self._columns()
         for row, details, reference in zip(self.rows, self.details, self.references, strict=True):

@@ -28,10 +28,10 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     ``filter_method``), ``held_out``, what is known of mouse, session and video (``sex``, ``genotype``,
     ``session_start``, ``rig``, ``px_per_mm`` ...), ``model_name``, ``fps``, then ``frame_index``, ``time_s`` and for
     each node ``<node>_x``, ``<node>_y`` (px), ``<node>_score`` (and ``<node>_xsd``, ``<node>_ysd``,
-    ``<node>_rejected``, ``<node>_filled`` where a filter gives them). A name with a space is quoted:
-    ``"left snout_x"``. Each camera has its own coordinates: ask for one, or group by it. A node that was not found is
-    null, so that ``avg`` and ``var_samp`` leave it out. Skeletons with different nodes are one table; what a track
-    lacks is null. ``distances``, ``qualities`` and ``bouts`` are tables as well.
+    ``<node>_rejected``, ``<node>_filled`` where a filter gives them, ``<node>_spread`` of an ensemble). A name with a
+    space is quoted: ``"left snout_x"``. Each camera has its own coordinates: ask for one, or group by it. A node that
+    was not found is null, so that ``avg`` and ``var_samp`` leave it out. Skeletons with different nodes are one table;
+    what a track lacks is null. ``distances``, ``qualities`` and ``bouts`` are tables as well.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from pipeline.work.worker_locks import is_worker_lock_held, worker_lock_owner
 from schemas import labels
 from schemas.label_images import remember_deleted_labels
 from schemas.labels import LabeledFrames
-from schemas.model import Model, Training, TrainingTask
+from schemas.model import EnsembleMember, Model, Training, TrainingTask
 from schemas.session import Session, Video
 from schemas.tables import computed_tables
 from schemas.worker import Worker
@@ -91,12 +91,18 @@ def plan_model_deletion(model_id: str) -> DeletionPlan:
     Raises
     ------
     DeletionError
-        If there is no such model.
+        If there is no such model, or it is a member of an ensemble.
     """
     key = {"model_id": model_id}
     if not Model & key:
         known = ", ".join(Model.to_arrays("model_id", order_by="created_at")) or "none"
         raise DeletionError(f"there is no model {model_id!r}; known are {known}. See 'orofacial model list'")
+    ensembles = (EnsembleMember & {"member_id": model_id}).to_arrays("model_id", order_by="model_id")
+    if len(ensembles):
+        raise DeletionError(
+            f"model {model_id} is a member of the ensemble {', '.join(ensembles)}, which is nothing without it; delete"
+            f" that first: orofacial delete model {ensembles[0]}"
+        )
     # Without its request the next populate would train the model again.
     tasks = [{name: row[name] for name in TrainingTask.primary_key} for row in (Training & key).to_dicts()]
     kept = "labels and the model's labeled frames stay"

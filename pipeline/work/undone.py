@@ -10,7 +10,7 @@ from compute.text import count_text
 from pipeline.work.jobs import TABLES
 from schemas.evaluation import ModelEvaluation, unevaluated_models
 from schemas.metric import NodePair
-from schemas.model import DeployedModel, Model
+from schemas.model import DeployedModel, Model, running_models
 from schemas.pose import PoseFile, models_with_pose_files
 from schemas.session import Video
 
@@ -70,11 +70,12 @@ def _models_without_pairs() -> list[str]:
 
 
 def _videos_without_file() -> list[str]:
-    """Videos of which a deployed model has no poses, since its program wrote none."""
-    reading = DeployedModel.proj() & models_with_pose_files().proj()
+    """Videos of which a model that runs has no poses, since its program wrote none."""
+    reading = (running_models() & models_with_pose_files().proj()).proj(model_camera="camera")
     if not reading:
         return []
-    counts = _counts((Video.proj() * reading) - PoseFile.proj(), "model_id")
+    videos = ((Video.proj() * reading) & "camera = model_camera").proj()
+    counts = _counts(videos - PoseFile.proj(), "model_id")
     return [
         f"model {model}: {count_text(n, 'video')} without the file of poses that it reads beside each video"
         for model, n in sorted(counts.items())

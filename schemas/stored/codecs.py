@@ -8,7 +8,7 @@ from datajoint.builtin_codecs import NpyCodec, ObjectCodec, SchemaCodec
 from datajoint.table import Table
 
 from compute.errors import TracksError
-from compute.tracks import FILTER_COLUMNS, FORMAT_VERSION, Tracks
+from compute.tracks import FORMAT_VERSION, Tracks
 from compute.tracks.parquet import to_parquet
 from schemas.stored.fetching import TracksReference
 from schemas.stored.publishing import check_may_publish, publish, remove_published_parents, written_files
@@ -63,7 +63,7 @@ class TracksCodec(_RecordedCodec):
             "store": store_name,
             "n_frames": value.n_frames,
             "nodes": list(value.nodes),
-            "filter_columns": [name for name in FILTER_COLUMNS if getattr(value, name) is not None],
+            "filter_columns": list(value.given),
             "format_version": FORMAT_VERSION,
         }
 

@@ -50,7 +50,7 @@ class TracksReference:
     n_frames : int
     nodes : tuple of str
     filter_columns : tuple of str
-        What a filter added: ``sd``, ``rejected``, ``filled``.
+        Those of `compute.tracks.POINT_COLUMNS` that the file has: what a filter or an ensemble added.
     path : str
         Place in the store, which holds the row's key.
     format_version : int

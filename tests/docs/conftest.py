@@ -28,13 +28,13 @@ QUICK = {"filters": 8, "max_stride": 8, "output_stride": 4, "scale": 0.5, "epoch
 Page = tuple[Path, dict[str, str]]
 
 
-def write_deeplabcut_poses(video_path: Path, n_frames: int) -> None:
+def write_deeplabcut_poses(video_path: Path, n_frames: int, ending: str = "DLC_resnet50", seed: int = 0) -> None:
     """Write poses of two nodes as DeepLabCut does, beside a video."""
-    position = np.random.default_rng(0).normal(30, 1, (n_frames, 4))
+    position = np.random.default_rng(seed).normal(30, 1, (n_frames, 4))
     lines = ["scorer" + ",DLC_resnet50" * 6, "bodyparts" + ",center_snout_tip" * 3 + ",jaw_tip" * 3]
     lines.append("coords" + ",x,y,likelihood" * 2)
     lines += [f"{index},{a:.3f},{b:.3f},0.9,{c:.3f},{d:.3f},0.8" for index, (a, b, c, d) in enumerate(position)]
-    video_path.with_name(f"{video_path.stem}DLC_resnet50.csv").write_text("\n".join(lines) + "\n")
+    video_path.with_name(f"{video_path.stem}{ending}.csv").write_text("\n".join(lines) + "\n")
 
 
 def page_folder(folder: Path, raw_folder: Path, **variables: str) -> Page:
@@ -80,6 +80,8 @@ def own_data(tmp_path: Path) -> Page:
     (folder / "labels").symlink_to(lab.folder / "labels")
     for mouse in lab.mice:
         write_deeplabcut_poses(lab.session_folder(mouse) / "side.mp4", 60)
+        for seed in range(3):
+            write_deeplabcut_poses(lab.session_folder(mouse) / "side.mp4", 60, f".rng={seed}", seed)
     (folder / "quick.toml").write_text("".join(f"{name} = {value}\n" for name, value in QUICK.items()))
     return folder, environment
 

@@ -220,7 +220,8 @@ def test_models_of_equal_file_names_are_told_apart_by_their_folders(tmp_path: Pa
     from compute.errors import ModelError
     from compute.estimators import registered_estimator
     from ingest.models import take_in_model
-    from schemas.model import Model, TrainedOn, insert_model
+    from schemas.model import Model, insert_model
+    from schemas.trained_on import TrainedOn
 
     first = take_in_model(write_poses(tmp_path / "a"), camera="side")
     second = take_in_model(write_poses(tmp_path / "b", network="m"), camera="side")

@@ -114,7 +114,8 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
 def test_a_split_by_mouse_takes_two_mice_and_all_their_names(package: Path, tmp_path: Path) -> None:
     from ingest.labels import import_labels
     from ingest.training_tasks import add_training_task
-    from schemas.model import TrainingTask, split_for_training
+    from schemas.model import TrainingTask
+    from schemas.trained_on import split_for_training
 
     unnamed = import_labels(package, camera="side").labels_id
     one = import_labels(_with_first_frames(package, tmp_path / "one.pkg.slp", 2), camera="side").labels_id

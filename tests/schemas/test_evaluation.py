@@ -126,7 +126,8 @@ def evaluate(model_id: str, labels_id: str) -> tuple[dict[str, Any], dict[str, A
 
 def test_a_model_for_color_is_not_evaluated_on_labels_which_are_gray(trained: Trained) -> None:
     from schemas.evaluation import ModelEvaluation
-    from schemas.model import Model, TrainedOn
+    from schemas.model import Model
+    from schemas.trained_on import TrainedOn
 
     model_id = trained.copied_model("color", TrainedOn(), n_channels=3)
     assert (Model & {"model_id": model_id}).fetch1("n_channels") == 3
@@ -198,7 +199,7 @@ def test_labels_of_other_nodes_or_another_size_are_no_key(trained: Trained) -> N
 def test_of_an_imported_model_it_is_said_whether_its_training_is_known(trained: Trained) -> None:
     from pipeline.query.models import compare_models, describe_models
     from schemas.evaluation import first_model_evaluation
-    from schemas.model import TrainedOn
+    from schemas.trained_on import TrainedOn
 
     everything = TrainedOn(frames=frozenset(trained.hashes(range(12))), frames_known=True)
     nothing = TrainedOn(frames=frozenset(["0" * 32]), frames_known=True, mice=frozenset(["mouse01"]), mice_known=True)
@@ -235,7 +236,7 @@ def test_of_an_imported_model_it_is_said_whether_its_training_is_known(trained: 
 def test_tracks_wait_for_labels_to_say_what_scores_mean_but_not_for_ever(trained: Trained) -> None:
     from pipeline.work.populate import populate
     from schemas.evaluation import ModelEvaluation, unevaluated_models
-    from schemas.model import TrainedOn
+    from schemas.trained_on import TrainedOn
 
     broken = trained.copied_model("broken", TrainedOn())
     assert broken in unevaluated_models()
@@ -254,9 +255,10 @@ def test_tracks_are_filtered_after_an_evaluation_failed_and_status_says_so(train
     from pipeline.stores.deletion import plan_session_deletion, run_deletion
     from pipeline.work.populate import populate
     from schemas.evaluation import ModelEvaluation
-    from schemas.model import Model, TrainedOn
+    from schemas.model import Model
     from schemas.stored.fetching import fetch_local_copy
     from schemas.track import FilteredTrack, FilterMethod
+    from schemas.trained_on import TrainedOn
 
     failing = {"model_id": trained.copied_model("failing", TrainedOn())}
     video = insert_poses(failing["model_id"])
@@ -310,7 +312,7 @@ def orofacial(trained: Trained, run_command: Callable[..., Any]) -> Callable[...
 
 
 def test_the_commands_say_what_is_held_out_and_what_is_not_known(trained: Trained, orofacial: Any) -> None:
-    from schemas.model import TrainedOn
+    from schemas.trained_on import TrainedOn
 
     evaluate(trained.model_id, trained.labels_id)
     unknown = trained.copied_model("said", TrainedOn())

@@ -82,6 +82,7 @@ class SleapEstimator:
         time: ArrayLike | None = None,
         minimum_score: float | None = None,
         input_file: str | Path | None = None,
+        members: Sequence[Tracks] = (),
         progress: Progress | None = None,
     ) -> Tracks:
         """Find all nodes in all frames of a video.

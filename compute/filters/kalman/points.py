@@ -131,6 +131,10 @@ class KalmanPoints:
         """Wrong placements, shape (frame, node)."""
         return (self.state == REJECTED) | (self.state == BARRED)
 
+    def bar(self, wrong: NDArray[np.bool_]) -> None:
+        """Never use these points, shape (frame, node), but those that a person placed."""
+        self.state[wrong & (self.state != MISSING) & (self.state != PERSON)] = BARRED
+
     def effective_weight(self) -> Array:
         """Weights as `compute.filters.kalman.kernels.smoothing_kernel` takes them."""
         effective = np.empty(self.state.shape, np.float32)

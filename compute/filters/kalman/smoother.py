@@ -44,6 +44,7 @@ from compute.filters.registry import register_filter
 from compute.filters.result import filter_result
 from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
 from compute.tracks import Tracks
+from compute.tracks.disputed_points import disputed_points
 
 _FITS, _FITS_OF_ONE_NOISE = 3, 12
 """Steps towards the likeliest noise: few where each window has one of its own, which starts near it."""
@@ -91,8 +92,9 @@ def kalman(
     smoother of Rauch, Tung and Striebel (1965, doi:10.2514/3.3166) backward, for x and y of each node by itself.
     Missing points are skipped; the variance of a point is ``measurement_sd_px**2 / score_weight(score)``.
 
-    Wrong placements are found in two steps. First points far from a wide running median are rejected; the allowed
-    distance shrinks for scores typical of wrong points. Then every point is compared with what the smoother says
+    Wrong placements are found in two steps. First points at which the members of an ensemble disagree
+    (`compute.tracks.disputed_points`), and those far from a wide running median are rejected; the allowed distance
+    shrinks for scores typical of wrong points. Then every point is compared with what the smoother says
     without it, again until (almost) no point changes state. One that lies where most points before or after it lie is
     a step's, and one as far away as the node often jumps (`compute.filters.kalman.jumps`) is movement too. A person's
     point is always used.
@@ -151,6 +153,7 @@ def kalman(
     groups = [list(group) for group in rigid_groups or ()]
     points = KalmanPoints.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_minimum_px=gate_minimum_px)
     if gate_probability is not None and points.used.any():
+        points.bar(disputed_points(tracks, minimum_px=gate_minimum_px))
         reject_far_points(points, gate_probability)
     for group in groups:
         bar_far_points_of_group(points, _indices(tracks, group))

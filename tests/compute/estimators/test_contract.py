@@ -52,7 +52,7 @@ def test_an_estimator_states_what_the_contract_asks_for(name: str) -> None:
     assert kind.device in ("gpu", "cpu") and kind.memory_gb > 0 and kind.minimum_score >= 0
     for names in (kind.modules, kind.packages):
         assert isinstance(names, tuple) and all(isinstance(one, str) for one in names)
-    for flag in (kind.can_train, kind.can_estimate_images, kind.reads_input_file):
+    for flag in (kind.can_train, kind.can_estimate_images, kind.reads_input_file, kind.combines_models):
         assert isinstance(flag, bool)
 
 
@@ -66,6 +66,7 @@ def test_an_estimator_explains_itself_and_offers_what_it_states(name: str) -> No
         ("train", kind.can_train),
         ("training_parameters", kind.can_train),
         ("input_file", kind.reads_input_file),
+        ("combine", kind.combines_models),
     ):
         assert (method in vars(kind)) == stated, method
         if stated:

@@ -8,7 +8,7 @@ import pytest
 from compute.comparison.filter_effect import filter_effect_on_movement
 from compute.filters import apply_filter, default_parameters, registered_filters
 from compute.measures.quality import quality_jumps
-from compute.tracks import FILTER_COLUMNS, Tracks
+from compute.tracks import POINT_COLUMNS, Tracks
 from compute.tracks.frame_holes import spread_over_frame_holes
 
 FPS = 100
@@ -42,7 +42,7 @@ def test_a_hole_is_the_same_as_frames_without_points(
     kept = Tracks(whole.position[is_there], whole.score[is_there], whole.time[is_there], NODES)
     result = apply_filter(kept, name, parameters)
     np.testing.assert_array_equal(result.time, kept.time)
-    for column in ("position", "score", *FILTER_COLUMNS):
+    for column in ("position", "score", *POINT_COLUMNS):
         if getattr(expected, column) is not None:
             np.testing.assert_allclose(
                 getattr(result, column), getattr(expected, column)[is_there], atol=1e-4, err_msg=column

@@ -5,7 +5,7 @@ import pytest
 
 from compute.filters import apply_filter, registered_filters
 from compute.measures.bouts import find_bouts
-from compute.tracks import FILTER_COLUMNS, Tracks
+from compute.tracks import POINT_COLUMNS, Tracks
 from compute.tracks.repeated_frames import repeated_frame_mask
 
 
@@ -32,7 +32,7 @@ def test_a_repeated_frame_gets_what_its_picture_gets(name, n_times):
     tracks, _ = walk()
     repeated, index = shown(tracks, n_times)
     expected, result = apply_filter(tracks, name, {}), apply_filter(repeated, name, {})
-    for column in ("position", *FILTER_COLUMNS):
+    for column in ("position", *POINT_COLUMNS):
         if getattr(expected, column) is not None:
             np.testing.assert_allclose(getattr(result, column), getattr(expected, column)[index], atol=1e-3)
     np.testing.assert_array_equal(result.time, repeated.time)

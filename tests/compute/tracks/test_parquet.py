@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from compute.errors import TracksError
 from compute.measures import bouts
 from compute.measures.bouts import find_bouts
-from compute.tracks import Tracks
+from compute.tracks import POINT_COLUMNS, Tracks
 from compute.tracks import parquet as tracks_file
 from compute.tracks.parquet import read_parquet_footer, read_parquet_times, read_parquet_tracks, to_parquet
 
@@ -43,12 +43,14 @@ def any_tracks(draw: st.DrawFn) -> Tracks:
         optional["sd"] = draw(arrays(np.float32, (*shape, 2), elements=st.floats(0, 10, width=32) | st.just(np.nan)))
     if draw(st.booleans()):
         optional["rejected"] = draw(arrays(np.bool_, shape))
+    if draw(st.booleans()):
+        optional["spread"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32) | st.just(np.nan)))
     return Tracks(position, score, time, tuple(nodes), **optional, attributes={"filter": "größe"})
 
 
 def assert_same(found: Tracks, expected: Tracks) -> None:
     assert (found.nodes, found.attributes) == (expected.nodes, expected.attributes)
-    for name in ("position", "score", "time", "sd", "rejected", "filled"):
+    for name in ("position", "score", "time", *POINT_COLUMNS):
         one, other = getattr(found, name), getattr(expected, name)
         if other is not None and expected.nodes:
             assert one.dtype == other.dtype

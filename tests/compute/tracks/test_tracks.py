@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from compute.errors import NotInstalledError, TracksError
-from compute.tracks import Tracks
+from compute.tracks import POINT_COLUMNS, Tracks
 
 NODE_NAMES = st.lists(st.text(min_size=1, max_size=12).filter(lambda name: "\x00" not in name), max_size=4, unique=True)
 """Any names, also with spaces and underscores; SLEAP allows what people type."""
@@ -36,6 +36,8 @@ def any_tracks(draw: st.DrawFn) -> Tracks:
     if draw(st.booleans()):
         optional["rejected"] = draw(arrays(np.bool_, shape))
         optional["filled"] = draw(arrays(np.bool_, shape))
+    if draw(st.booleans()):
+        optional["spread"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32)))
     return Tracks(position, score, np.cumsum(steps), tuple(nodes), **optional, attributes={"filter": {"name": "raw"}})
 
 
@@ -50,7 +52,7 @@ def _encodable(name: str) -> bool:
 def assert_same(found: Tracks, expected: Tracks) -> None:
     assert found.nodes == expected.nodes
     assert found.attributes == expected.attributes
-    for name in ("position", "score", "time", "sd", "rejected", "filled"):
+    for name in ("position", "score", "time", *POINT_COLUMNS):
         one, other = getattr(found, name), getattr(expected, name)
         if expected.nodes or name == "time":
             assert (one is None) == (other is None), name

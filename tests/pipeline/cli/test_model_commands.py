@@ -120,3 +120,20 @@ def test_what_is_not_known_to_be_held_out_is_said_and_corrected_mice_count_in_qu
     assert wrong.returncode == 2 and "--not-known" in wrong.stderr
     assert "trained on: not known" in orofacial("model", "mice", snouts, "--not-known").stdout
     assert held_out() is None
+
+
+def test_several_models_become_one_by_command(orofacial: Orofacial, small_lab: Any, snouts: str) -> None:
+    file = small_lab.raw_folder / "mouse02" / "2026-03-02_1" / f"side{NETWORK}.h5"
+    again = json.loads(orofacial("model", "import", file, "--camera", "side", "--name", "again", "--json").stdout)
+    refused = orofacial("model", "ensemble", "both", "snouts")
+    assert refused.returncode == 1 and "an ensemble of 1 model" in " ".join(refused.stderr.split())
+    made = orofacial("model", "ensemble", "both", "snouts", again["model_id"], "--no-deploy")
+    assert made.returncode == 0, made.stderr
+    assert re.search(r"model [0-9a-f]{16} made for camera side: both", made.stdout)
+    assert "orofacial model deploy" in made.stdout
+    known = json.loads(orofacial("model", "ensemble", "both", again["model_id"], snouts, "--json").stdout)
+    assert (known["is_new"], known["mice_known"], known["deployed"]) == (False, False, False)
+    kept = orofacial("delete", "model", again["model_id"], "--yes")
+    assert kept.returncode == 1 and "is a member of the ensemble" in " ".join(kept.stderr.split())
+    for model_id in (known["model_id"], again["model_id"]):
+        assert orofacial("delete", "model", model_id, "--yes").returncode == 0

@@ -44,13 +44,14 @@ CHANGES = """
 def add_and_move(database):
     database.add_column("session", "session", "room='' : varchar(64)  # where, in % of \\"rooms\\"")
     database.add_column("track", "#filter_method", "speed='fast' : enum('fast', 'slow')  # of the filter")
-    # A table that nothing refers to, and whose definition no step changed: it is made anew as commit 7ef26b9 knew it.
+    # A table that nothing refers to: it is made anew as it is today, and its rows are moved.
     database.rename_table("track", "__track_quality__node", "__quality_before")
+    import datajoint as dj
     from schemas.track import TrackQuality
 
     database.create_table(TrackQuality)
-    names = ", ".join(connection.adapter.quote_identifier(name) for name in TrackQuality.Node.heading.names)
     new, old = database.table("track", "__track_quality__node"), database.table("track", "__quality_before")
+    names = ", ".join(map(connection.adapter.quote_identifier, dj.FreeTable(connection, old).heading.names))
     database.execute(f"INSERT INTO {new} ({names}) SELECT {names} FROM {old}")
     database.drop_table("track", "__quality_before")
 
