@@ -307,6 +307,42 @@ def test_a_renamed_copy_is_recognised(make_session: MakeSession, tmp_path: Path,
     assert f"{original / 'side.mp4'}, which is known already" in message
 
 
+@pytest.mark.parametrize("name", ["raw/mouse01/2026-03-02_01", "backup/mouse01/2026-03-02_1"])
+def test_a_copy_that_is_called_as_the_session_never_speaks_for_it(
+    name: str, make_session: MakeSession, tmp_path: Path, database: Settings
+) -> None:
+    from schemas.session import MetadataCorrection, Session
+
+    original = make_session(cameras=("side",))
+    (original / "session.toml").write_text('rig = "rig 1"\n')
+    ingest_all(original)
+    copy = tmp_path / name
+    shutil.copytree(original, copy)
+    (copy / "session.toml").write_text('rig = "rig 2"\n')
+    for options in ({}, {"dry_run": True}):
+        (outcome,) = ingest_all(copy, **options)
+        assert outcome.status == "refused"
+        assert f"{copy} is called session mouse01/2026-03-02_1, and so is {original}, which" in outcome.message
+    assert (Session.fetch1("rig"), len(MetadataCorrection())) == ("rig 1", 0)
+    shutil.rmtree(copy)
+    original.rename(copy)  # a session that was moved is known where it is
+    assert [one.status for one in ingest_all(copy)] == ["known"]
+
+
+def test_a_dry_run_finds_a_copy_too(make_session: MakeSession, tmp_path: Path) -> None:
+    original = make_session(cameras=("side",))
+    shutil.copytree(original, original.with_name("2026-03-02_01"))
+    assert [one.status for one in ingest_all(tmp_path / "raw", dry_run=True)] == ["would be ingested", "refused"]
+
+
+def test_a_link_to_a_session_is_the_session(make_session: MakeSession, tmp_path: Path) -> None:
+    original = make_session(cameras=("side",))
+    ingest_all(original)
+    (tmp_path / "linked" / "mouse01").mkdir(parents=True)
+    (tmp_path / "linked" / "mouse01" / original.name).symlink_to(original)
+    assert [one.status for one in ingest_all(tmp_path / "linked")] == ["known"]
+
+
 def test_a_recording_that_changed_is_refused(make_session: MakeSession, tmp_path: Path, database: Settings) -> None:
     folder = make_session()
     ingest_all(tmp_path / "raw")
