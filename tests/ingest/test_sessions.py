@@ -9,8 +9,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -341,6 +344,40 @@ def test_a_link_to_a_session_is_the_session(make_session: MakeSession, tmp_path:
     (tmp_path / "linked" / "mouse01").mkdir(parents=True)
     (tmp_path / "linked" / "mouse01" / original.name).symlink_to(original)
     assert [one.status for one in ingest_all(tmp_path / "linked")] == ["known"]
+
+
+def put_hole(folder: Path, hole_s: int) -> None:
+    """Let the container of the side video say that nothing was filmed for a time after frame 9."""
+    (folder / "side.mp4").unlink()
+    rng = np.random.default_rng(hole_s)
+    with av.open(str(folder / "side.mkv"), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "gray"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index in range(20):
+            frame = av.VideoFrame.from_ndarray(rng.integers(0, 256, (48, 64), np.uint8), format="gray")
+            frame.pts, frame.time_base = 10 * index + 1000 * hole_s * (index >= 10), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_a_hole_in_the_times_of_a_container_is_said_and_one_of_hours_refused(
+    make_session: MakeSession, database: Settings
+) -> None:
+    from schemas.session import Video
+
+    folder = make_session(cameras=("side",))
+    put_hole(folder, 7200)
+    message = refusal(folder, database)
+    assert f"{folder / 'side.mkv'}: time jumps by 2 h at frame 10" in message
+    assert "expected at most 1 h between two frames" in message and "<camera>.timestamps.csv" in message
+    folder = make_session("mouse02/2026-03-02_1", cameras=("side",))
+    put_hole(folder, 60)
+    (outcome,) = ingest_all(folder)
+    assert outcome.status == "ingested"
+    assert "side 20 frames, 1 hole in time (the longest of 60.01 s after frame 9)" in outcome.message
+    times_s = Video.frame_times(Video.fetch1())
+    assert np.diff(times_s).argmax() == 9 and times_s[-1] == pytest.approx(60 + 19 / 100)
 
 
 def test_a_recording_that_changed_is_refused(make_session: MakeSession, tmp_path: Path, database: Settings) -> None:
