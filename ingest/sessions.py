@@ -45,6 +45,7 @@ from ingest.session_folders import (
 )
 from ingest.session_start import (
     camera_spans,
+    camera_time_zone,
     first_frame_instants,
     session_span,
     session_start_columns,
@@ -340,7 +341,8 @@ def read_new_session(
     first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
     check_plausible_cameras(camera_spans(timestamps))
-    start = session_start_columns(told, file.session, clocks, name.session_date, zone)
+    local = zone or camera_time_zone(timestamps)
+    start = session_start_columns(told, file.session, clocks, name.session_date, local)
     notes = [*unused_timestamps(folder, list(paths.values())), *unused_video_values(file, paths)]
     span = session_span(start, [video.length_s for video in videos])
     if span is not None:

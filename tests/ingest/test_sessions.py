@@ -118,6 +118,22 @@ def write_instants(folder: Path, camera: str, first: datetime, zone: str, n_fram
     (folder / f"{camera}.timestamps.csv").write_text("\n".join(["time", *cells]))
 
 
+def test_the_offset_that_a_camera_says_is_the_sessions(make_session: MakeSession) -> None:
+    """Local time of the rig is what its clock says, not what it is on the machine that ingests."""
+    from schemas.session import Session
+
+    write_instants(make_session(), "side", datetime(2026, 3, 2, 10, 30), "-05:00")
+    folder = make_session("mouse02/2026-03-02_1")
+    write_instants(folder, "side", datetime(2026, 3, 2, 10, 30), "-05:00")
+    (folder / "session.toml").write_text("start = 2026-03-02T10:29:00\n")
+    assert [one.status for one in ingest_all(folder.parents[1])] == ["ingested", "ingested"]
+    starts = Session.to_dicts(order_by="mouse_id")
+    assert [(one["session_start"].isoformat(), one["session_utc_offset_min"]) for one in starts] == [
+        ("2026-03-02T10:30:00", -300),
+        ("2026-03-02T10:29:00", -300),
+    ]
+
+
 @pytest.mark.parametrize(
     ("start", "zone", "apart"),
     [
