@@ -81,7 +81,7 @@ class NewVideo:
         if self.info.damaged_frames:
             text += f", {len(self.info.damaged_frames)} damaged"
         steps_s = np.diff(self.times_s) if self.times_s is not None else np.zeros(0)
-        if n_holes := np.count_nonzero(steps_s > LONGEST_FRAME_INTERVAL_S):
+        if n_holes := int(np.count_nonzero(steps_s > LONGEST_FRAME_INTERVAL_S)):
             longest = duration_text(timedelta(seconds=float(steps_s.max())))
             text += f", {count_text(n_holes, 'hole')} in time (the longest of {longest} after frame {steps_s.argmax()})"
         return text
