@@ -12,7 +12,7 @@ from compute.comparison.filter_choice import FilterChoice, chosen_node_filters, 
 from compute.json_text import json_text
 from compute.tracks import Tracks
 from ingest.filters import add_filter_method
-from pipeline.query.chosen_models import Choice, chosen_models, left_out_models
+from pipeline.query.chosen_models import Choice, chosen_models, left_out_models, warn_of_several_models
 from pipeline.query.filter_comparison import ComparisonError
 from schemas.model import Model
 from schemas.pose import PoseEstimation
@@ -24,6 +24,8 @@ MOST_VIDEOS = 40
 
 def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[str, bool, list[FilterChoice]]:
     """Choose a filter for each node, and insert it as a row of `FilterMethod`.
+
+    Where several models of a camera are deployed, a video counts once for each: a `SeveralModelsWarning` says so.
 
     Parameters
     ----------
@@ -59,6 +61,7 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
             "there are no tracks to choose on"
             + (f": {left_out}" if left_out else "; see 'orofacial status', then run 'orofacial populate'")
         )
+    warn_of_several_models(keys, model, stacklevel=2)
     choices = filter_choices(_tracks(keys))
     parameters = {"filters": chosen_node_filters(choices)}
     digest = hashlib.sha256(json_text(parameters, sort_keys=True, ascii_only=True).encode()).hexdigest()
