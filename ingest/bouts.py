@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from compute.errors import TracksError
+from ingest.known_rows import compare_known_row
 from schemas.labels import Skeleton
 from schemas.metric import BoutMethod
 
@@ -31,17 +33,19 @@ def add_bout_method(bout_method: str, node: str, **limits: Any) -> bool:
     row = BoutMethod().checked({"bout_method": bout_method, "node": node, **limits})
     _check_nodes([name for name in (row["node"], row["reference_node"]) if name])
     key = {"bout_method": bout_method}
-    if not BoutMethod & key:
-        BoutMethod.insert1(row)
-        return True
-    there = (BoutMethod & key).fetch1()
-    differing = [f"{name} is {there[name]!r}, not {value!r}" for name, value in row.items() if there[name] != value]
-    if differing:
-        raise TracksError(
-            f"bout method {bout_method} is there already: {'; '.join(differing)}. Its bouts depend on it, so it stays"
-            " as it is; choose another name"
-        )
-    return False
+    is_new = not BoutMethod & key
+    if is_new:
+        # Another process may insert it at this moment: the row that is there then is compared like any other.
+        BoutMethod.insert1(row, skip_duplicates=True)
+    compared = compare_known_row(_said((BoutMethod & key).fetch1()), _said(row))
+    advice = "Its bouts depend on it, so it stays as it is; choose another name"
+    compared.refuse(f"bout method {bout_method}", TracksError, advice)
+    return is_new
+
+
+def _said(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in which nothing is left open: without a camera or a reference node it says so."""
+    return {**row, "camera": row["camera"] or "every camera", "reference_node": row["reference_node"] or "none"}
 
 
 def _check_nodes(nodes: list[str]) -> None:

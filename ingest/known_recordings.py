@@ -1,8 +1,8 @@
-"""A video whose content is known already under another name: a copy, or a session that was renamed or moved."""
+"""What is known already under another name or in another folder: a copy, or a session that was renamed or moved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,33 @@ def refuse_known_recordings(
                 " Look at both, and give each camera its own recording"
             )
         seen[content_hash] = path
+
+
+def refuse_copied_folder(name: SessionFolderName, folder: Path, videos: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a folder that is called as a known session and is not its folder: what it says is not of that session.
+
+    Parameters
+    ----------
+    name : SessionFolderName
+        The session.
+    folder : Path
+        The folder.
+    videos : iterable of mapping
+        The session's known videos, with `video_file`.
+
+    Raises
+    ------
+    SessionError
+        If the session's own videos are still where they were. Otherwise it was moved here.
+    """
+    for row in videos:
+        original = Path(row["video_file"])
+        if original.parent != folder and _is_there(original) and not original.parent.samefile(folder):
+            raise SessionError(
+                f"{folder} is called session {name}, and so is {original.parent}, which was ingested and is still"
+                " there; expected one folder of a session. Nothing was read from the first. If it is a copy, move it"
+                " out of the sessions' folder; if it is another session, give it a number of its own"
+            )
 
 
 def _refuse_known(path: Path, name: SessionFolderName, row: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +35,7 @@ from ingest.mice_without_session import mice_without_session
 from ingest.session_folders import SESSION_PATTERN
 from schemas.label_images import insert_label_images, label_images_locked, package_with_images
 from schemas.labels import LabeledFrames, Skeleton
-from schemas.session import Camera
+from schemas.session import Camera, Video
 from schemas.stored.publishing import published_or_removed
 from schemas.subject import Mouse
 from schemas.training_mice import learn_training_mice
@@ -55,6 +56,8 @@ class ImportedLabels:
     camera: str
     is_new: bool
     n_labeled_frames: int
+    image_size_px: tuple[int, int]
+    """Width and height of the images."""
     nodes: tuple[str, ...]
     edges: tuple[tuple[str, str], ...]
     mice: tuple[str, ...]
@@ -75,6 +78,8 @@ class ImportedLabels:
     """Other labels of the same images, with points elsewhere."""
     mice_without_session: dict[str, list[str]] = field(default_factory=dict)
     """The mouse that a person named, if no session of it is here, with the known names that are near."""
+    other_video_sizes_px: tuple[tuple[int, int], ...] = ()
+    """Sizes of the camera's videos, if there are some and none is of the images' size."""
 
 
 def import_labels(
@@ -136,6 +141,7 @@ def _take_in(labels: sleap_io.Labels, path: Path, asked: dict[str, Any]) -> Impo
         row = {"labels_id": labels_id, "labels_name": path.name, "camera": camera}
         models = _insert(labels, {**row, "image_width_px": width_px, "image_height_px": height_px}, rows)
     described = describe_labels_row(labels_id)
+    video_sizes_px = _video_sizes_px(camera)
     return ImportedLabels(
         **described,
         is_new=not known,
@@ -146,24 +152,47 @@ def _take_in(labels: sleap_io.Labels, path: Path, asked: dict[str, Any]) -> Impo
         nodes_never_placed=labeled_nodes_never_placed(labels),
         contradicting=contradicting_labels(labels_id, labels.skeleton.node_names, labeled_positions(labels)),
         mice_without_session=mice_without_session([] if mouse is None else [mouse]),
+        other_video_sizes_px=() if described["image_size_px"] in video_sizes_px else video_sizes_px,
     )
 
 
 def describe_labels_row(labels_id: str) -> dict[str, Any]:
     """What the database holds of a set of labels: fields of `ImportedLabels`."""
     key = {"labels_id": labels_id}
-    row = (LabeledFrames & key).proj("labels_name", "camera", "skeleton_id", "n_labeled_frames").fetch1()
+    names = ("labels_name", "camera", "skeleton_id", "n_labeled_frames", "image_width_px", "image_height_px")
+    row = (LabeledFrames & key).proj(*names).fetch1()
+    image_size_px = (row.pop("image_width_px"), row.pop("image_height_px"))
     skeleton = Skeleton & {"skeleton_id": row.pop("skeleton_id")}
     edges = (Skeleton.Edge & skeleton).to_dicts(order_by="edge_index")
     mice, dates = (LabeledFrames.Source & key).to_arrays("mouse_id", "source_date")
     return {
         **row,
+        "image_size_px": image_size_px,
         "nodes": tuple(map(str, skeleton.nodes())),
         "edges": tuple((str(edge["source_node"]), str(edge["target_node"])) for edge in edges),
         "mice": tuple(sorted({str(name) for name in mice if name is not None})),
         "n_frames_without_mouse": sum(name is None for name in mice),
         "n_frames_without_session": sum(date is None for date in dates),
     }
+
+
+def other_video_sizes_text(imported: ImportedLabels) -> str:
+    """Labels whose images have another size than every video of their camera, for people; empty if they do not."""
+    if not imported.other_video_sizes_px:
+        return ""
+    sizes = ", ".join(f"{width} x {height}" for width, height in imported.other_video_sizes_px)
+    width, height = imported.image_size_px
+    return (
+        f"the images are {width} x {height} px, and no video of camera {imported.camera} has this size (videos:"
+        f" {sizes} px). A model that is trained with these labels cannot run on those videos; label frames as they are"
+        " in the videos, or name the camera that filmed the images"
+    )
+
+
+def _video_sizes_px(camera: str) -> tuple[tuple[int, int], ...]:
+    """Width and height of the videos of a camera, each size once."""
+    sizes = (dj.U("width_px", "height_px") & (Video & {"camera": camera})).to_dicts(order_by="width_px, height_px")
+    return tuple((size["width_px"], size["height_px"]) for size in sizes)
 
 
 def _insert(labels: sleap_io.Labels, row: dict[str, Any], sources: list[dict[str, Any]]) -> list[str]:

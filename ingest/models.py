@@ -14,6 +14,7 @@ from ingest.known_rows import compare_known_row
 from ingest.label_skeletons import insert_label_skeleton
 from ingest.labeled_sources import session_of_path
 from ingest.mice_without_session import mice_without_session
+from ingest.poses import refuse_changed_pose_file
 from ingest.session_folders import SESSION_PATTERN
 from schemas.evaluation import ModelEvaluation
 from schemas.labels import mice_of_images
@@ -94,8 +95,8 @@ def take_in_model(
     ------
     ModelError
         If it is no complete model, is of another camera, the camera is unknown, the name is another model's, the score
-        is not between 0 and 1, or what is asked for contradicts the model's files or what is known of it. Nothing is
-        imported then.
+        is not between 0 and 1, or what is asked for contradicts the model's files or what is known of it, or if a file
+        of poses has changed since the model was imported. Nothing is imported then.
     """
     cameras = set(Camera.to_arrays("camera"))
     if camera not in cameras:
@@ -114,6 +115,8 @@ def take_in_model(
             Mouse.insert([{"mouse_id": mouse} for mouse in sorted(trained_on.mice)], skip_duplicates=True)
             known = bool(Model & {"model_id": model_id})
             if known:
+                if kind.reads_input_file:
+                    refuse_changed_pose_file(source, model_id, kind.load(bundle))
                 added = _add_to_model(model_id, {"camera": camera, "model_name": name or None}, trained_on, source)
             else:
                 check_name_is_free(name, camera, source)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from compute.frame_times import usual_frame_interval_s
+from compute.frame_times import LONGEST_FRAME_INTERVAL_S, usual_frame_interval_s
 from compute.text import count_text
 from compute.video import VideoInfo, probe_video, video_content_hash
-from ingest.plausibility import check_plausible_frame_interval, check_plausible_order
+from ingest.plausibility import (
+    check_plausible_frame_interval,
+    check_plausible_holes,
+    check_plausible_order,
+    duration_text,
+)
 from ingest.session_files import SessionFile
 from ingest.timestamps import Timestamps, read_timestamps, timestamps_path
 from schemas.metadata import complete_metadata
@@ -41,9 +47,14 @@ class NewVideo:
         return "rate" if self.info.own_times_s is None else "container"
 
     @property
+    def times_s(self) -> NDArray[np.float64] | None:
+        """Time of each frame (s) by the file beside it, or of an irregular video; None: regular."""
+        return self.info.own_times_s if self.timestamps is None else self.timestamps.times_s
+
+    @property
     def length_s(self) -> float:
         """Time (s) from its first frame to its last one."""
-        times_s = self.info.own_times_s if self.timestamps is None else self.timestamps.times_s
+        times_s = self.times_s
         return float((self.info.n_frames - 1) / self.info.fps if times_s is None else times_s[-1] - times_s[0])
 
     def row(self) -> dict[str, Any]:
@@ -65,9 +76,15 @@ class NewVideo:
         }
 
     def frames_text(self) -> str:
-        """How many frames it has, for people."""
-        frames = f"{self.camera} {count_text(self.info.n_frames, 'frame')}"
-        return f"{frames}, {len(self.info.damaged_frames)} damaged" if self.info.damaged_frames else frames
+        """How many frames it has, and holes in time between them that no filter can bridge, for people."""
+        text = f"{self.camera} {count_text(self.info.n_frames, 'frame')}"
+        if self.info.damaged_frames:
+            text += f", {len(self.info.damaged_frames)} damaged"
+        steps_s = np.diff(self.times_s) if self.times_s is not None else np.zeros(0)
+        if n_holes := int(np.count_nonzero(steps_s > LONGEST_FRAME_INTERVAL_S)):
+            longest = duration_text(timedelta(seconds=float(steps_s.max())))
+            text += f", {count_text(n_holes, 'hole')} in time (the longest of {longest} after frame {steps_s.argmax()})"
+        return text
 
 
 def read_new_video(
@@ -106,6 +123,7 @@ def read_new_video(
         )
     elif info.own_times_s is not None:
         check_plausible_order(str(path), info.own_times_s)
+        check_plausible_holes(str(path), info.own_times_s, _usual_rate(info))
     if info.n_frames > 1:
         times_s = info.own_times_s if timestamps is None else timestamps.times_s
         check_plausible_frame_interval(

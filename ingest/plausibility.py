@@ -160,7 +160,7 @@ def check_plausible_frame_interval(name: str, interval_s: float) -> None:
         )
 
 
-def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, lines: Sequence[int]) -> None:
+def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, lines: Sequence[int] = ()) -> None:
     """No hole between two frames is so long that the clock must have been set in it; dropped frames and pauses are not.
 
     Parameters
@@ -172,7 +172,7 @@ def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, l
     fps : float
         Frame rate that the video file states (Hz).
     lines : sequence of int
-        Line of each time in its file.
+        Line of each time in its file, if it is one.
     """
     if times_s.size < 2:
         return
@@ -182,11 +182,11 @@ def check_plausible_holes(name: str, times_s: NDArray[np.float64], fps: float, l
     if hole_s > longest_s:
         jump = f"{hole_s / 86400:.0f} days" if hole_s > 2 * 86400 else f"{hole_s / 3600:.3g} h"
         raise SessionError(
-            f"{name}: line {lines[frame]}: time jumps by {jump} at frame {frame}"
+            f"{name}: {f'line {lines[frame]}: ' if lines else ''}time jumps by {jump} at frame {frame}"
             f" ({times_s[frame - 1]:.6f} s, then {times_s[frame]:.6f} s), but the video is {video_s:.4g} s long;"
             f" expected at most {longest_s / 3600:.3g} h between two frames. If the camera's clock was set there, write"
-            " the times on one side of the jump by the clock of the other; if it is a pause, give each part a session"
-            " of its own"
+            f" the times{'' if lines else ' to a file <camera>.timestamps.csv'} on one side of the jump by the clock of"
+            " the other; if it is a pause, give each part a session of its own"
         )
 
 
@@ -312,9 +312,9 @@ def check_plausible_cameras(spans: Mapping[str, Span]) -> None:
     late = max(spans, key=lambda name: spans[name].start)
     apart = spans[late].start - spans[early].end
     if apart > timedelta(seconds=LONGEST_FRAME_INTERVAL_S):
-        between_starts = _duration_text(spans[late].start - spans[early].start)
+        between_starts = duration_text(spans[late].start - spans[early].start)
         raise SessionError(
-            f"{late}: its first frame is of {spans[late].start.isoformat(sep=' ')}, {_duration_text(apart)} after the"
+            f"{late}: its first frame is of {spans[late].start.isoformat(sep=' ')}, {duration_text(apart)} after the"
             f" last frame of {early} ({spans[early].end.isoformat(sep=' ')}); their first frames are {between_starts}"
             " apart. Expected cameras of one session that film at the same time. Correct the clock that is wrong (a"
             " time without a zone is taken for the rig's, see rig_time_zone in settings.toml), or give each video a"
@@ -339,13 +339,13 @@ def check_plausible_sessions(name: str, span: Span, others: Mapping[str, Span]) 
         if overlap > STARTS_ARE_EXACT_TO or span.start == known.start:
             raise SessionError(
                 f"{name}: the session begins at {span.start.isoformat(sep=' ')} and lasts"
-                f" {_duration_text(span.end - span.start)}, but session {other} of the same mouse begins at"
-                f" {known.start.isoformat(sep=' ')} and lasts {_duration_text(known.end - known.start)}; expected a"
+                f" {duration_text(span.end - span.start)}, but session {other} of the same mouse begins at"
+                f" {known.start.isoformat(sep=' ')} and lasts {duration_text(known.end - known.start)}; expected a"
                 " mouse in one session at a time. Correct the start, or the mouse, that is wrong"
             )
 
 
-def _duration_text(duration: timedelta) -> str:
+def duration_text(duration: timedelta) -> str:
     """A time between two instants, for people."""
     seconds = duration.total_seconds()
     size_s, unit = next(

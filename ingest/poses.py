@@ -7,13 +7,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datajoint.errors import DuplicateError
+from numpy.typing import NDArray
 
 from compute import estimators
-from compute.errors import OrofacialError, VideoError
-from compute.estimators import BundleInfo, EstimatorKind
+from compute.errors import ModelError, OrofacialError, VideoError
+from compute.estimators import BundleInfo, Estimator, EstimatorKind
+from compute.text import count_text, session_text
+from compute.tracks import Tracks
 from schemas.model import running_models
-from schemas.pose import PoseFile, models_with_pose_files
+from schemas.pose import PoseEstimation, PoseFile, models_with_pose_files
 from schemas.session import Session, Video
 from schemas.stored.fetching import fetch_local_copy
 
@@ -29,6 +33,70 @@ def register_pose_files(*, stable_after_s: float = 0.0) -> int:
         A file that was written within this many seconds is left for the next time.
     """
     return PoseFileSearch(stable_after_s).register()
+
+
+def refuse_changed_pose_file(source: Path, model_id: str, estimator: Estimator) -> None:
+    """Refuse a file of poses that is registered for a known model and has other contents now.
+
+    Parameters
+    ----------
+    source : Path
+        The file.
+    model_id : str
+        The model.
+    estimator : Estimator
+        The model, loaded.
+
+    Raises
+    ------
+    ModelError
+        If it has changed; the message says what differs from the poses that the database holds.
+    """
+    from compute.video import video_content_hash
+
+    places = [{"pose_file": str(path)} for path in {source.absolute(), source.resolve()}]
+    for row in (PoseFile & {"model_id": model_id} & places).to_dicts():
+        if row["pose_file_hash"] == video_content_hash(source):
+            continue
+        raise ModelError(
+            f"{source} was taken in as the poses of {session_text(row)} by model {model_id} and has changed since:"
+            f" {_difference(row, source, estimator)}. Nothing was changed: a model's poses stay as they were. Restore"
+            " the file; or, as poses of a changed file are another model, import it under a name of its own: orofacial"
+            f" model import {source} --camera {row['camera']} --name NEW"
+        )
+
+
+def _difference(row: dict[str, Any], source: Path, estimator: Estimator) -> str:
+    """What a file of poses says now and the database does not, for people."""
+    key = {name: row[name] for name in PoseFile.primary_key}
+    if not PoseEstimation & key:
+        return "its bytes are others; populate has not read its poses yet"
+    before = (PoseEstimation & key).fetch1("tracks").tracks()
+    try:
+        now = estimator.estimate((Video & key).fetch1("video_file"), time=before.time, input_file=source)
+    except OrofacialError as error:
+        return f"now it would be refused ({error})"
+    differs = ~_equal(now.position, before.position).all(axis=-1)
+    differs |= ~_equal(now.score, before.score)
+    frames = np.flatnonzero(differs.any(axis=1))
+    if not frames.size:
+        return "its bytes are others; its poses are the same"
+    node = int(np.argmax(differs[frames[0]]))
+    was, is_now = (_point_text(tracks, int(frames[0]), node) for tracks in (before, now))
+    return (
+        f"{count_text(len(frames), 'frame')} of {now.n_frames} differ, the first is frame {frames[0]} with"
+        f" {now.nodes[node]}, which was {was}, is {is_now}"
+    )
+
+
+def _equal(now: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray((now == before) | (np.isnan(now) & np.isnan(before)))
+
+
+def _point_text(tracks: Tracks, frame: int, node: int) -> str:
+    x, y = tracks.position[frame, node]
+    score = tracks.score[frame, node]
+    return "not found" if np.isnan(x) else f"at ({x:g}, {y:g}) with likelihood {score:g}"
 
 
 class PoseFileSearch:

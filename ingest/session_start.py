@@ -62,6 +62,12 @@ def times_since_start(
     return timestamps.times_s + float(first_unix_s - zero_unix_s)
 
 
+def camera_time_zone(timestamps: Mapping[str, Timestamps]) -> timezone | None:
+    """The offset from UTC that the cameras' files say; None where none says it, or they differ."""
+    offsets = {one.utc_offset for one in timestamps.values() if one.utc_offset is not None}
+    return timezone(offsets.pop()) if len(offsets) == 1 else None
+
+
 def session_start_columns(
     name: str, said: Mapping[str, Any], cameras: Mapping[str, datetime], day: date, zone: tzinfo | None
 ) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from compute.json_text import json_text
 from ingest.changed_files import changed_files
 from ingest.corrections import find_corrections, insert_corrections
 from ingest.ingest_run import IngestRun, completed_mouse, known_mouse
-from ingest.known_recordings import refuse_known_recordings
+from ingest.known_recordings import refuse_copied_folder, refuse_known_recordings
 from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
 from ingest.plausibility import (
@@ -45,6 +45,7 @@ from ingest.session_folders import (
 )
 from ingest.session_start import (
     camera_spans,
+    camera_time_zone,
     first_frame_instants,
     session_span,
     session_start_columns,
@@ -259,11 +260,12 @@ def _known_videos(name: SessionFolderName, folder: Path, run: IngestRun) -> list
     Raises
     ------
     SessionError
-        If the session has other videos in the database: recordings never change.
+        If the session has other videos in the database, since recordings never change; or another folder.
     """
     videos = run.videos(name)
     if videos is None:
         return None
+    refuse_copied_folder(name, folder, videos)
     known = {row["camera"]: row for row in videos}
     found = session_folder_videos(folder)
     for camera, path in found.items():
@@ -338,7 +340,8 @@ def read_new_session(
     first_unix_s = first_frame_instants(timestamps)
     clocks = {str(timestamps[camera].path): unix_time_instant(float(one)) for camera, one in first_unix_s.items()}
     check_plausible_cameras(camera_spans(timestamps))
-    start = session_start_columns(told, file.session, clocks, name.session_date, zone)
+    local = zone or camera_time_zone(timestamps)
+    start = session_start_columns(told, file.session, clocks, name.session_date, local)
     notes = [*unused_timestamps(folder, list(paths.values())), *unused_video_values(file, paths)]
     span = session_span(start, [video.length_s for video in videos])
     if span is not None:

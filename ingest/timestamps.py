@@ -22,6 +22,7 @@ from ingest.plausibility import (
 )
 from ingest.rig_time import rig_time_instant
 from ingest.session_folders import is_video_file
+from ingest.timestamp_offsets import add_timestamp_offsets, is_offset_column, timestamp_offsets
 from ingest.timestamp_table import TimestampTable, is_timestamp_number, read_timestamp_table, timestamp_instant
 
 UNITS_S = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "ns": Decimal("1e-9")}
@@ -59,11 +60,14 @@ class Timestamps:
         Strictly increasing. By the camera's clock (s); since the first frame where `first_unix_s` is known.
     first_unix_s : Decimal or None
         Instant of the first frame, in seconds since 1970 (UTC), if the file says it.
+    utc_offset : timedelta or None
+        Local time minus UTC at the first frame, if the file says it. Times in UTC may be of a rig elsewhere.
     """
 
     path: Path
     times_s: NDArray[np.float64]
     first_unix_s: Decimal | None
+    utc_offset: timedelta | None = None
 
 
 def timestamps_path(video: Path) -> Path:
@@ -104,7 +108,7 @@ def read_timestamps(
     path : Path
         Text with commas, semicolons, tabs or blanks between columns, decimal points or commas, with or without a
         header. Without one there is one column, in seconds. Times since 1970 and days with times (ISO 8601) are
-        instants: what is returned is relative to the first of them.
+        instants: what is returned is relative to the first of them. A column ``utc_offset`` says their offset from UTC.
     n_frames : int
         Frames of the video.
     fps : float
@@ -118,9 +122,9 @@ def read_timestamps(
     ------
     SessionError
         If it is not told which column holds the times, if there is not exactly one finite, increasing time a frame, if
-        a local time does not exist or exists twice, if an instant is of no year of the calendar, if their rate is more
-        than twice or less than half that of the video, if they jump as only a clock that is set does, or if a column of
-        frame numbers does not count these frames.
+        an offset from UTC cannot be read or contradicts another, if a local time does not exist or exists twice, if an
+        instant is of no year of the calendar, if their rate is more than twice or less than half that of the video, if
+        they jump as only a clock that is set does, or if a column of frame numbers does not count these frames.
     """
     table = read_timestamp_table(path)
     column, unit = _column(table)
@@ -131,12 +135,21 @@ def read_timestamps(
             f"{path} has {len(cells)} times, the video has {n_frames} frames; expected one time per frame."
             " Export the timestamps again, or move the file away to use the times of the video itself"
         )
-    if timestamp_instant(cells[0]):
-        seconds = _unix_times_s(table, cells, utc_offset_min, zone)
+    first = timestamp_instant(cells[0])
+    if first and first.tzinfo is None and "utc" in _words(table.header[column] if table.header else table.comment):
+        cells = [f"{cell}Z" for cell in cells]
+    utc_offset = (first.utcoffset() or None) if first else None
+    is_since_1970 = first is None and float(cells[0]) * float(UNITS_S[unit]) >= FIRST_EPOCH_S
+    offsets = timestamp_offsets(table, utc_offset_min) if first or is_since_1970 else None
+    if offsets is not None:
+        utc_offset = offsets[0].utcoffset(None)
+    if first:
+        local = cells if offsets is None else add_timestamp_offsets(table, cells, offsets)
+        seconds = _unix_times_s(table, local, utc_offset_min, zone)
     else:
         factor = UNITS_S[unit]
         times_s = np.array(cells, np.float64) / float(1 / factor)
-        seconds = [Decimal(cell) * factor for cell in cells] if times_s[0] >= FIRST_EPOCH_S else []
+        seconds = [Decimal(cell) * factor for cell in cells] if is_since_1970 else []
     if seconds:
         times_s = np.array([float(one - seconds[0]) for one in seconds])
     check_plausible_order(str(path), times_s, table.lines)
@@ -145,7 +158,7 @@ def read_timestamps(
     _check_frame_numbers(table, times_s)
     if seconds:
         check_plausible_instant(f"{path}, line {table.lines[0]}", cells[0], float(seconds[0]))
-    return Timestamps(path, times_s, seconds[0] if seconds else None)
+    return Timestamps(path, times_s, seconds[0] if seconds else None, utc_offset)
 
 
 def _unix_times_s(
@@ -244,7 +257,7 @@ def _words(name: str) -> set[str]:
 def _is_time(name: str) -> bool:
     """Whether a column's name says that it holds times of frames; a unit alone says it too."""
     words = _words(name)
-    if words & (_OTHER_WORDS - {"frame", "frames"}):
+    if words & (_OTHER_WORDS - {"frame", "frames"}) or is_offset_column(name):
         return False
     return bool(words & _TIME_WORDS) or (bool(words & set(_UNIT_WORDS)) and not words & {"frame", "frames"})
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from compute.errors import OrofacialError
@@ -25,9 +26,21 @@ class DoctorCheck:
     advice: str = ""
 
 
-def doctor_checks(settings: Settings) -> Iterator[DoctorCheck]:
-    """Check everything that the pipeline needs, one after the other; a check that fails does not stop the others."""
-    for name, check in _CHECKS.items():
+def doctor_checks(settings: Settings, *, load_estimators: bool = False) -> Iterator[DoctorCheck]:
+    """Check everything that the pipeline needs, one after the other; a check that fails does not stop the others.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the lab.
+    load_estimators : bool
+        Also load the estimators' libraries, which takes seconds, and say what each runs on.
+    """
+    checks: dict[str, Callable[[Settings], DoctorCheck]] = {
+        **_CHECKS,
+        "estimator": partial(_check_estimators, load=load_estimators),
+    }
+    for name, check in checks.items():
         yield _run(name, check, settings)
 
 
@@ -140,8 +153,8 @@ def _check_video(settings: Settings) -> DoctorCheck:
     return DoctorCheck("video", info.n_frames == 10, found, "" if info.n_frames == 10 else "install PyAV again")
 
 
-def _check_estimators(settings: Settings) -> DoctorCheck:
-    """Every estimator that is registered: what it runs on, or what to install."""
+def _check_estimators(settings: Settings, *, load: bool = False) -> DoctorCheck:
+    """Every estimator that is registered: versions and device, or what to install. Only `load` imports torch."""
     from compute.estimators import estimators_not_installed, registered_estimators
 
     found, advice, absent = [], [], estimators_not_installed()
@@ -149,10 +162,10 @@ def _check_estimators(settings: Settings) -> DoctorCheck:
         if name in absent:
             found.append(absent[name])
             continue
-        device = kind.runs_on()
         versions = ", ".join(f"{package} {version}" for package, version in kind.versions().items())
-        found.append(f"{name} ({versions}) on {device}")
-        if kind.device == "gpu" and not device.startswith(("cuda", "mps")):
+        device = kind.runs_on() if load or kind.device == "cpu" else ""
+        found.append(f"{name} ({versions}) {f'on {device}' if device else '(its device says orofacial doctor --load)'}")
+        if device and kind.device == "gpu" and not device.startswith(("cuda", "mps")):
             advice.append(f"{name} works without a GPU; with one, estimation is much faster")
     if absent:
         advice.append("an estimator is needed only where models are trained, and poses estimated; all else works")

@@ -244,6 +244,7 @@ def _read_hdf5(path: Path, content: bytes) -> _Read:
     options: dict[str, Any] = {"driver": "H5FD_CORE", "driver_core_backing_store": 0, "driver_core_image": content}
     try:
         with pd.HDFStore(str(path / uuid.uuid4().hex), mode="r", **options) as store:
+            _check_one_table([key.strip("/") for key in store])
             frame = store[KEY]
     except tables.HDF5ExtError as error:  # its text is a back trace of HDF5, with that name
         reason = error.h5backtrace[-1][-1] if error.h5backtrace else "no reason given"
@@ -257,6 +258,16 @@ def _read_hdf5(path: Path, content: bytes) -> _Read:
         return f"{path}, row {row}"
 
     return header, frame_numbers(list(frame.index), place), values, place
+
+
+def _check_one_table(keys: list[str]) -> None:
+    """Refuse a file of several tables; the parts of one are below its key."""
+    others = [key for key in keys if key != KEY and not key.startswith(f"{KEY}/")]
+    if others and KEY in keys:
+        raise ValueError(
+            f"it holds {len(others) + 1} tables, {', '.join([KEY, *others])}; expected {KEY} alone. Write the one that"
+            f" is meant to a file of its own, with pandas: read_hdf(file, key).to_hdf(new_file, key={KEY!r})"
+        )
 
 
 def _hdf5_header(frame: Any) -> DeepLabCutHeader:

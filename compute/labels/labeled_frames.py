@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from compute.errors import LabelsError, VideoError
 from compute.extras import import_sleap_io
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SOURCES_KEY = "orofacial_sources"
 """Key of SLEAP's provenance under which a package lists the source of each of its images, by frame index."""
+
+_ORIENTATION_TAG, _AS_STORED = 0x0112, (0, 1)
+"""EXIF's number for how a picture is to be turned, and its values of one that is not."""
 
 _GRAY_WEIGHTS = np.array([9798, 19235, 3735], np.uint32)
 """Weights of red, green and blue in a gray level (ITU-R BT.601), in 2**-15: OpenCV's own integers."""
@@ -76,7 +80,7 @@ def labeled_images(labels: sio.Labels) -> list[NDArray[np.uint8]]:
     Raises
     ------
     LabelsError
-        If images cannot be read, naming each of them, or one is not 8 bit.
+        If images cannot be read, naming each of them, or one is not 8 bit, or asks to be shown turned (EXIF).
     """
     wanted: dict[int, list[int]] = {}
     for index, frame in enumerate(labels):
@@ -285,6 +289,8 @@ def _read_images(frames: list[sio.LabeledFrame], broken: list[str]) -> list[NDAr
             video.backend.plugin = "imageio"
     except failures as error:
         raise LabelsError(f"a labeled image of {name} cannot be read: {error}") from error
+    if isinstance(name, list):
+        _refuse_turned([name[index] for index in indices])
     images: list[NDArray[np.uint8] | None] = []
     for index in indices:
         try:
@@ -293,6 +299,31 @@ def _read_images(frames: list[sio.LabeledFrame], broken: list[str]) -> list[NDAr
             images.append(None)
             broken.append(f"{name[index] if isinstance(name, list) else f'frame {index} of {name}'} ({error})")
     return images
+
+
+def _refuse_turned(paths: Sequence[str]) -> None:
+    """Refuse images that ask to be shown turned: it is not known which of the two pictures a person labeled.
+
+    OpenCV turns them unless it is told not to (SLEAP up to 1.4 let it), sleap-io and PIL do not.
+    """
+    turned = {path: tag for path in paths if (tag := _orientation(path)) not in _AS_STORED}
+    n_more = len(turned) - 1
+    for path, tag in turned.items():
+        raise LabelsError(
+            f"{path} asks to be shown turned (EXIF orientation {tag}{f', as do {n_more} more' if n_more else ''}); some"
+            " programs do that and others do not, so that it is not known which picture was labeled. Expected pixels"
+            " that stand as they were labeled. Write the image again without that note: turned, if it was labeled"
+            " turned (mogrify -auto-orient FILE), else as it is stored (exiftool -Orientation= FILE)"
+        )
+
+
+def _orientation(path: str) -> int:
+    """How an image asks to be turned, as EXIF counts; 1, not at all, also for a file that cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except (OSError, ValueError, TypeError, SyntaxError):
+        return 1
 
 
 def _read_video_images(video: sio.Video, indices: list[int]) -> list[NDArray[np.uint8]]:

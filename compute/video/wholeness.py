@@ -31,6 +31,9 @@ _FRAMES_OF_SLACK = 1.5
 _HARMLESS = ("SEI type", "number of reference frames")
 """How errors of the decoder begin that touch no picture: cameras write notes and headers that are not quite right."""
 
+_LOST_BEFORE = "Frame num gap"
+"""How H.264's decoder begins to say that pictures before this one are lost and made up: in its debug log only."""
+
 _NO_TIME = -(2**63)
 """Stands for no time among integers, as in FFmpeg."""
 
@@ -83,7 +86,9 @@ class Wholeness:
 
     def add_messages(self, packet: av.Packet, messages: Sequence[Message]) -> None:
         """Take what FFmpeg said while a packet was decoded."""
-        if packet.size and any(not text.startswith(_HARMLESS) for _, _, text in messages):
+        # Of the first packet, what was recorded before it is no loss.
+        harmless = (*_HARMLESS, _LOST_BEFORE) if len(self._packet_times) == 1 else _HARMLESS
+        if packet.size and any(not text.startswith(harmless) for _, _, text in messages):
             self._damaged.add(_time(packet))
 
     def add_frame(self, frame: av.VideoFrame) -> None:
@@ -194,7 +199,7 @@ class _DecoderLog:
         with self._lock:
             if self._n_listeners == 0:
                 self._before = av.logging.get_level(), av.logging.get_skip_repeated()
-                av.logging.set_level(av.logging.ERROR)
+                av.logging.set_level(av.logging.DEBUG)
                 av.logging.set_skip_repeated(False)
             self._n_listeners += 1
         try:
@@ -212,7 +217,7 @@ _log = _DecoderLog()
 
 
 def decoder_messages() -> AbstractContextManager[list[Message]]:
-    """FFmpeg's errors in this thread while the block runs, in a list that grows.
+    """What FFmpeg says in this thread while the block runs, in a list that grows: see `take_messages`.
 
     Decoders conceal damage and say so in the log only, which PyAV keeps off: no other sign reaches Python for MJPEG,
     HEVC or FFV1.
@@ -221,8 +226,8 @@ def decoder_messages() -> AbstractContextManager[list[Message]]:
 
 
 def take_messages(messages: list[Message]) -> list[Message]:
-    """The messages so far; the list is empty then."""
-    taken = messages[:]
+    """The errors, and what is said of lost pictures, among the messages so far; the list is empty then."""
+    taken = [one for one in messages if one[0] <= av.logging.ERROR or one[2].startswith(_LOST_BEFORE)]
     messages.clear()
     return taken
 

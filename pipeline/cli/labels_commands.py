@@ -39,7 +39,7 @@ def import_file(
     The same labels again, with --mouse or from a file that names the sessions, add what was not known.
     """
     settings = connect_command(context)
-    from ingest.labels import import_labels
+    from ingest.labels import import_labels, other_video_sizes_text
     from ingest.mice_without_session import mice_without_session_text
 
     imported = import_labels(file, camera=camera, mouse=mouse, scorer=scorer, pattern=settings.session_pattern)
@@ -57,6 +57,7 @@ def import_file(
         )
     for one in imported.contradicting:
         warn_in_yellow(str(one))
+    warn_in_yellow(other_video_sizes_text(imported))
     if imported.mice:
         console.print(f"mice: {', '.join(imported.mice)}", markup=False)
     warn_in_yellow(mice_without_session_text(imported.mice_without_session))

@@ -42,17 +42,18 @@ def init(context: click.Context, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--load", is_flag=True, help="Also load the estimators, and say what they run on (GPU): some seconds.")
 @json_option
 @click.pass_context
 @command_says_errors
-def doctor(context: click.Context, as_json: bool) -> None:
-    """Check database, stores, video decoder, GPU and disk; say what to do about what does not work."""
+def doctor(context: click.Context, load: bool, as_json: bool) -> None:
+    """Check database, stores, video decoder, estimators and disk; say what to do about what does not work."""
     errors.print("checking database, tables, stores, video decoder, estimators and disk: a few seconds")
     from pipeline.doctor import doctor_checks
     from pipeline.settings import load_settings
 
     checks = []
-    for check in doctor_checks(load_settings(context.find_root().obj)):
+    for check in doctor_checks(load_settings(context.find_root().obj), load_estimators=load):
         checks.append(check)
         if not as_json:
             _show(check)

@@ -13,7 +13,7 @@ from compute.json_text import json_text
 from compute.measures.lasting_noise import LASTING_FROM
 from compute.tracks import Tracks
 from ingest.filters import add_filter_method
-from pipeline.query.chosen_models import Choice, chosen_models, left_out_models
+from pipeline.query.chosen_models import Choice, chosen_models, left_out_models, warn_of_several_models
 from pipeline.query.filter_comparison import ComparisonError
 from schemas.model import Model
 from schemas.pose import PoseEstimation
@@ -25,6 +25,8 @@ MOST_VIDEOS = 40
 
 def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[str, bool, list[FilterChoice]]:
     """Choose a filter for each node where that can be, and insert it as a row of `FilterMethod`.
+
+    Where several models of a camera are deployed, a video counts once for each: a `SeveralModelsWarning` says so.
 
     Parameters
     ----------
@@ -61,6 +63,7 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
             "there are no tracks to choose on"
             + (f": {left_out}" if left_out else "; see 'orofacial status', then run 'orofacial populate'")
         )
+    warn_of_several_models(keys, model, stacklevel=2)
     choices = filter_choices(_tracks(keys))
     filters = chosen_node_filters(choices)
     if not filters:

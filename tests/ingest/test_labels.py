@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,25 @@ def test_a_node_that_nobody_placed_is_named(package: Path, tmp_path: Path) -> No
     write_package(tmp_path / "never.pkg.slp", images, position, NODES, EDGES, [("a.mp4", index) for index in range(4)])
     for _ in range(2):  # also where the labels are known already
         assert import_labels(tmp_path / "never.pkg.slp", camera="side").nodes_never_placed == ("ear",)
+
+
+def test_images_of_another_size_than_every_video_of_the_camera_are_said(
+    package: Path, make_session: Callable[..., Path]
+) -> None:
+    """The images are 60 x 40 px, the videos 64 x 48: a model that is trained with them runs on none."""
+    from ingest.labels import import_labels, other_video_sizes_text
+    from ingest.sessions import ingest_sessions
+    from schemas.session import Video
+
+    before = import_labels(package, camera="side")  # of no video it is known
+    assert (before.image_size_px, before.other_video_sizes_px, other_video_sizes_text(before)) == ((60, 40), (), "")
+    list(ingest_sessions(make_session(cameras=("side",)), stable_after_s=0))
+    after = import_labels(package, camera="side")
+    assert after.other_video_sizes_px == ((64, 48),)
+    said = "the images are 60 x 40 px, and no video of camera side has this size (videos: 64 x 48 px)"
+    assert said in other_video_sizes_text(after)
+    Video.update1({**Video.fetch1("KEY"), "width_px": 60, "height_px": 40})
+    assert import_labels(package, camera="side").other_video_sizes_px == ()
 
 
 def test_the_folder_of_a_video_says_which_mouse_is_in_a_frame(package: Path) -> None:

@@ -172,6 +172,44 @@ def test_a_file_that_changed_is_refused_and_another_name_takes_it_as_another_mod
     assert sorted(poses_of(model_id)) == ["mouse01"]
 
 
+def test_a_file_that_changed_is_not_known_already(sessions: list[Path]) -> None:
+    """Importing it again says what differs from the poses that were taken in."""
+    from ingest.models import import_model
+    from ingest.poses import register_pose_files
+
+    path = sessions[0] / f"side{NETWORK}.csv"
+    before = write_poses(path, seed=0)
+    model_id = import_and_deploy(path)
+    register_pose_files()
+    assert import_model(path, camera="side") == model_id
+    text = path.read_text()
+    path.write_text(text + "\n")
+    with pytest.raises(ModelError, match="has changed since: its bytes are others; populate has not read its poses"):
+        import_model(path, camera="side")
+    path.write_text(text)
+    assert populate() == {}
+    path.write_text(text + "\n")
+    with pytest.raises(ModelError, match="its bytes are others; its poses are the same"):
+        import_model(path, camera="side")
+    lines = text.splitlines()
+    cells = lines[3 + 7].split(",")
+    lines[3 + 7] = ",".join([*cells[:4], "31.5", *cells[5:]])  # x of jaw_tip in frame 7
+    path.write_text("\n".join(lines))
+    x, y, likelihood = before[7, 1]
+    with pytest.raises(ModelError) as refused:
+        import_model(path, camera="side")
+    assert f"{path} was taken in as the poses of mouse01/2026-03-02_1 by model {model_id}" in str(refused.value)
+    assert (
+        f"1 frame of 20 differ, the first is frame 7 with jaw_tip, which was at ({x:g}, {y:g}) with likelihood"
+        f" {likelihood:g}, is at (31.5, {y:g}) with likelihood"
+    ) in str(refused.value)
+    assert f"orofacial model import {path} --camera side --name NEW" in str(refused.value)
+    path.write_text("\n".join(lines[:-1]) + "\n99" + ",1" * 6)
+    with pytest.raises(ModelError, match=r"now it would be refused .*has frame 99"):
+        import_model(path, camera="side")
+    assert import_model(path, camera="side", name="NEW") != model_id
+
+
 def test_a_file_that_does_not_fit_its_video_fails_alone(sessions: list[Path]) -> None:
     for seed, folder in enumerate(sessions):
         write_poses(folder / "side.csv", seed, n_rows=N_FRAMES + seed, scorer="heatmap_tracker")

@@ -9,8 +9,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -113,6 +116,22 @@ def write_instants(folder: Path, camera: str, first: datetime, zone: str, n_fram
         f"{(first + timedelta(seconds=i / 100)).isoformat(timespec='milliseconds')}{zone}" for i in range(n_frames)
     ]
     (folder / f"{camera}.timestamps.csv").write_text("\n".join(["time", *cells]))
+
+
+def test_the_offset_that_a_camera_says_is_the_sessions(make_session: MakeSession) -> None:
+    """Local time of the rig is what its clock says, not what it is on the machine that ingests."""
+    from schemas.session import Session
+
+    write_instants(make_session(), "side", datetime(2026, 3, 2, 10, 30), "-05:00")
+    folder = make_session("mouse02/2026-03-02_1")
+    write_instants(folder, "side", datetime(2026, 3, 2, 10, 30), "-05:00")
+    (folder / "session.toml").write_text("start = 2026-03-02T10:29:00\n")
+    assert [one.status for one in ingest_all(folder.parents[1])] == ["ingested", "ingested"]
+    starts = Session.to_dicts(order_by="mouse_id")
+    assert [(one["session_start"].isoformat(), one["session_utc_offset_min"]) for one in starts] == [
+        ("2026-03-02T10:30:00", -300),
+        ("2026-03-02T10:29:00", -300),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -305,6 +324,76 @@ def test_a_renamed_copy_is_recognised(make_session: MakeSession, tmp_path: Path,
     shutil.copy(original / "side.mp4", copy / "lower.mp4")
     message = refusal(copy, database)
     assert f"{original / 'side.mp4'}, which is known already" in message
+
+
+@pytest.mark.parametrize("name", ["raw/mouse01/2026-03-02_01", "backup/mouse01/2026-03-02_1"])
+def test_a_copy_that_is_called_as_the_session_never_speaks_for_it(
+    name: str, make_session: MakeSession, tmp_path: Path, database: Settings
+) -> None:
+    from schemas.session import MetadataCorrection, Session
+
+    original = make_session(cameras=("side",))
+    (original / "session.toml").write_text('rig = "rig 1"\n')
+    ingest_all(original)
+    copy = tmp_path / name
+    shutil.copytree(original, copy)
+    (copy / "session.toml").write_text('rig = "rig 2"\n')
+    for options in ({}, {"dry_run": True}):
+        (outcome,) = ingest_all(copy, **options)
+        assert outcome.status == "refused"
+        assert f"{copy} is called session mouse01/2026-03-02_1, and so is {original}, which" in outcome.message
+    assert (Session.fetch1("rig"), len(MetadataCorrection())) == ("rig 1", 0)
+    shutil.rmtree(copy)
+    original.rename(copy)  # a session that was moved is known where it is
+    assert [one.status for one in ingest_all(copy)] == ["known"]
+
+
+def test_a_dry_run_finds_a_copy_too(make_session: MakeSession, tmp_path: Path) -> None:
+    original = make_session(cameras=("side",))
+    shutil.copytree(original, original.with_name("2026-03-02_01"))
+    assert [one.status for one in ingest_all(tmp_path / "raw", dry_run=True)] == ["would be ingested", "refused"]
+
+
+def test_a_link_to_a_session_is_the_session(make_session: MakeSession, tmp_path: Path) -> None:
+    original = make_session(cameras=("side",))
+    ingest_all(original)
+    (tmp_path / "linked" / "mouse01").mkdir(parents=True)
+    (tmp_path / "linked" / "mouse01" / original.name).symlink_to(original)
+    assert [one.status for one in ingest_all(tmp_path / "linked")] == ["known"]
+
+
+def put_hole(folder: Path, hole_s: int) -> None:
+    """Let the container of the side video say that nothing was filmed for a time after frame 9."""
+    (folder / "side.mp4").unlink()
+    rng = np.random.default_rng(hole_s)
+    with av.open(str(folder / "side.mkv"), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "gray"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index in range(20):
+            frame = av.VideoFrame.from_ndarray(rng.integers(0, 256, (48, 64), np.uint8), format="gray")
+            frame.pts, frame.time_base = 10 * index + 1000 * hole_s * (index >= 10), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_a_hole_in_the_times_of_a_container_is_said_and_one_of_hours_refused(
+    make_session: MakeSession, database: Settings
+) -> None:
+    from schemas.session import Video
+
+    folder = make_session(cameras=("side",))
+    put_hole(folder, 7200)
+    message = refusal(folder, database)
+    assert f"{folder / 'side.mkv'}: time jumps by 2 h at frame 10" in message
+    assert "expected at most 1 h between two frames" in message and "<camera>.timestamps.csv" in message
+    folder = make_session("mouse02/2026-03-02_1", cameras=("side",))
+    put_hole(folder, 60)
+    (outcome,) = ingest_all(folder)
+    assert outcome.status == "ingested"
+    assert "side 20 frames, 1 hole in time (the longest of 60.01 s after frame 9)" in outcome.message
+    times_s = Video.frame_times(Video.fetch1())
+    assert np.diff(times_s).argmax() == 9 and times_s[-1] == pytest.approx(60 + 19 / 100)
 
 
 def test_a_recording_that_changed_is_refused(make_session: MakeSession, tmp_path: Path, database: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -162,6 +162,74 @@ def test_days_and_times_without_a_zone_are_local(file: Path) -> None:
     assert here == int(datetime(2026, 3, 2, 10, 30).astimezone().timestamp())
     with pytest.raises(SessionError, match="line 2"):
         read(file, lines("2026-03-02T10:30:00", "2026-03-02T10:30:01Z"), n_frames=2, fps=1)
+
+
+NEW_YORK = timedelta(hours=-5)
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "offset"),
+    [
+        ("time,utc_offset", "2026-03-02T04:30:{:09.6f},-05:00", NEW_YORK),
+        ("time;UTC offset;exposure_ms", "2026-03-02 04:30:{:09.6f};-0500;4.5", NEW_YORK),
+        ("utc_offset_min,time", "-300,2026-03-02T04:30:{:09.6f}", NEW_YORK),
+        ("datetime,tz_offset_s", "2026-03-02T04:30:{:09.6f},-18000", NEW_YORK),
+        ("time,time_zone", "2026-03-02T04:30:{:09.6f},UTC-05", NEW_YORK),
+        ("time,utc_offset", "2026-03-02T09:30:{:09.6f}Z,-05:00", NEW_YORK),
+        ("time_utc,utc_offset_h", "2026-03-02T09:30:{:09.6f},-5", NEW_YORK),
+        ("time", "2026-03-02T04:30:{:09.6f}-05:00", NEW_YORK),
+        ("time,tz", "2026-03-02T09:30:{:09.6f},UTC", timedelta(0)),
+        ("time", "2026-03-02T09:30:{:09.6f}Z", None),
+        ("time_utc", "2026-03-02T09:30:{:09.6f}", None),
+    ],
+)
+def test_an_offset_from_utc_is_read_and_kept_wherever_it_stands(
+    file: Path, head: str, line: str, offset: timedelta | None
+) -> None:
+    found = read(file, lines(head, *map(line.format, EVEN_S)), zone="Asia/Tokyo")
+    assert (found.first_unix_s, found.utc_offset) == (1772443800, offset)
+    np.testing.assert_allclose(found.times_s, EVEN_S, atol=1e-9)
+
+
+def test_an_offset_beside_seconds_since_1970_is_kept(file: Path) -> None:
+    found = read(file, lines("timestamp,utc_offset", *(f"{1772443800 + time:.6f},-05:00" for time in EVEN_S)))
+    assert (found.first_unix_s, found.utc_offset) == (1772443800, NEW_YORK)
+    # By a camera's own clock there is no instant that it could belong to.
+    assert read(file, lines("time_s,tz", *(f"{time},?" for time in EVEN_S))).utc_offset is None
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "said"),
+    [
+        (
+            "time,utc_offset",
+            "{},-5",
+            "line 2: '-5' in column utc_offset is no offset from UTC; expected such as -05:00",
+        ),
+        ("time,utc_offset_min", "{},-05:00", "line 2: '-05:00' in column utc_offset_min is no offset from UTC"),
+        ("utc_offset,time", ",{}", "line 2: '' in column utc_offset is no offset from UTC"),
+        ("time,tz", "{},Europe/Berlin", "line 2: 'Europe/Berlin' in column tz is no offset from UTC"),
+        ("time,utc_offset_s", "{},-18001", "line 2: '-18001' in column utc_offset_s is no offset from UTC"),
+        ("time,utc_offset_h", "{},nan", "line 2: 'nan' in column utc_offset_h is no offset from UTC"),
+        ("time,utc_offset_h", "{},-300", "line 2, column utc_offset_h: utc_offset_min is -18000; expected -720 to 840"),
+        ("time,tz,utc_offset", "{},Z,-05:00", "has 2 columns of offsets from UTC (tz, utc_offset); expected one"),
+        ("time,utc_offset", "{}+01:00,-05:00", "another column says -05:00; expected the same"),
+    ],
+)
+def test_an_offset_from_utc_that_cannot_be_is_refused(file: Path, head: str, line: str, said: str) -> None:
+    cells = [f"2026-03-02T04:30:{time:09.6f}" for time in EVEN_S]
+    with pytest.raises(SessionError) as refused:
+        read(file, lines(head, *map(line.format, cells)))
+    assert str(file) in str(refused.value) and said in str(refused.value)
+
+
+def test_an_offset_from_utc_other_than_that_of_session_toml_is_refused(file: Path) -> None:
+    text = lines("time,utc_offset", *(f"2026-03-02T04:30:{time:09.6f},-05:00" for time in EVEN_S))
+    with pytest.raises(
+        SessionError, match=r"line 2: the offset from UTC is -05:00 .* of session\.toml is 60; expected"
+    ):
+        read(file, text, utc_offset_min=60)
+    assert read(file, text, utc_offset_min=-300).utc_offset == NEW_YORK
 
 
 @pytest.mark.parametrize(

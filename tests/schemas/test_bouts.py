@@ -106,6 +106,10 @@ def test_the_command_shows_writes_and_lists(lab_with_bouts: Any, orofacial: Any,
         (("--filter", "raw"), "no bouts fit"),
         (("add", "licks", "jaw_tip", "--filter", "kalman", "--minimum-speed", "60"), "is there already: minimum_speed"),
         (
+            ("add", "jaw", "jaw_tip", "--filter", "kalman", "--minimum-speed", "50", "--minimum-duration", "0.1"),
+            "jaw is there already: camera is side, not every camera; reference_node is center_snout_tip, not none.",
+        ),
+        (
             ("add", "x", "jaw_tip", "--filter", "kalman", "--minimum-speed", "nan"),
             "minimum_speed_px_per_s is nan, expected",
         ),

@@ -275,6 +275,16 @@ def test_a_table_without_a_likelihood_and_one_in_space_are_refused(tmp_path: Pat
         read(tmp_path / "b.csv", fps=FPS)
 
 
+def test_a_file_of_two_tables_is_refused_by_their_keys(tmp_path: Path) -> None:
+    path = tmp_path / "sideDLC.h5"
+    write_deeplabcut_hdf5(path, range(4), points(4))
+    deeplabcut_table(range(4), points(4, seed=1)).to_hdf(path, key="df_filtered", format="table")
+    with pytest.raises(ExportError, match=r"sideDLC\.h5 .*it holds 2 tables, df_with_missing, df_filtered; expected"):
+        read(path, fps=FPS)
+    pd.read_hdf(path, "df_filtered").to_hdf(tmp_path / "one.h5", key="df_with_missing")  # as the message says
+    np.testing.assert_array_equal(read(tmp_path / "one.h5", fps=FPS).tracks.position, points(4, seed=1)[..., :2])
+
+
 def test_a_file_of_the_name_in_the_current_folder_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").mkdir()
     values = points(3)

@@ -6,6 +6,7 @@ import pytest
 import sleap_io as sio
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from compute.errors import LabelsError
 from compute.labels import (
@@ -118,6 +119,24 @@ def test_a_missing_image_is_named(tmp_path):
     (tmp_path / "labeled-data" / "img02.png").unlink()
     with pytest.raises(LabelsError, match=r"img02\.png is missing"):
         read_labels(path)
+
+
+def test_an_image_that_asks_to_be_turned_is_refused(tmp_path):
+    """It is not known which picture the person saw: OpenCV turns it, PIL and sleap-io do not."""
+    images, position, _ = make_arrays()
+    path = write_csv(tmp_path, images, position)
+    for name, orientation in (("img01.png", 6), ("img02.png", 3), ("img03.png", 1)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        image = Image.open(tmp_path / "labeled-data" / name)
+        image.load()
+        image.save(tmp_path / "labeled-data" / name, format="JPEG", exif=exif)
+    assert cv2.imread(str(tmp_path / "labeled-data" / "img01.png")).shape[:2] == images[1].T.shape
+    with pytest.raises(LabelsError, match=r"img01\.png asks to be shown turned \(EXIF orientation 6, as do 1 more\)"):
+        labeled_images(read_labels(path))
+    for name in ("img01.png", "img02.png"):
+        cv2.imwrite(str(tmp_path / "labeled-data" / name), images[1])
+    assert len(labeled_images(read_labels(path))) == 5
 
 
 @pytest.mark.parametrize("n_channels", [3, 4], ids=["RGB", "RGB and alpha"])

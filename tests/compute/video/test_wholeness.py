@@ -207,6 +207,49 @@ def test_damaged_frames_are_named_up_to_the_next_key_frame(name: str, options: d
     assert n_named >= 2
 
 
+@pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "0", "refs": "1"}, {"bf": "3"}], ids=str)
+@pytest.mark.parametrize("name", ["lost.mp4", "lost.mkv", "lost.mov"])
+def test_frames_after_a_lost_picture_are_damaged_up_to_the_next_key_frame(
+    name: str, options: dict[str, str], encode: Any, copy_packets: Any
+) -> None:
+    """The decoder takes the picture before the lost one in its place, and says so in its debug log only."""
+    whole = encode(codec_options={"g": "30", "keyint_min": "30", "sc_threshold": "0", **options})
+    lost = next(index for index in range(20, 30) if is_referred_to(whole, index))
+    path = copy_packets(whole, name, keep=lambda index: index != lost)
+    with pytest.raises(VideoError, match=r"of 59 cannot be read whole, the decoder made up what is missing"):
+        probe_video(path)
+    damaged = probe_video(path, accept_damaged_frames=True).damaged_frames
+    assert lost - 4 < min(damaged) and max(damaged) == 28
+
+
+def is_referred_to(path: Path, index: int) -> bool:
+    """Whether other pictures are predicted from the picture of a packet of H.264 (nal_ref_idc)."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.dts is not None]
+    content, places = packets[index], [0]
+    while places[-1] + 4 < len(content):
+        places.append(places[-1] + 4 + int.from_bytes(content[places[-1] : places[-1] + 4], "big"))
+    return any(content[place + 4] & 0x1F == 1 and content[place + 4] & 0x60 for place in places[:-1])
+
+
+def test_frames_that_were_dropped_before_they_were_encoded_are_no_damage(encode: Any) -> None:
+    times_ms = [33 * index for index in range(60) if index != 25]
+    path = encode("dropped.mkv", n_frames=59, times_ms=times_ms, codec_options={"bf": "0"})
+    assert probe_video(path).damaged_frames == ()
+
+
+def test_a_recording_that_begins_within_a_stream_is_no_damage(encode: Any, copy_packets: Any) -> None:
+    """At a key frame that does not reset the decoder; frames before it are needed by none that is shown."""
+    open_ended = {"x264-params": "open-gop=1:keyint=20:min-keyint=20:scenecut=0:bframes=3:b-adapt=0:b-pyramid=none"}
+    whole = encode("whole.mkv", codec_options=open_ended)
+    with av.open(str(whole)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.dts is not None]
+    second = next(index for index, packet in enumerate(packets) if packet.is_keyframe and index)
+    times = [packet.pts for packet in packets]
+    path = copy_packets(whole, "part.mkv", keep=lambda index: index >= second and times[index] >= times[second])
+    assert probe_video(path).damaged_frames == ()
+
+
 def empty_chunks(path: Path, frames: set[int]) -> Path:
     """Take the data out of some chunks of an AVI, as a recorder that dropped these frames writes it."""
     content = path.read_bytes()

@@ -60,7 +60,7 @@ def test_two_deployed_models_of_a_camera_are_named_and_no_mouse_counts_twice_unk
             warnings.simplefilter("error")
             ask(filter="median", model=["small side", "snouts"])  # who names them knows
             ask(filter="median", mouse="mouse01")
-    for command in (["tracks", "--json"], ["report", "-o", tmp_path / "report.html"]):
+    for command in (["tracks", "--json"], ["compare", "--choose"], ["report", "-o", tmp_path / "report.html"]):
         assert said in " ".join(orofacial(*command).stderr.split())
     assert said in (tmp_path / "report.html").read_text(encoding="utf-8")
     status = orofacial("status")
