@@ -26,7 +26,7 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
     """Write tracks; the values of `row` come first in every line.
 
     Columns: those of `row`, ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, and
-    ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them.
+    ``x_sd_px``, ``y_sd_px``, ``rejected``, ``filled`` and ``interval_half_width_px`` where there are any.
     """
     import pyarrow as pa
     import pyarrow.csv as pa_csv
@@ -46,7 +46,7 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
     }
     if tracks.sd is not None:
         columns |= {"x_sd_px": tracks.sd[..., 0].ravel(), "y_sd_px": tracks.sd[..., 1].ravel()}
-    for name in ("rejected", "filled"):
+    for name in ("rejected", "filled", "interval_half_width_px"):
         if getattr(tracks, name) is not None:
             columns[name] = getattr(tracks, name).ravel()
     write_sidecar(path, track)
@@ -93,7 +93,9 @@ def _by_frame_and_node(
     rows = {"position": np.column_stack([columns["x_px"], columns["y_px"]]), "score": columns["score"]}
     if "x_sd_px" in columns:
         rows["sd"] = np.column_stack([columns["x_sd_px"], columns["y_sd_px"]])
-    rows |= {name: columns[name] for name in ("rejected", "filled") if name in columns}
+    for name in ("rejected", "filled", "interval_half_width_px"):
+        if name in columns:
+            rows[name] = columns[name]
     flat = rows_by_frame(
         path,
         keys,
@@ -122,7 +124,7 @@ def _types() -> dict[str, Any]:
     import pyarrow as pa
 
     return {
-        **dict.fromkeys(("x_px", "y_px", "score", "x_sd_px", "y_sd_px"), pa.float32()),
+        **dict.fromkeys(("x_px", "y_px", "score", "x_sd_px", "y_sd_px", "interval_half_width_px"), pa.float32()),
         "time_s": pa.float64(),
         "node": pa.string(),
         "rejected": pa.bool_(),

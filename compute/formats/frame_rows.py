@@ -16,7 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from compute.errors import ExportError
 from compute.text import count_text
 
-_MISSING: dict[str, Any] = {"position": np.nan, "score": 0, "sd": np.nan, "rejected": False, "filled": False}
+_MISSING: dict[str, Any] = {
+    **{"position": np.nan, "score": 0, "sd": np.nan, "rejected": False, "filled": False},
+    "interval_half_width_px": np.nan,
+}
 """What stands in a frame that has no row."""
 
 _MOST_FRAMES = 100_000_000

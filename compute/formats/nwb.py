@@ -257,7 +257,7 @@ def _compressed(array: NDArray[Any]) -> Any:
 
 
 def _filter_series(name: str, track: PortableTrack, clock: dict[str, Any]) -> Iterator[Any]:
-    """Posterior standard deviation, rejected and filled points, if the filter gave them."""
+    """What a filter, or labeled frames, say of each point."""
     from pynwb import TimeSeries
 
     nodes = ", ".join(track.tracks.nodes)
@@ -265,15 +265,17 @@ def _filter_series(name: str, track: PortableTrack, clock: dict[str, Any]) -> It
         "sd": "Posterior standard deviation of x and y",
         "rejected": "1: the filter took the model's point for a wrong placement",
         "filled": "1: the filter gives a position without a point of the model that it used",
+        "interval_half_width_px": "Half-width of the 95 % interval of x and of y, by labeled frames; NaN: not known",
     }
+    in_pixels = ("sd", "interval_half_width_px")
     for field, text in texts.items():
         array = getattr(track.tracks, field)
         if array is not None:
             yield TimeSeries(
                 name=f"{name}_{field}",
                 description=f"{text}; for the nodes {nodes}",
-                data=_compressed(array.astype(np.float32 if field == "sd" else np.uint8)),
-                unit="pixels" if field == "sd" else "n.a.",
+                data=_compressed(array.astype(np.float32 if field in in_pixels else np.uint8)),
+                unit="pixels" if field in in_pixels else "n.a.",
                 **clock,
             )
 

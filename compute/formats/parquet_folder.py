@@ -43,6 +43,7 @@ COLUMNS = {
     "<node>_ysd": ("px", "posterior standard deviation of y, from a filter that knows it"),
     "<node>_rejected": ("", "true: the filter took the model's point for a wrong placement"),
     "<node>_filled": ("", "true: the filter gives a position without a point of the model that it used"),
+    "<node>_halfwidth": ("px", "half-width of the 95 % interval of x and of y, by labeled frames; missing: not known"),
 }
 """Columns with a value a frame: unit and meaning. ``<node>`` is the node's name."""
 

@@ -60,7 +60,7 @@ def spread_over_frame_holes(tracks: Tracks, *, longest_s: float) -> tuple[Tracks
     for name in FILTER_COLUMNS:
         if getattr(tracks, name) is not None:
             columns[name] = np.full(
-                columns["position" if name == "sd" else "score"].shape, np.nan if name == "sd" else 0
+                columns["position" if name == "sd" else "score"].shape, 0 if name in ("rejected", "filled") else np.nan
             )
     for name, values in columns.items():
         values[index] = getattr(tracks, name)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Version of the Arrow and Parquet layout written by `Tracks.to_arrow`."""
 
-FILTER_COLUMNS = ("sd", "rejected", "filled")
-"""What only some filters know of each point."""
+FILTER_COLUMNS = ("sd", "rejected", "filled", "interval_half_width_px")
+"""What only some filters, or labeled frames, say of each point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +45,18 @@ class Tracks:
     nodes : sequence of str
         Names of the nodes, unique, in the order of the arrays.
     sd : array, shape (frame, node, 2), float32, optional
-        Posterior standard deviation of x and y in pixels, from a filter that knows it. NaN where position is.
+        Posterior standard deviation of x and y in pixels, from a filter that knows it. NaN where position is. It
+        covers noise that changes from frame to frame, not what the network does wrong in all frames alike (most of its
+        error on mice that it has not seen): that is part of `interval_half_width_px`.
     rejected : array, shape (frame, node), bool, optional
         True where a filter took the estimator's point for a wrong placement and did not use it.
     filled : array, shape (frame, node), bool, optional
         True where a filter gives a position at a frame where it used no point of the estimator: there was none, or it
         was rejected. A rejected point with a position is both rejected and filled; one in a gap that is too long to be
         filled has no position and is not filled.
+    interval_half_width_px : array, shape (frame, node), float32, optional
+        Half-width in pixels of the interval that holds the true x, and y, with 95 % probability, by labeled frames that
+        the network has not seen, see `compute.calibration`. NaN where no such frames say it, and where position is.
     attributes : mapping, optional
         What made these tracks (model, filter, parameters): values that JSON can hold.
 
@@ -75,6 +80,7 @@ class Tracks:
     sd: NDArray[np.float32] | None = None
     rejected: NDArray[np.bool_] | None = None
     filled: NDArray[np.bool_] | None = None
+    interval_half_width_px: NDArray[np.float32] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,6 +99,7 @@ class Tracks:
             "sd": (np.float32, (n_frames, n_nodes, 2)),
             "rejected": (np.bool_, (n_frames, n_nodes)),
             "filled": (np.bool_, (n_frames, n_nodes)),
+            "interval_half_width_px": (np.float32, (n_frames, n_nodes)),
         }
         for name, (dtype, shape) in shapes.items():
             if getattr(self, name) is None and name not in ("position", "score"):
@@ -149,11 +156,7 @@ class Tracks:
     def select(self, nodes: Sequence[str]) -> Tracks:
         """The same tracks with only these nodes, in this order."""
         index = [self.node_index(node) for node in nodes]
-        optional = {
-            name: getattr(self, name)[:, index]
-            for name in ("sd", "rejected", "filled")
-            if getattr(self, name) is not None
-        }
+        optional = {name: getattr(self, name)[:, index] for name in FILTER_COLUMNS if getattr(self, name) is not None}
         return replace(
             self, position=self.position[:, index], score=self.score[:, index], nodes=tuple(nodes), **optional
         )
@@ -176,7 +179,7 @@ class Tracks:
         -------
         xarray.Dataset
             ``position`` (time, space, keypoints, individuals) in px and ``confidence`` (time, keypoints, individuals);
-            ``sd``, ``rejected`` and ``filled`` likewise where there are any.
+            ``sd``, ``rejected``, ``filled`` and ``interval_half_width_px`` likewise where there are any.
 
         Raises
         ------
@@ -192,7 +195,7 @@ class Tracks:
         }
         if self.sd is not None:
             variables["sd"] = (spatial, self.sd.transpose(0, 2, 1)[..., None])
-        for name in ("rejected", "filled"):
+        for name in ("rejected", "filled", "interval_half_width_px"):
             if getattr(self, name) is not None:
                 variables[name] = (scalar, getattr(self, name)[..., None])
         return xr.Dataset(
@@ -229,9 +232,7 @@ class Tracks:
             score=one["confidence"].values,
             time=one["time"].values,
             nodes=tuple(str(node) for node in one["keypoints"].values),
-            sd=one["sd"].values if "sd" in one else None,
-            rejected=one["rejected"].values if "rejected" in one else None,
-            filled=one["filled"].values if "filled" in one else None,
+            **{name: one[name].values for name in FILTER_COLUMNS if name in one},
             attributes=json.loads(dataset.attrs.get("attributes", "{}")),
         )
 
@@ -239,7 +240,8 @@ class Tracks:
         """As an Arrow table with one row a frame.
 
         Columns are ``time_s`` and, for each node, ``<node>_x``, ``<node>_y`` (px) and ``<node>_score``, then
-        ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them.
+        ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them, and
+        ``<node>_halfwidth`` (px) for `interval_half_width_px`.
         A suffix holds no second underscore, so that no two nodes can claim one column. NaN becomes null, which SQL and
         data frames take for missing.
         The schema's metadata explains the file by itself: nodes, units, fps, number of frames, format version,
@@ -259,13 +261,15 @@ class Tracks:
                 columns[f"{node}_rejected"] = self.rejected[:, index]
             if self.filled is not None:
                 columns[f"{node}_filled"] = self.filled[:, index]
+            if self.interval_half_width_px is not None:
+                columns[f"{node}_halfwidth"] = self.interval_half_width_px[:, index]
         metadata = {
             "format": "orofacial tracks",
             "format_version": FORMAT_VERSION,
             "nodes": list(self.nodes),
             "n_frames": self.n_frames,
             "fps": self.fps,
-            "units": {"time_s": "s", "x": "px", "y": "px", "xsd": "px", "ysd": "px"},
+            "units": {"time_s": "s", "x": "px", "y": "px", "xsd": "px", "ysd": "px", "halfwidth": "px"},
             "attributes": dict(self.attributes),
             "key": {name: value if isinstance(value, int) else str(value) for name, value in (key or {}).items()},
         }
@@ -311,6 +315,7 @@ class Tracks:
             sd=stack("xsd", "ysd"),
             rejected=stack("rejected"),
             filled=stack("filled"),
+            interval_half_width_px=stack("halfwidth"),
             attributes=metadata["attributes"],
         )
 

@@ -42,6 +42,7 @@ _OF_FILTERS = {
     "sd": {"x_sd_px": "float", "y_sd_px": "float"},
     "rejected": {"rejected": "bool"},
     "filled": {"filled": "bool"},
+    "interval_half_width_px": {"interval_half_width_px": "float"},
 }
 
 
@@ -54,7 +55,7 @@ def columns_schema(columns: Mapping[str, str]) -> pa.Schema:
 
 
 def tidy_columns_schema(filter_columns: Iterable[str]) -> pa.Schema:
-    """Schema of a line a frame and node, with what filters gave (``sd``, ``rejected``, ``filled``)."""
+    """Schema of a line a frame and node, with what filters and labels gave, see `FILTER_COLUMNS`."""
     given = set(filter_columns)
     return columns_schema(
         _TIDY | {name: kind for part in _OF_FILTERS if part in given for name, kind in _OF_FILTERS[part].items()}
@@ -81,7 +82,7 @@ def tidy_columns(row: Mapping[str, Any], tracks: Tracks, first_frame: int, colum
     }
     if tracks.sd is not None:
         values |= {"x_sd_px": tracks.sd[..., 0].ravel(), "y_sd_px": tracks.sd[..., 1].ravel()}
-    for name in ("rejected", "filled"):
+    for name in ("rejected", "filled", "interval_half_width_px"):
         if getattr(tracks, name) is not None:
             values[name] = getattr(tracks, name).ravel()
     return pa.table([_column(values.get(field.name), field.type, n_rows) for field in columns], schema=columns)

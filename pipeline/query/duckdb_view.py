@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-_SUFFIXES = {"sd": ("xsd", "ysd"), "rejected": ("rejected",), "filled": ("filled",)}
+_SUFFIXES = {
+    "sd": ("xsd", "ysd"),
+    "rejected": ("rejected",),
+    "filled": ("filled",),
+    "interval_half_width_px": ("halfwidth",),
+}
 
 
 def open_duckdb_view(

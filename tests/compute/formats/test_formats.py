@@ -22,7 +22,7 @@ from hypothesis.extra.numpy import arrays
 
 from compute.formats import FORMATS, ExportError, PortableTrack, format_of, read, write
 from compute.formats import nwb as nwb_format
-from compute.tracks import Tracks
+from compute.tracks import FILTER_COLUMNS, Tracks
 
 NODE_NAMES = st.lists(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12),
@@ -52,6 +52,8 @@ def portable_tracks(draw: st.DrawFn) -> PortableTrack:
         optional["sd"] = draw(arrays(np.float32, (*shape, 2), elements=st.floats(0, 10, width=32)))
         optional["rejected"] = draw(arrays(np.bool_, shape))
         optional["filled"] = draw(arrays(np.bool_, shape))
+    if draw(st.booleans()):
+        optional["interval_half_width_px"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32)))
     tracks = Tracks(
         position, score, time.astype(np.float64), tuple(nodes), **optional, attributes={"minimum_score": 0.2}
     )
@@ -73,7 +75,7 @@ def assert_same(found: PortableTrack, expected: PortableTrack, *, filter_columns
     np.testing.assert_allclose(one.position, other.position, rtol=0, atol=1e-4)
     np.testing.assert_array_equal(one.score, other.score)
     np.testing.assert_allclose(one.time, other.time, rtol=0, atol=2e-9)
-    for name in ("sd", "rejected", "filled") if filter_columns else ():
+    for name in FILTER_COLUMNS if filter_columns else ():
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     assert one.attributes == other.attributes
     assert (found.edges, found.video_file, found.size_px) == (expected.edges, expected.video_file, expected.size_px)
