@@ -89,7 +89,7 @@ def calibrated_tracks(tracks: Tracks, intervals: Mapping[str, NodeInterval], abo
     half_width[~tracks.found] = np.nan
     return replace(
         tracks,
-        position=position,
-        interval_half_width_px=half_width,
+        position=position.astype(np.float32),
+        interval_half_width_px=half_width.astype(np.float32),
         attributes={**tracks.attributes, "calibration": dict(about)},
     )

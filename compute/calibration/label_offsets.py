@@ -129,8 +129,8 @@ def calibrate_nodes(
     error = label_offset_px(tracks, frame_indices, placed_px, nodes)
     there = ~np.isnan(error[..., 0])
     counts = there.sum(axis=0)
-    kept = np.flatnonzero(counts)
-    if not kept.size:
+    kept = np.flatnonzero(counts).tolist()
+    if not kept:
         return []
     error, there, counts = error[:, kept], there[:, kept], counts[kept]
     mean = np.nansum(error, axis=0) / counts[:, None]
@@ -149,7 +149,7 @@ def calibrate_nodes(
             degrees_of_freedom=None if known is None else float(known[index]),
             filter_variance_px2=float(filter_variance[index]),
         )
-        for index in range(kept.size)
+        for index in range(len(kept))
     ]
 
 

@@ -154,14 +154,14 @@ def distances(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(errors, axis=1))
 
 
-@pytest.mark.parametrize("n_mice", [3, 4, 9])
+@pytest.mark.parametrize("n_mice", [4, 9])
 def test_a_new_mouse_is_within_the_interval_of_other_mice(n_mice: int) -> None:
     rng = np.random.default_rng(0)
     inside = []
     for _ in range(300):
         width_px = other_mice_half_width_px([distances(mouse_errors(rng, 10)) for _ in range(n_mice)])
         inside.append((np.abs(mouse_errors(rng, 200)) <= width_px).mean())
-    assert 0.94 < np.mean(inside) < 0.99
+    assert 0.93 < np.mean(inside) < 0.98
 
 
 def test_a_mouse_with_many_frames_counts_as_one() -> None:
@@ -172,5 +172,5 @@ def test_a_mouse_with_many_frames_counts_as_one() -> None:
 
 def test_too_few_mice_say_nothing() -> None:
     assert math.isnan(other_mice_half_width_px([]))
-    assert math.isnan(other_mice_half_width_px([[1.0], [2.0], [math.inf, math.nan]]))
-    assert other_mice_half_width_px([[1.0], [2.0], [3.0, math.inf]]) >= 3
+    assert math.isnan(other_mice_half_width_px([[1.0], [2.0], [3.0], [math.inf, math.nan]]))
+    assert other_mice_half_width_px([[1.0], [2.0], [3.0], [4.0, math.inf]]) > 3

@@ -16,7 +16,7 @@ from compute.calibration.label_offsets import calibrate_nodes
 from compute.calibration.other_mice import other_mice_half_width_px
 from compute.filters import apply_filter
 
-OTHER_MICE = ("mouse05", "mouse06", "mouse07")
+OTHER_MICE = ("mouse05", "mouse06", "mouse07", "mouse08")
 KEY = {"session_date": "2026-03-02", "session_number": 1, "camera": "side"}
 
 
@@ -41,22 +41,22 @@ def run(calibrated: Any, run_command: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def other_mice(calibrated: Any) -> Any:
-    """Three more mice that the model was not trained on, with two labeled frames each; their errors by mouse."""
+    """Four more mice that the model was not trained on, with two labeled frames each; their errors by mouse."""
     from schemas.evaluation import ModelEvaluation
     from schemas.labels import LabeledFrames
     from schemas.subject import Mouse
 
     first = LabeledFrames.fetch1()
     key = {"labels_id": "0" * 15 + "a"}
-    LabeledFrames.insert1({**first, **key, "labels_name": "others", "package": Path(__file__), "n_labeled_frames": 6})
+    LabeledFrames.insert1({**first, **key, "labels_name": "others", "package": Path(__file__), "n_labeled_frames": 8})
     Mouse.insert([{"mouse_id": mouse} for mouse in OTHER_MICE], skip_duplicates=True)
     evaluated = {**key, "model_id": calibrated.model_id}
-    counts = {"known_unseen": True, "n_evaluated_frames": 6, "n_seen_frames": 0}
+    counts = {"known_unseen": True, "n_evaluated_frames": 8, "n_seen_frames": 0}
     ModelEvaluation.insert1({**evaluated, **counts}, allow_direct_insert=True)
     rng = np.random.default_rng(0)
     errors: dict[str, list[Any]] = {mouse: [] for mouse in OTHER_MICE}
-    for index in range(6):
-        mouse = OTHER_MICE[index % 3]
+    for index in range(8):
+        mouse = OTHER_MICE[index % 4]
         error_px = rng.uniform(1, 5, 7)
         errors[mouse].append(error_px)
         LabeledFrames.Source.insert1(
