@@ -1,11 +1,12 @@
 """The Kalman smoother on real networks' tracks, of which several seeds were trained on the same frames.
 
-    .venv/bin/python benchmarks/filters_on_real.py      # a table; --json for one object
+    .venv/bin/python benchmarks/filters_on_real.py --demo demo    # a table; --json for one object
 
 Ensembles of the seeds are measured by `ensembles.py`. The truth is unknown. A track is compared with the median of the
 other seeds, which shares their bias; so an error is a lower bound. Unlike in `filter_grid.py` the network's wrong
 placements count in its own error, as they are part of what a filter starts from. No camera of these has a rigid group,
-so `rigid_groups.py` measures those on simulated heads.
+so `rigid_groups.py` measures those on simulated heads. Where a node really is can only be said where the truth is
+known: with a demo's folder (`make demo`), `held_out_mice.py` measures intervals and offsets on its networks.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from ensembles import measure_ensembles
+from held_out_mice import measure_held_out_mice
 from rigid_groups import measure_roll
 
 from compute.filters.kalman import kalman
@@ -96,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("../shared/data/ensembles"))
     parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
+    parser.add_argument("--demo", type=Path, help="folder of a demo that was run: its networks on held-out mice too")
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():
@@ -103,6 +106,8 @@ def main() -> None:
     if not arguments.peers_python.exists():
         raise SystemExit(f"{arguments.peers_python} is missing: run 'make peers' first, or name it with --peers-python")
     result = summary(arguments.folder, arguments.peers_python)
+    if arguments.demo is not None:
+        result |= measure_held_out_mice(arguments.demo)
     if arguments.json:
         print(json.dumps(result))
         return

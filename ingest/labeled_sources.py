@@ -14,6 +14,7 @@ from compute.labels import LabeledFrameSource, labeled_image_hash
 from compute.text import count_text
 from ingest.known_rows import KnownRowComparison, compare_known_row
 from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
+from schemas.calibration import TrackCalibration
 from schemas.evaluation import LabeledVideo
 from schemas.labels import LabeledFrames, mice_of_images
 from schemas.metric import LabelError
@@ -140,7 +141,7 @@ def _forget_matches(labels_id: str, placed: Sequence[Row]) -> None:
         for row in placed
     ]
     if sessions:
-        for table in (LabelError, LabeledVideo):
+        for table in (LabelError, TrackCalibration, LabeledVideo):
             (table & {"labels_id": labels_id} & sessions).delete(prompt=False)
 
 

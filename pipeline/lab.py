@@ -169,8 +169,8 @@ class Lab:
         Parameters
         ----------
         **question
-            ``node``, ``time_span_s``, ``skip_broken``, ``mouse``, ``camera``, ``model``, ``sex``, ``genotype``,
-            ``filter`` (default ``raw``), ``date``, ``held_out``, ``quality``, ``restriction``: see
+            ``node``, ``time_span_s``, ``skip_broken``, ``calibrated``, ``mouse``, ``camera``, ``model``, ``sex``,
+            ``genotype``, ``filter`` (default ``raw``), ``date``, ``held_out``, ``quality``, ``restriction``: see
             `pipeline.query.tracks` and `pipeline.query.Question`.
 
         Returns

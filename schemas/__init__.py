@@ -16,7 +16,7 @@ from typing import Any
 from datajoint.errors import AccessError, DataJointError
 
 from compute.errors import DatabaseError
-from schemas import evaluation, labels, metric, model, pose, session, subject, track, worker
+from schemas import calibration, evaluation, labels, metric, model, pose, session, subject, track, worker
 from schemas.binding import bind_tables, unbind_tables
 from schemas.making.locks import holding_lock
 from schemas.migrations.database import jobs_name, parts
@@ -33,6 +33,7 @@ _logger = logging.getLogger("orofacial")
 __all__ = [
     "activate",
     "all_tables",
+    "calibration",
     "codecs",
     "computed_tables",
     "evaluation",

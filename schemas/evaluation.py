@@ -7,6 +7,7 @@ from typing import Any
 
 import datajoint as dj
 import numpy as np
+from numpy.typing import NDArray
 
 from compute import estimators
 from schemas.label_images import fetch_labels_package
@@ -282,3 +283,33 @@ class LabeledVideo(dj.Computed):
         counts = {"n_named_frames": len(frames), "n_matched_frames": n_matched}
         self.insert1({**key, **counts, "matching_provenance": record})
         self.Frame.insert([{**key, **frame} for frame in frames])
+
+
+def compared_videos() -> dj.expression.QueryExpression:
+    """Videos with the evaluations that compared a labeled frame of theirs."""
+    compared = ModelEvaluation.Frame.proj() * (LabeledVideo.Frame & "is_matched").proj()
+    return dj.U(*LabeledVideo.primary_key, *ModelEvaluation.primary_key) & compared
+
+
+def compared_points(key: dict[str, Any]) -> tuple[list[int], NDArray[np.float64], list[str]]:
+    """The labeled frames of one video that one evaluation compared.
+
+    Parameters
+    ----------
+    key : dict
+        Holds the primary keys of a row of `Video` and of one of `ModelEvaluation`.
+
+    Returns
+    -------
+    frame_indices : list of int
+        Their frames in the video.
+    placed_px : array, shape (labeled frame, node, 2)
+        Where a person placed the nodes (px); NaN: not placed.
+    nodes : list of str
+        In the labels' order.
+    """
+    matched = LabeledVideo.Frame.proj("is_matched") * LabeledFrames.Source.proj("frame_index") & "is_matched"
+    frames = (ModelEvaluation.Frame.proj("placed_px") * matched & key).to_dicts(order_by="labeled_frame_index")
+    nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
+    placed_px = np.array([frame["placed_px"] for frame in frames]).reshape(-1, len(nodes), 2)
+    return [frame["frame_index"] for frame in frames], placed_px, nodes

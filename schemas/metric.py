@@ -16,8 +16,8 @@ from compute.measures.bouts import BOUT_LIMITS, BOUTS_VERSION, check_bout_limits
 from compute.measures.distances import common_variances_px2, distance_px, summarize_distances
 from compute.measures.label_errors import label_error_px
 from compute.measures.node_pairs import check_node_pair
-from schemas.evaluation import LabeledVideo, ModelEvaluation
-from schemas.labels import LabeledFrames, Skeleton
+from schemas.evaluation import ModelEvaluation, compared_points, compared_videos  # noqa: F401  (named in definitions)
+from schemas.labels import Skeleton
 from schemas.making import provenance
 from schemas.making.checked_rows import CheckedRows, check_row_name
 from schemas.making.resources import Resources
@@ -238,23 +238,19 @@ class LabelError(dj.Computed):
     @property
     def key_source(self) -> dj.expression.QueryExpression:
         """Tracks with the evaluations of their own model that compared a labeled frame of their video."""
-        compared = ModelEvaluation.Frame.proj() * (LabeledVideo.Frame & "is_matched").proj()
-        return FilteredTrack.proj() * (dj.U(*LabeledVideo.primary_key, *ModelEvaluation.primary_key) & compared)
+        return FilteredTrack.proj() * compared_videos()
 
     def make(self, key: dict[str, Any]) -> None:
         """Fetch the placed points of this video and the tracks, measure, insert."""
         with provenance.recording_provenance() as record:
-            matched = LabeledVideo.Frame.proj("is_matched") * LabeledFrames.Source.proj("frame_index") & "is_matched"
-            frames = (ModelEvaluation.Frame.proj("placed_px") * matched & key).to_dicts(order_by="labeled_frame_index")
-            nodes = (Skeleton & (LabeledFrames & key).proj("skeleton_id")).nodes()
-            placed = np.array([frame["placed_px"] for frame in frames]).reshape(-1, len(nodes), 2)
-            error = label_error_px(fetch_tracks(key), [frame["frame_index"] for frame in frames], placed, nodes)
+            frame_indices, placed_px, nodes = compared_points(key)
+            error = label_error_px(fetch_tracks(key), frame_indices, placed_px, nodes)
         found = error[np.isfinite(error)]
         p50, p90 = np.quantile(found, [0.5, 0.9]).tolist() if found.size else (None, None)
         self.insert1(
             {
                 **key,
-                "n_frames": len(frames),
+                "n_frames": len(frame_indices),
                 "n_points": int(found.size),
                 "n_missed": int(np.isinf(error).sum()),
                 "error_p50_px": p50,

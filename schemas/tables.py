@@ -6,9 +6,9 @@ from typing import Any
 
 from datajoint import Computed
 
-from schemas import evaluation, labels, metric, model, pose, session, subject, track, worker
+from schemas import calibration, evaluation, labels, metric, model, pose, session, subject, track, worker
 
-TABLE_MODULES = (subject, session, labels, model, evaluation, pose, track, metric, worker)
+TABLE_MODULES = (subject, session, labels, model, evaluation, pose, track, metric, calibration, worker)
 """A module of tables is a database schema of the same name; each stands after those that it needs."""
 
 

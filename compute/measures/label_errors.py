@@ -44,6 +44,40 @@ def label_error_px(
     >>> label_error_px(tracks, [0, 1], [[[4, 6]], [[4, 6]]], ["jaw_tip"]).tolist()
     [[5.0], [inf]]
     """
+    offset = label_offset_px(tracks, frame_indices, placed_px, nodes)
+    error = np.linalg.norm(offset, axis=-1)
+    has_node = np.array([node in tracks.nodes for node in nodes], bool)
+    is_placed = ~np.isnan(np.asarray(placed_px, np.float64)[..., 0])
+    error[np.isnan(error) & is_placed & has_node] = np.inf
+    return np.asarray(error)
+
+
+def label_offset_px(
+    tracks: Tracks, frame_indices: Sequence[int], placed_px: ArrayLike, nodes: Sequence[str]
+) -> NDArray[np.float64]:
+    """Position in tracks less the placed one.
+
+    Parameters
+    ----------
+    tracks, frame_indices, placed_px, nodes
+        As of `label_error_px`.
+
+    Returns
+    -------
+    array, shape (labelled frame, node, 2), float64
+        In px; NaN where the point was not placed, or the tracks have none.
+
+    Raises
+    ------
+    TracksError
+        If a frame is not one of the video's: labels and video do not belong together.
+
+    Examples
+    --------
+    >>> tracks = Tracks(position=[[[1, 2]], [[3, 4]]], score=[[0.9], [0.8]], time=[0, 0.01], nodes=["jaw_tip"])
+    >>> label_offset_px(tracks, [1], [[[2, 6]]], ["jaw_tip"]).tolist()
+    [[[1.0, -2.0]]]
+    """
     outside = [index for index in frame_indices if not 0 <= index < tracks.n_frames]
     if outside:
         raise TracksError(
@@ -55,8 +89,4 @@ def label_error_px(
     position: NDArray[Any] = np.full(placed.shape, np.nan)
     columns = [tracks.node_index(nodes[index]) for index in known]
     position[:, known] = tracks.position[np.asarray(frame_indices, np.int_)][:, columns]
-    error = np.linalg.norm(position - placed, axis=-1)
-    lost = np.isnan(position[..., 0]) & ~np.isnan(placed[..., 0])
-    lost[:, [index for index in range(len(nodes)) if index not in known]] = False
-    error[lost] = np.inf
-    return np.asarray(error)
+    return np.asarray(position - placed)

@@ -30,6 +30,8 @@ class PointColumn:
         ``px``; empty for a yes or no.
     of_axes : bool
         Whether x and y have a number each: shape (frame, node, 2) instead of (frame, node).
+    suffix : str
+        Ends the columns' names in a table with a line a frame, where `name` holds an underscore: it must hold none.
     """
 
     name: str
@@ -38,11 +40,12 @@ class PointColumn:
     text: str
     unit: str = ""
     of_axes: bool = False
+    suffix: str = ""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Ends of the columns' names in a table with a line a frame, such as ``xsd`` of ``jaw_tip_xsd``."""
-        return (f"x{self.name}", f"y{self.name}") if self.of_axes else (self.name,)
+        return (f"x{self.name}", f"y{self.name}") if self.of_axes else (self.suffix or self.name,)
 
     @property
     def tidy_names(self) -> tuple[str, ...]:
@@ -73,6 +76,14 @@ _COLUMNS = (
     PointColumn("rejected", np.bool_, False, "whether the filter took the model's point for a wrong placement"),
     PointColumn("filled", np.bool_, False, "whether the filter gives a position without a point that it used"),
     PointColumn("spread", np.float32, np.nan, "median distance between two members of the ensemble", unit="px"),
+    PointColumn(
+        "interval_half_width",
+        np.float32,
+        np.nan,
+        "half-width of the 95 % interval of x and of y, by labeled frames",
+        unit="px",
+        suffix="halfwidth",
+    ),
 )
 
 POINT_COLUMNS = {column.name: column for column in _COLUMNS}

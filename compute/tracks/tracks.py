@@ -44,7 +44,9 @@ class Tracks:
     nodes : sequence of str
         Names of the nodes, unique, in the order of the arrays.
     sd : array, shape (frame, node, 2), float32, optional
-        Posterior standard deviation of x and y in pixels, from a filter that knows it. NaN where position is.
+        Posterior standard deviation of x and y in pixels, from a filter that knows it. NaN where position is. It
+        covers noise that changes from frame to frame, not what the network does wrong in all frames alike (most of its
+        error on mice that it has not seen): that is part of `interval_half_width`.
     rejected : array, shape (frame, node), bool, optional
         True where a filter took the estimator's point for a wrong placement and did not use it.
     filled : array, shape (frame, node), bool, optional
@@ -54,6 +56,9 @@ class Tracks:
     spread : array, shape (frame, node), float32, optional
         Of an ensemble: the distance in pixels between two of its members, the median over all pairs of those that
         found the node. NaN where fewer than two did. A filter leaves it as it is.
+    interval_half_width : array, shape (frame, node), float32, optional
+        Half-width in pixels of the interval that holds the true x, and y, with 95 % probability, by labeled frames that
+        the network has not seen, see `compute.calibration`. NaN where no such frames say it, and where position is.
     attributes : mapping, optional
         What made these tracks (model, filter, parameters): values that JSON can hold.
 
@@ -78,6 +83,7 @@ class Tracks:
     rejected: NDArray[np.bool_] | None = None
     filled: NDArray[np.bool_] | None = None
     spread: NDArray[np.float32] | None = None
+    interval_half_width: NDArray[np.float32] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -175,7 +181,7 @@ class Tracks:
         -------
         xarray.Dataset
             ``position`` (time, space, keypoints, individuals) in px and ``confidence`` (time, keypoints, individuals);
-            ``sd``, ``rejected``, ``filled`` and ``spread`` likewise where there are any.
+            ``sd``, ``rejected``, ``filled``, ``spread`` and ``interval_half_width`` likewise where there are any.
 
         Raises
         ------
@@ -236,7 +242,7 @@ class Tracks:
 
         Columns are ``time_s`` and, for each node, ``<node>_x``, ``<node>_y`` (px) and ``<node>_score``, then
         ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them, and
-        ``<node>_spread`` (px) of an ensemble.
+        ``<node>_spread`` (px) of an ensemble, ``<node>_halfwidth`` (px) for `interval_half_width`.
         A suffix holds no second underscore, so that no two nodes can claim one column. NaN becomes null, which SQL and
         data frames take for missing.
         The schema's metadata explains the file by itself: nodes, units, fps, number of frames, format version,

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from compute.formats import FORMATS
 from compute.text import count_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option, warn_in_yellow
-from pipeline.cli.question_options import question_of_options, question_options
+from pipeline.cli.question_options import calibrated_option, question_of_options, question_options
 from pipeline.terminal import console, print_json, print_next_step
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ FORMAT is one of: {"; ".join(f"{name} ({one.text})" for name, one in FORMATS.ite
 @click.argument("format_name", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to fill.")
 @question_options
+@calibrated_option
 @click.option("--overwrite", is_flag=True, help="Write files anew that are there already.")
 @json_option
 @click.pass_context
@@ -72,6 +73,7 @@ def export(
         time_span_s=selection.time_span_s,
         overwrite=overwrite,
         skip_broken=skip_broken,
+        calibrated=options["calibrated"],
         on_file=say,
     )
     left_out = [str(one) for one in [*broken, *done.left_out]]

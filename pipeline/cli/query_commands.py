@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import rich_click as click
 from compute.errors import AnswerWarning, LeftOutWarning
 from compute.text import count_text, session_text
 from pipeline.cli.command_tools import command_says_errors, connect_command, json_option, warn_in_yellow
-from pipeline.cli.question_options import question_of_options, question_options
+from pipeline.cli.question_options import calibrated_option, question_of_options, question_options
 from pipeline.terminal import console, print_answer, print_json, print_next_step, print_table
 
 _ROWS_SHOWN = 40
@@ -34,6 +35,7 @@ def _left_out_said() -> Iterator[list[str]]:
 
 @click.command()
 @question_options
+@calibrated_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file.")
 @click.option(
     "--manifest", "as_manifest", is_flag=True, help="Write a line a track to -o: its key, and where its file is."
@@ -57,6 +59,8 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
     if as_json:
         described = zip(selection.rows, selection.details, selection.references, strict=True)
         listed = [_described(*one) for one in described]
+        if options["calibrated"]:
+            listed = [{**one, "calibration": about} for one, about in zip(listed, _abouts(selection), strict=True)]
         print_json({"tracks": listed, "output": output, "n_rows": n_rows, "left_out": left_out, "broken": broken})
         return
     selection.check_any()
@@ -66,6 +70,8 @@ def tracks(context: click.Context, output: Path | None, as_manifest: bool, as_js
         console.print(f"{count_text(n_rows or 0, 'line')}{of} written to {output}", markup=False)
     else:
         _list(selection, broken)
+        if options["calibrated"]:
+            _list_calibrations(selection)
 
 
 def _written(selection: Any, output: Path, as_manifest: bool) -> int:
@@ -112,6 +118,35 @@ def _list(selection: Any, broken: list[str]) -> None:
         warn_in_yellow(f"cannot be used: {line}")
     leave_out = ", with --skip-broken without those" if broken else ""
     print_next_step(f"the same with -o FILE.csv writes them{leave_out}; 'orofacial sql' computes on them")
+
+
+def _abouts(selection: Any) -> list[dict[str, Any]]:
+    """What the calibration of each track comes from."""
+    return [reference.about(selection.nodes) for reference in selection.references]
+
+
+def _list_calibrations(selection: Any) -> None:
+    """By how many labeled frames each track is calibrated, how well, and what more frames would give."""
+    from schemas.calibration import EXPECTED_FRAMES
+
+    rows = []
+    for row, about in zip(selection.rows, _abouts(selection), strict=True):
+        widths = list(about["half_width_px"].values())
+        expected = about["expected_half_width_px"].values()
+        rows.append(
+            [
+                *(session_text(row), row["camera"], row["filter_method"]),
+                *(about["n_labeled_frames"], len(about["other_mice"])),
+                *("not known" if width is None else f"{width:.2f}" for width in (_median(widths), *expected)),
+            ]
+        )
+    with_more = [f"with {n}\nframes" for n in EXPECTED_FRAMES]
+    print_table(["session", "camera", "filter", "labeled\nframes", "other\nmice", "half-width\n(px)", *with_more], rows)
+    console.print("half-width of the 95 % interval of x and of y, of the median node", style="dim")
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None
 
 
 @click.command()

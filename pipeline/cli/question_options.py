@@ -35,6 +35,14 @@ def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return _with_options(function, list(_options(("raw",))))
 
 
+calibrated_option = click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Take off lasting offsets and give 95 % intervals, by labeled frames that the model has not seen.",
+)
+"""Of commands that give positions; the keyword of `pipeline.query.tracks`."""
+
+
 def result_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say of which tracks results are shown: no frames, and every filter where none is named."""
     without = ("--from", "--to", "--skip-broken")
@@ -93,7 +101,7 @@ def question_of_options(options: dict[str, Any], settings: Settings) -> dict[str
     from pipeline.query.sessions import session_key
 
     question: dict[str, Any] = {name: value or None for name, value in options.items() if isinstance(value, tuple)}
-    question |= {name: options[name] for name in ("skip_broken",) if name in options}
+    question |= {name: options[name] for name in ("skip_broken", "calibrated") if name in options}
     question["held_out"] = asked_held_out(options["held_out"], options["held_out_not_known"])
     question["restriction"] = options["where"]
     if options["session"] is not None:

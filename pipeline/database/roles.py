@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import psycopg2.extensions
 
+from schemas.calibration import TrackCalibration
 from schemas.evaluation import LabeledVideo, ModelEvaluation
 from schemas.labels import LabeledFrames
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair
@@ -48,6 +49,7 @@ _INGESTER_DELETES: tuple[Any, ...] = (
     FilterComparison,
     LabelError,
     Model.Mouse,
+    *(TrackCalibration, TrackCalibration.Node),
     *(LabeledVideo, LabeledVideo.Frame),
     *(ModelEvaluation, ModelEvaluation.Frame, ModelEvaluation.Node),
 )

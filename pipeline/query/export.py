@@ -22,6 +22,7 @@ from pipeline.query.checks import checked_texts
 from pipeline.query.columns import KEY
 from pipeline.query.selection import LeftOut, selection_row_name
 from pipeline.why import why_chain, why_tracks
+from schemas.calibration import calibrate
 from schemas.labels import Skeleton
 from schemas.model import Model
 from schemas.session import METADATA, Video
@@ -61,6 +62,7 @@ def export_rows(
     time_span_s: tuple[float, float] | None = None,
     overwrite: bool = False,
     skip_broken: bool = False,
+    calibrated: bool = False,
     on_file: Callable[[Path], None] = lambda path: None,
 ) -> Exported:
     """Write the tracks of these rows, one file each, or one file a session where that is the format's way (NWB).
@@ -84,6 +86,8 @@ def export_rows(
         metadata or what made the tracks has changed in the database.
     skip_broken : bool
         Leave out tracks that cannot be read (`Exported.left_out`), and go on. Otherwise the first of them is an error.
+    calibrated : bool
+        Take off lasting offsets and give every point its interval, see `pipeline.query.tracks`.
     on_file : callable
         Called with each file when it is finished.
 
@@ -101,6 +105,14 @@ def export_rows(
     if not ordered:
         raise ExportError("there is nothing to export: no tracks fit")
     groups = [list(group) for _, group in groupby(ordered, key=_session)] if one.a_session else [[r] for r in ordered]
+    read = functools.partial(
+        _read,
+        left_out=done.left_out,
+        skip_broken=skip_broken,
+        nodes=nodes,
+        time_span_s=time_span_s,
+        calibrated=calibrated,
+    )
     by_path = {folder / export_file_name(format_name, group[0]): group for group in groups}
     if not overwrite:
         done.kept.extend(path for path in by_path if path.exists())
@@ -109,12 +121,12 @@ def export_rows(
             if held is None:
                 done.not_compared.append(path)
             else:
-                _refuse_other(path, held, _read(by_path[path], nodes, time_span_s, done.left_out, skip_broken))
+                _refuse_other(path, held, read(by_path[path]))
     kept = set(done.kept)
     for path, group in by_path.items():
         if path in kept:
             continue
-        tracks = _read(group, nodes, time_span_s, done.left_out, skip_broken)
+        tracks = read(group)
         if tracks:
             _write(one, path, tracks, group[0])
             done.written.append(path)
@@ -145,16 +157,17 @@ def _order(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _read(
     group: list[dict[str, Any]],
-    nodes: Sequence[str] | None,
-    time_span_s: tuple[float, float] | None,
+    *,
     left_out: list[LeftOut],
     skip_broken: bool,
+    time_span_s: tuple[float, float] | None,
+    **options: Any,
 ) -> list[PortableTrack]:
     """Read the tracks of a file; those without a frame, or with `skip_broken` those that are damaged, are left out."""
     tracks = []
     for row in group:
         try:
-            track = export_track(row, nodes, time_span_s)
+            track = export_track(row, time_span_s=time_span_s, **options)
             if time_span_s is None or track.tracks.n_frames:
                 tracks.append(track)
             else:
@@ -177,7 +190,11 @@ def _write(one: Format, path: Path, tracks: list[PortableTrack], row: dict[str, 
 
 
 def export_track(
-    row: dict[str, Any], nodes: Sequence[str] | None = None, time_span_s: tuple[float, float] | None = None
+    row: dict[str, Any],
+    nodes: Sequence[str] | None = None,
+    time_span_s: tuple[float, float] | None = None,
+    *,
+    calibrated: bool = False,
 ) -> PortableTrack:
     """Read the tracks of a row, with skeleton, video and provenance.
 
@@ -189,12 +206,17 @@ def export_track(
         Only these nodes, and the edges between them.
     time_span_s : tuple of two floats, optional
         Only frames with start <= time < end (s).
+    calibrated : bool
+        Take off lasting offsets and give every point its interval, see `pipeline.query.tracks`.
     """
     key = {name: row[name] for name in FilteredTrack.primary_key}
     tracks = why_tracks(key, nodes)
     video_file, width_px, height_px = (Video & key).fetch1("video_file", "width_px", "height_px")
     edges = _edges(str((Model & key).fetch1("skeleton_id")))
     made = why_chain(key, tracks=tracks)
+    if calibrated:
+        tracks = calibrate(tracks, key)
+        made["calibration"] = json_value(tracks.attributes["calibration"])
     first_frame = 0
     if time_span_s is not None:
         first_frame, stop = np.searchsorted(tracks.time, time_span_s).tolist()

@@ -17,6 +17,7 @@ from pipeline.query.chosen_models import ALL_MODELS, left_out_models, warn_of_se
 from pipeline.query.columns import DETAILS, KEY
 from pipeline.query.question import TEXTS, Question
 from pipeline.query.selection import TrackSelection
+from schemas.calibration import CalibratedTracksReference, CalibrationReader
 from schemas.stored.fetching import TracksReference
 from schemas.training_mice import NOT_KNOWN, TrainingMice
 
@@ -31,6 +32,7 @@ def tracks(
     node: str | Sequence[str] | None = None,
     time_span_s: tuple[float | None, float | None] | None = None,
     skip_broken: bool = False,
+    calibrated: bool = False,
     **question: Any,
 ) -> TrackSelection:
     """Find the tracks that fit, across all animals.
@@ -44,6 +46,11 @@ def tracks(
     skip_broken : bool
         Leave out tracks whose file is gone or damaged, say which (`TrackSelection.left_out`, and a warning), and go on.
         Otherwise the first of them is an error.
+    calibrated : bool
+        Take off each node's lasting offset, by labeled frames of the same video that the model has not seen, and give
+        every point the half-width of the interval that holds the true x, and y, with 95 % probability
+        (`Tracks.interval_half_width`). Without such frames nothing is taken off, and the interval is that of other
+        mice that the model was not trained on; without these it is NaN: not known. See `TrackCalibration`.
     **question
         Which tracks: ``mouse``, ``camera``, ``model`` (default: the deployed one of each camera), ``filter`` (default
         ``raw``), ``date``, ``held_out``, ``quality``, ``restriction``, and the texts that are known of mouse and
@@ -70,13 +77,14 @@ def tracks(
     >>> for row, dataset in selection.to_xarray():
     ...     variance_px2 = dataset.position.sel(keypoints="jaw_tip", space="y").var()
     """
-    asked = make_question(question, "node", "time_span_s", "skip_broken")
+    asked = make_question(question, "node", "time_span_s", "skip_broken", "calibrated")
     nodes, span = None if node is None else checked_texts("node", node), checked_time_span(time_span_s)
     names = ("model_name", *DETAILS, *_FPS, "filtered_tracks", "raw_tracks")
     found = sorted(search_tracks(asked, asked.expression().proj(*names)), key=_order)
     held_out = search_held_out(asked)
     rows, details, references = [], [], []
     backends: dict[str | None, Any] = {}
+    reader = CalibrationReader()
     for line in found:
         stored = _stored(line)
         store = stored.get("store")
@@ -85,7 +93,8 @@ def tracks(
         rows.append({**row, "held_out": held_out(row)})
         fps = line["fps_numerator"] / line["fps_denominator"]
         details.append({**{name: line[name] for name in DETAILS}, "fps": fps})
-        references.append(TracksReference(stored, backends[store]))
+        reference = TracksReference(stored, backends[store])
+        references.append(CalibratedTracksReference(reference, row, reader) if calibrated else reference)
     selection = TrackSelection(rows, nodes, references, details, span, skip_broken)
     return selection if nodes is None else _with_nodes(selection, nodes)
 

@@ -13,6 +13,7 @@ from compute.tracks import Tracks, check_tracks_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.chosen_models import model_text
 from pipeline.query.columns import MANIFEST, columns_schema, tidy_columns, tidy_columns_schema
+from schemas.calibration import CalibratedTracksReference
 from schemas.stored.fetching import TracksReference
 
 if TYPE_CHECKING:
@@ -156,7 +157,18 @@ class TrackSelection:
         )
 
     def files(self) -> list[str]:
-        """Address of each track's file: a path in a folder store, ``s3://bucket/key`` in S3."""
+        """Address of each track's file: a path in a folder store, ``s3://bucket/key`` in S3.
+
+        Raises
+        ------
+        QueryError
+            If the tracks are calibrated: the files hold them as they were before.
+        """
+        if any(isinstance(reference, CalibratedTracksReference) for reference in self.references):
+            raise QueryError(
+                "calibrated tracks are in no file: offsets are taken off when tracks are read. Ask without"
+                " calibrated=True (--calibrated in a shell), or write them to a file, see to_arrow"
+            )
         return [reference.address for reference in self.references]
 
     def manifest(self) -> pa.Table:
@@ -189,7 +201,8 @@ class TrackSelection:
         Columns: the row's keys, ``held_out``, the texts that are known of the mouse (``sex``, ``genotype``),
         ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, NaN where the node was not found; and
         where a filter of the selection gives them ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled``, and
-        ``spread_px`` where one of its models is an ensemble, null in tracks of the others. With a time span,
+        ``spread_px`` where one of its models is an ensemble, null in tracks of the others; in calibrated tracks
+        ``interval_half_width_px``, null where it is not known. With a time span,
         ``frame_index`` still counts from the video's first frame.
         """
         columns = self._columns()

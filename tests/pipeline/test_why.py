@@ -45,6 +45,7 @@ def test_the_chain_is_what_the_rows_say(small_lab: object) -> None:
 
 
 def test_every_computed_table_records_what_made_its_rows(small_lab: object) -> None:
+    from schemas.calibration import TrackCalibration
     from schemas.metric import DistanceMetrics, FilterComparison, LabelError
     from schemas.track import FilteredTrack, TrackQuality
 
@@ -54,6 +55,7 @@ def test_every_computed_table_records_what_made_its_rows(small_lab: object) -> N
         (DistanceMetrics, "distance"),
         (FilterComparison, "comparison"),
         (LabelError, "label_error"),
+        (TrackCalibration, "calibration"),
     ):
         for record in table.to_arrays(f"{column}_provenance"):
             assert record["host"] == provenance_environment()["host"]

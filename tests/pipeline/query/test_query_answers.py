@@ -106,7 +106,7 @@ def _tracks(index: int) -> Tracks:
         ({"quality": 0.9}, "a text or a list of texts"),
         ({"mouse": 5}, "a text or a list of texts"),
         ({"quality": "jaw_tip.found > 0.5 and tongue.jumps < 5"}, "a list of them"),
-        ({"nodes": "jaw_tip"}, "is node, time_span_s, skip_broken, mouse"),
+        ({"nodes": "jaw_tip"}, "is node, time_span_s, skip_broken, calibrated, mouse"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(lab: Settings, question: dict[str, Any], said: str) -> None:

@@ -34,6 +34,7 @@ def compared(simulated_database: Any) -> Any:
         "DistanceMetrics": 2 * 4 * METHODS,
         "FilterComparison": 2 * 4 * METHODS,
         "LabelError": 2 * METHODS,
+        "TrackCalibration": 2 * METHODS,
     }
     return simulated_database
 

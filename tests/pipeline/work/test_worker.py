@@ -229,7 +229,9 @@ def test_status_tells_a_killed_worker_and_all_that_is_left_to_do(filtered: Any, 
         WorkerTable.delete_quick()
     counts = status().others
     assert counts["LabelError"].to_do == 0
-    assert set(counts) == {"Training", "ModelEvaluation", "FilterComparison", "Bouts", "LabeledVideo", "LabelError"}
+    assert set(counts) == {
+        *("Training", "ModelEvaluation", "FilterComparison", "Bouts", "LabeledVideo", "LabelError", "TrackCalibration")
+    }
 
 
 def test_status_says_who_works_on_what(filtered: Any) -> None:
