@@ -73,7 +73,7 @@ def test_a_copy_of_a_new_session_and_the_same_session_in_two_folders(make_sessio
     copy = make_session("b/mouse02/2026-03-02_1", cameras=())
     shutil.copy(first / "side.mp4", copy / "side.mp4")
     messages = check(tmp_path / "raw", ["ingested", "refused", "refused"])
-    assert "was ingested without camera lower" in messages[1]
+    assert f"is called session mouse01/2026-03-02_1, and so is {first}" in messages[1]
     assert f"is a copy of {first / 'side.mp4'}" in messages[2]
 
 
