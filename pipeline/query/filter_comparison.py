@@ -204,7 +204,9 @@ def _model(model: Row, rows: list[Row], errors: list[Row]) -> ModelComparison:
     methods = sorted({row["filter_method"] for row in rows}, key=lambda name: (name != "raw", name))
     pairs = sorted({(row["pair_kind"], row["pair"]) for row in rows}, reverse=True)
     common = {group: _common([row for row in errors if row["group"] == group]) for group in TRAINING_GROUPS}
-    raw = {_of_labels(row): row["error_px"] for row in errors if row["filter_method"] == "raw"}
+    raw: dict[Hashable, NDArray[Any]] = {
+        _of_labels(row): row["error_px"] for row in errors if row["filter_method"] == "raw"
+    }
     return ModelComparison(
         **model,
         n_mice={group: len({row["mouse_id"] for row in rows if row["group"] == group}) for group in TRAINING_GROUPS},
