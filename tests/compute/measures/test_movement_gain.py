@@ -10,6 +10,7 @@ from comparisons import movement_summary
 from scipy.signal import lfilter
 
 from compute.measures.movement import movement_kept
+from compute.measures.movement_gain import movement_gain
 from compute.measures.spikes import spike_mask
 
 FPS = 100.0
@@ -39,6 +40,16 @@ def test_the_power_kept_is_the_square_of_the_gain(kind: str) -> None:
     smooth = np.random.default_rng(1).normal(0, 0.05, TIME.size)
     kept = movement_kept(raw, 50 + GAIN * movement() + smooth, fps=FPS)
     assert kept.power_kept == pytest.approx(GAIN**2, abs=0.03)
+
+
+def test_a_lag_is_no_loss_and_the_error_says_how_well_the_gain_is_known() -> None:
+    rng = np.random.default_rng(0)
+    raw = movement() + noise(rng, "white")
+    found = movement_gain(raw, np.roll(GAIN * movement(), 3), fps=FPS, band_hz=(4, 8))
+    assert found is not None
+    gain, error = found
+    assert 0 < error < 0.02 and gain == pytest.approx(GAIN, abs=3 * error)
+    assert movement_gain(noise(rng, "white")[:100], np.zeros(100), fps=FPS, band_hz=(4, 8)) is None
 
 
 def test_movement_that_a_gate_takes_out_is_not_kept() -> None:
