@@ -60,11 +60,11 @@ def lasting_spread(tracks: Tracks) -> NDArray[np.float32]:
 
     NaN where there is no point or fewer than two members have one; what is around a gap is taken as neighbours.
     """
-    from scipy.ndimage import median_filter
-
     lasting = np.full(tracks.score.shape, np.nan, np.float32)
     if tracks.spread is None or not tracks.n_frames:
         return lasting
+    from scipy.ndimage import median_filter  # a worker that waits has not imported it
+
     n_window = max(1, round(LASTING_S / tracks.frame_interval_s)) | 1 if tracks.n_frames > 1 else 1
     for node in range(len(tracks.nodes)):
         known = tracks.found[:, node] & ~np.isnan(tracks.spread[:, node])

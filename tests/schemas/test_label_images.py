@@ -49,8 +49,9 @@ def write(path: Path, frames: slice = slice(None), n_moved: int = 0) -> Path:
 
 
 def stored(settings: Settings) -> dict[Path, int]:
-    """Size of each file of the labels store."""
-    return {path: path.stat().st_size for path in settings.labels_store.rglob("*") if path.is_file()}
+    """Size of each file of this module's tables in the labels store, which other modules use too."""
+    own = settings.labels_store.glob(f"**/{settings.schema_prefix}*/**/*")
+    return {path: path.stat().st_size for path in own if path.is_file()}
 
 
 def image_files(settings: Settings) -> list[str]:

@@ -140,7 +140,7 @@ def test_too_little_memory_for_a_table_is_said_with_both_numbers(
     )
     gpu, cpu = json.loads(done.stdout)["warnings"]
     assert "gpu_workers.memory is 5G (5.37 GB), and a job of Training needs up to 6 GB" in gpu
-    assert "cpu_workers.memory is 1500 (1.57 GB), and a job of FilteredTrack needs up to 2 GB" in cpu
+    assert "cpu_workers.memory is 1500 (1.57 GB), and a job of PoseEstimation needs up to 2 GB" in cpu
     assert done.stderr.count("warning:") == 2 and gpu in done.stderr and cpu in done.stderr
 
 

@@ -110,7 +110,7 @@ def test_jobs_are_counted_for_the_device_that_they_want(two_models: TwoModels) -
     assert _counts(refreshed=True) == _counts(refreshed=False) == {"gpu": (n, 0), "cpu": (n, 0)}
     assert WaitingJob(PoseEstimation(), {}, "cpu").reserve() is not None
     counts = pending_jobs((PoseEstimation, TrackQuality))
-    assert (counts["cpu"].pending, counts["cpu"].reserved, counts["cpu"].memory_gb) == (n - 1, 1, 1)
+    assert (counts["cpu"].pending, counts["cpu"].reserved, counts["cpu"].memory_gb) == (n - 1, 1, 2)
     assert (counts["gpu"].pending, counts["gpu"].reserved, counts["gpu"].memory_gb) == (n, 0, 4)
 
 
