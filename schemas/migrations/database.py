@@ -84,6 +84,15 @@ class MigratedDatabase:
         if comment and comment_ddl:
             self.execute(comment_ddl)
 
+    def collate_like_others(self, module: str) -> None:
+        """Give a new schema the collation of the tables that it refers to: on MySQL it has the server's otherwise."""
+        if self.backend == "mysql":
+            ((collation,),) = self.rows(
+                "SELECT table_collation FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+                (self.schema("model"), "model"),
+            )
+            self.execute(f"ALTER DATABASE `{self.schema(module)}` COLLATE {collation}")
+
     def create_table(self, table: type[dj.Table]) -> None:
         """Create a table and its parts from their definitions, where they are missing."""
         for cls in (table, *parts(table)):

@@ -27,7 +27,7 @@ _SESSION_FOLDER = re.compile(r"(?:^|/)(?P<mouse>[^/]+)/(?P<date>\d{4}-\d{2}-\d{2
 def upgrade(database: MigratedDatabase) -> None:
     """Change tables and rows; see `schemas.migrations`."""
     _add_columns(database)
-    _collate_like_others(database)
+    database.collate_like_others("evaluation")
     database.create_table(Model)  # its part Frame
     database.create_table(ModelEvaluation)
     database.create_table(LabeledVideo)
@@ -68,16 +68,6 @@ def _add_columns(database: MigratedDatabase) -> None:
         ),
     ):
         database.add_column(module, table, line)
-
-
-def _collate_like_others(database: MigratedDatabase) -> None:
-    """Give the new schema the collation of the tables that it refers to: on MySQL it has the server's otherwise."""
-    if database.backend == "mysql":
-        ((collation,),) = database.rows(
-            "SELECT table_collation FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
-            (database.schema("model"), "model"),
-        )
-        database.execute(f"ALTER DATABASE `{database.schema('evaluation')}` COLLATE {collation}")
 
 
 def _drop_defaults(database: MigratedDatabase) -> None:

@@ -14,4 +14,5 @@ DESCRIPTION = "lasting offsets and intervals of tracks, by labeled frames that t
 
 def upgrade(database: MigratedDatabase) -> None:
     """Create the table."""
+    database.collate_like_others("calibration")
     database.create_table(TrackCalibration)
