@@ -50,7 +50,7 @@ test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m "real and not slow" -rP
 
 test-slow: install peers s3-server ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, movement, or minutes
-	$(BIN)/pytest -n 3 --dist loadfile -m slow
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 test-slurm: install ## Run the test that starts a Slurm cluster of its own (Debian's slurm-wlm and munge)
 	$(BIN)/pytest -m slurm
