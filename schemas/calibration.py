@@ -224,8 +224,8 @@ class CalibratedTracksReference(TracksReference):
         return calibrate(super().tracks(nodes, time_span_s), self._key, self._reader)
 
 
-def calibrate(tracks: Tracks, key: dict[str, Any], reader: CalibrationReader | None = None) -> Tracks:
+def calibrate(tracks: Tracks, key: dict[str, Any], reader: CalibrationReader) -> Tracks:
     """Tracks of a row of `FilteredTrack` with offsets taken off and intervals, see `CalibrationReader.intervals`."""
     from compute.calibration.calibrated import calibrated_tracks
 
-    return calibrated_tracks(tracks, *(reader or CalibrationReader()).intervals(key, tracks.nodes))
+    return calibrated_tracks(tracks, *reader.intervals(key, tracks.nodes))

@@ -81,7 +81,7 @@ def track_quality(
     with np.errstate(invalid="ignore"):
         inside = ((tracks.position >= -0.5) & (tracks.position < np.array([width_px, height_px]) - 0.5)).all(axis=-1)
     outside = found & ~inside
-    n_disputed = disputed_points(tracks).sum(axis=0)
+    n_disputed = None if tracks.spread is None else disputed_points(tracks).sum(axis=0)
     return [
         NodeQuality(
             node=node,
@@ -89,7 +89,7 @@ def track_quality(
             n_jumps=int(n_jumps[index]),
             **_score_quantiles(tracks.score[found[:, index], index]),
             fraction_outside=_fraction(outside[:, index]),
-            n_disputed=None if tracks.spread is None else int(n_disputed[index]),
+            n_disputed=None if n_disputed is None else int(n_disputed[index]),
         )
         for index, node in enumerate(tracks.nodes)
     ]

@@ -22,7 +22,7 @@ from pipeline.query.checks import checked_texts
 from pipeline.query.columns import KEY
 from pipeline.query.selection import LeftOut, selection_row_name
 from pipeline.why import why_chain, why_tracks
-from schemas.calibration import calibrate
+from schemas.calibration import CalibrationReader, calibrate
 from schemas.labels import Skeleton
 from schemas.model import Model
 from schemas.session import METADATA, Video
@@ -111,7 +111,7 @@ def export_rows(
         skip_broken=skip_broken,
         nodes=nodes,
         time_span_s=time_span_s,
-        calibrated=calibrated,
+        calibration=CalibrationReader() if calibrated else None,
     )
     by_path = {folder / export_file_name(format_name, group[0]): group for group in groups}
     if not overwrite:
@@ -194,7 +194,7 @@ def export_track(
     nodes: Sequence[str] | None = None,
     time_span_s: tuple[float, float] | None = None,
     *,
-    calibrated: bool = False,
+    calibration: CalibrationReader | None = None,
 ) -> PortableTrack:
     """Read the tracks of a row, with skeleton, video and provenance.
 
@@ -206,16 +206,17 @@ def export_track(
         Only these nodes, and the edges between them.
     time_span_s : tuple of two floats, optional
         Only frames with start <= time < end (s).
-    calibrated : bool
-        Take off lasting offsets and give every point its interval, see `pipeline.query.tracks`.
+    calibration : CalibrationReader, optional
+        Take off lasting offsets and give every point its interval, see `pipeline.query.tracks`, by what this one reads
+        once for all tracks.
     """
     key = {name: row[name] for name in FilteredTrack.primary_key}
     tracks = why_tracks(key, nodes)
     video_file, width_px, height_px = (Video & key).fetch1("video_file", "width_px", "height_px")
     edges = _edges(str((Model & key).fetch1("skeleton_id")))
     made = why_chain(key, tracks=tracks)
-    if calibrated:
-        tracks = calibrate(tracks, key)
+    if calibration is not None:
+        tracks = calibrate(tracks, key, calibration)
         made["calibration"] = json_value(tracks.attributes["calibration"])
     first_frame = 0
     if time_span_s is not None:

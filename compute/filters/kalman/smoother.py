@@ -153,7 +153,8 @@ def kalman(
     groups = [list(group) for group in rigid_groups or ()]
     points = KalmanPoints.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_minimum_px=gate_minimum_px)
     if gate_probability is not None and points.used.any():
-        points.bar(disputed_points(tracks, minimum_px=gate_minimum_px))
+        if tracks.spread is not None:
+            points.bar(disputed_points(tracks, minimum_px=gate_minimum_px))
         reject_far_points(points, gate_probability)
     for group in groups:
         bar_far_points_of_group(points, _indices(tracks, group))
