@@ -27,7 +27,8 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
     """Write tracks; the values of `row` come first in every line.
 
     Columns: those of `row`, ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, and
-    ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them, ``spread_px`` of an ensemble.
+    ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them, ``spread_px`` of an ensemble,
+    ``interval_half_width_px`` of calibrated tracks.
     """
     import pyarrow as pa
     import pyarrow.csv as pa_csv
@@ -45,9 +46,8 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
         "y_px": tracks.position[..., 1].ravel(),
         "score": tracks.score.ravel(),
     }
-    for one in (POINT_COLUMNS[name] for name in tracks.given):
-        planes = one.planes(getattr(tracks, one.name))
-        columns |= {name: plane.ravel() for name, plane in zip(one.tidy_names, planes, strict=True)}
+    for name in tracks.given:
+        columns |= POINT_COLUMNS[name].tidy_columns(getattr(tracks, name))
     write_sidecar(path, track)
     pa_csv.write_csv(pa.table(columns), path)
 

@@ -258,7 +258,7 @@ def _compressed(array: NDArray[Any]) -> Any:
 
 
 def _filter_series(name: str, track: PortableTrack, clock: dict[str, Any]) -> Iterator[Any]:
-    """What a filter or an ensemble gave of each point."""
+    """What a filter, an ensemble or labeled frames say of each point."""
     from pynwb import TimeSeries
 
     nodes = ", ".join(track.tracks.nodes)

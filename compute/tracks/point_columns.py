@@ -66,6 +66,10 @@ class PointColumn:
         """An array of shape (frame, node) for each of `suffixes` and `tidy_names`."""
         return [values[..., 0], values[..., 1]] if self.of_axes else [values]
 
+    def tidy_columns(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Columns of a table with a line a frame and node, by `tidy_names`."""
+        return {name: plane.ravel() for name, plane in zip(self.tidy_names, self.planes(values), strict=True)}
+
     def from_planes(self, planes: list[NDArray[Any]]) -> NDArray[Any]:
         """The inverse of `planes`."""
         return np.stack(planes, axis=-1) if self.of_axes else planes[0]

@@ -77,9 +77,8 @@ def tidy_columns(row: Mapping[str, Any], tracks: Tracks, first_frame: int, colum
         "y_px": tracks.position[..., 1].ravel(),
         "score": tracks.score.ravel(),
     }
-    for one in (POINT_COLUMNS[name] for name in tracks.given):
-        planes = one.planes(getattr(tracks, one.name))
-        values |= {name: plane.ravel() for name, plane in zip(one.tidy_names, planes, strict=True)}
+    for name in tracks.given:
+        values |= POINT_COLUMNS[name].tidy_columns(getattr(tracks, name))
     return pa.table([_column(values.get(field.name), field.type, n_rows) for field in columns], schema=columns)
 
 

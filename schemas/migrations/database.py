@@ -146,6 +146,13 @@ class MigratedDatabase:
         for name in types:
             self._drop_type_if_unused(module, name)
 
+    def make_anew(self, module: str, table: type[dj.Table]) -> int:
+        """Make a computed table anew from its definition, empty: workers fill it. Return how many rows it had."""
+        ((n_rows,),) = self.rows(f"SELECT count(*) FROM {self.table(module, table.table_name)}")
+        self.drop_table(module, table.table_name)
+        self.create_table(table)
+        return int(n_rows)
+
     def drop_stale_jobs(self) -> None:
         """Drop the queues of tables whose primary key is another one now; they are made anew, and filled by workers."""
         for schema in self._bound():

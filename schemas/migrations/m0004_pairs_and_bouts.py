@@ -19,9 +19,7 @@ def upgrade(database: MigratedDatabase) -> None:
     database.create_table(PairDefinition)
     for pair in NodePair.to_dicts():
         PairDefinition.insert1(PairDefinition.of(pair))
-    ((n_compared,),) = database.rows(f"SELECT count(*) FROM {database.table('metric', '__filter_comparison')}")
-    database.drop_table("metric", "__filter_comparison")
-    database.create_table(FilterComparison)
+    n_compared = database.make_anew("metric", FilterComparison)
     if n_compared:
         database.notes.append(
             f"{n_compared} comparisons of a filter with the raw tracks are computed anew by the next worker, on the"

@@ -14,9 +14,7 @@ DESCRIPTION = "the movement that a filter keeps is measured without any filter's
 
 def upgrade(database: MigratedDatabase) -> None:
     """Make the table of comparisons anew."""
-    ((n_compared,),) = database.rows(f"SELECT count(*) FROM {database.table('metric', '__filter_comparison')}")
-    database.drop_table("metric", "__filter_comparison")
-    database.create_table(FilterComparison)
+    n_compared = database.make_anew("metric", FilterComparison)
     if n_compared:
         database.notes.append(
             f"{n_compared} comparisons of a filter with the raw tracks are computed anew by the next worker: what they"
