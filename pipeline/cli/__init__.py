@@ -21,7 +21,7 @@ COMMANDS = {
     "camera": ("setup_commands", "Cameras of the rigs: add, list."),
     "labels": ("labels_commands", "Labeled frames: import, list, describe, delete."),
     "pairs": ("labels_commands", "Node pairs whose distance is measured: add, list."),
-    "model": ("model_commands", "Model: train, import, ensemble, compare, deploy, undeploy."),
+    "model": ("model_commands", "Train, import, combine, compare and deploy models."),
     "ingest": ("sessions_commands", "Take in every session below a folder that is new."),
     "watch": ("workers_commands", "Take in sessions as they arrive, until stopped."),
     "populate": ("sessions_commands", "Compute everything that can be computed, here, now."),
