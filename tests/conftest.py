@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -88,30 +89,43 @@ def drop_schemas(data_folder: Path, prefix: str) -> None:
 
 
 NewLab = Callable[[Settings], Settings]
+EMPTY, SMALL = "emptylab_", "smalllab_"
+"""Schema prefixes of the labs that test modules get copies of: declaring tables and computing take seconds."""
+
+
+def run_postgresql(data_folder: Path, program: str, *words: str, said: str = "") -> str:
+    """Run a program of PostgreSQL on the embedded database, with what it reads, and return what it prints."""
+    server = EmbeddedServer(data_folder / DATABASE_FOLDER_NAME)
+    server.enter()
+    where = ("-h", str(server.socket_folder), "-p", str(PORT), "-U", SUPERUSER, "-d", "postgres")
+    command = [str(server._programs() / program), *where, *words]
+    result = subprocess.run(command, input=said, check=True, capture_output=True, text=True)
+    server.leave()
+    return result.stdout
+
+
+def dump_lab(data_folder: Path, prefix: str) -> str:
+    """SQL that makes a lab's tables and rows, which are dropped."""
+    text = run_postgresql(data_folder, "pg_dump", f"--schema={prefix}*", "--inserts", "--rows-per-insert=1000")
+    drop_schemas(data_folder, prefix)
+    return text
+
+
+def restore_lab(data_folder: Path, text: str) -> None:
+    """Make the tables and rows of a lab that was dumped."""
+    run_postgresql(data_folder, "psql", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", said=text)
 
 
 @pytest.fixture(scope="session")
 def connect_new_lab(data_folder: Path) -> NewLab:
-    """Connect to a new lab of the embedded database. Declaring its tables takes seconds: they are copied from a first."""
-    first = Settings(data_folder=data_folder, schema_prefix="firstlab_")
-    made: list[str] = []
-
-    def run(program: str, *words: str, said: str = "") -> str:
-        server = EmbeddedServer(data_folder / DATABASE_FOLDER_NAME)
-        server.enter()
-        where = ("-h", str(server.socket_folder), "-p", str(PORT), "-U", SUPERUSER, "-d", "postgres")
-        command = [str(server._programs() / program), *where, *words]
-        result = subprocess.run(command, input=said, check=True, capture_output=True, text=True)
-        server.leave()
-        return result.stdout
+    """Connect to a new lab of the embedded database, whose tables are copied from a first one."""
+    dumps: list[str] = []
 
     def connect(settings: Settings) -> Settings:
-        if not made:
-            connect_lab(settings=first)
-            made.append(run("pg_dump", f"--schema={first.schema_prefix}*", "--inserts"))
-            drop_schemas(data_folder, first.schema_prefix)
-        text = made[0].replace(first.schema_prefix, settings.schema_prefix)
-        run("psql", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", said=text)
+        if not dumps:
+            connect_lab(settings=Settings(data_folder=data_folder, schema_prefix=EMPTY))
+            dumps.append(dump_lab(data_folder, EMPTY))
+        restore_lab(data_folder, dumps[0].replace(EMPTY, settings.schema_prefix))
         return connect_lab(settings=settings).settings
 
     return connect
@@ -178,8 +192,18 @@ class SmallLab:
     """Model of each camera, trained on mouse01 and mouse02."""
 
 
-@pytest.fixture(scope="module")
-def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> SmallLab:
+@dataclass(frozen=True)
+class FirstLab:
+    """What a `SmallLab` is copied from: SQL, folders in the stores, sessions."""
+
+    dump: str
+    folders: list[Path]
+    raw_folder: Path
+    model_ids: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def first_small_lab(data_folder: Path, connect_new_lab: NewLab, tmp_path_factory: pytest.TempPathFactory) -> FirstLab:
     """Ingested sessions, labels and models, with poses of the simulated mouse; everything after them is computed.
 
     The side camera of mouse01 has irregular timestamps; nothing is known about mouse03 but its name.
@@ -188,7 +212,8 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     from ingest.sessions import ingest_sessions
     from pipeline.work.populate import populate
 
-    folder = tmp_path_factory.mktemp("small_lab")
+    settings = connect_new_lab(Settings(data_folder=data_folder, schema_prefix=SMALL))
+    folder = tmp_path_factory.mktemp("first_small_lab")
     raw_folder = folder / "raw"
     mice = ("mouse01", "mouse02", "mouse03")
     for seed, mouse in enumerate(mice):
@@ -207,7 +232,22 @@ def small_lab(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     insert_small_poses(model_ids)
     add_node_pair("left_snout_tip", "right_snout_tip", kind="rigid")
     assert not populate().failed
-    return SmallLab(database, raw_folder, model_ids)
+    folders = [path for path in settings.data_folder.rglob(f"{SMALL}*") if DATABASE_FOLDER_NAME not in path.parts]
+    return FirstLab(dump_lab(data_folder, SMALL), folders, raw_folder, model_ids)
+
+
+@pytest.fixture(scope="module")
+def small_lab(database: Settings, first_small_lab: FirstLab, tmp_path_factory: pytest.TempPathFactory) -> SmallLab:
+    """A copy of `first_small_lab` of the test module's own."""
+    first, prefix = first_small_lab, database.schema_prefix
+    raw_folder = tmp_path_factory.mktemp("small_lab") / "raw"
+    shutil.copytree(first.raw_folder, raw_folder)
+    for path in first.folders:
+        shutil.copytree(path, path.with_name(path.name.replace(SMALL, prefix)))
+    drop_schemas(database.data_folder, prefix)
+    text = first.dump.replace(str(first.raw_folder), str(raw_folder)).replace(SMALL, prefix)
+    restore_lab(database.data_folder, text)
+    return SmallLab(connect_lab(settings=database).settings, raw_folder, first.model_ids)
 
 
 RunCommand = Callable[..., subprocess.CompletedProcess[str]]
