@@ -187,6 +187,7 @@ def test_its_training_mice_are_those_of_its_members_also_after_a_correction(
         correct_training_mice(made.model_id, {"mouse01"})
 
 
+@pytest.mark.slow
 def test_a_member_cannot_be_deleted_and_an_ensemble_goes_alone(seeds: tuple[list[Path], list[str]]) -> None:
     from ingest.deployment import deploy
     from ingest.ensembles import make_ensemble

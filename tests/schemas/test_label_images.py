@@ -121,6 +121,7 @@ def test_images_go_with_the_last_labels_that_name_them(tmp_path: Path, database:
         np.testing.assert_array_equal(labeled_images(load_package(whole)), IMAGES[4:])
 
 
+@pytest.mark.slow
 def test_images_of_deleted_labels_stay_as_long_as_any_of_these_packages(tmp_path: Path, database: Settings) -> None:
     from ingest.labels import import_labels
     from pipeline.stores.collection import collect
@@ -157,6 +158,7 @@ ingest.labels.import_labels(Path(sys.argv[1]), camera="side")
 """
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_leaves_no_row_and_its_images_are_collected(
     tmp_path: Path, database: Settings, run_command: Any
 ) -> None:
@@ -181,6 +183,7 @@ def test_an_import_that_is_killed_leaves_no_row_and_its_images_are_collected(
     assert image_files(database) == sorted(HASHES)
 
 
+@pytest.mark.slow
 def test_a_collection_that_is_killed_is_finished_by_the_next(tmp_path: Path, database: Settings) -> None:
     from ingest.labels import import_labels
     from pipeline.stores.collection import collect

@@ -66,6 +66,7 @@ def test_what_was_not_done_ends_with_a_code_and_one_message(run: Run, tmp_path: 
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_watch_tells_programs_of_each_session_in_a_line(
     run: Run, tmp_path: Path, make_session: Callable[..., Path]
 ) -> None:
@@ -97,6 +98,7 @@ def test_watch_tells_programs_of_each_session_in_a_line(
     assert rest == "" and watch.returncode == 0
 
 
+@pytest.mark.slow
 def test_watching_nothing_is_one_line_for_programs_too(run: Run, tmp_path: Path) -> None:
     result = run("watch", tmp_path / "nowhere", "--json")
     assert result.returncode == 1

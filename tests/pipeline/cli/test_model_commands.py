@@ -46,6 +46,7 @@ def snouts(orofacial: Orofacial, small_lab: Any) -> str:
     return model_id
 
 
+@pytest.mark.slow
 def test_two_deployed_models_of_a_camera_are_named_and_no_mouse_counts_twice_unknowingly(
     orofacial: Orofacial, small_lab: Any, snouts: str, tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_what_is_not_known_to_be_held_out_is_said_and_corrected_mice_count_in_qu
     assert held_out() is None
 
 
+@pytest.mark.slow
 def test_several_models_become_one_by_command(orofacial: Orofacial, small_lab: Any, snouts: str) -> None:
     file = small_lab.raw_folder / "mouse02" / "2026-03-02_1" / f"side{NETWORK}.h5"
     again = json.loads(orofacial("model", "import", file, "--camera", "side", "--name", "again", "--json").stdout)

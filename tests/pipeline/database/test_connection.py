@@ -105,6 +105,7 @@ assert database.open_connection(settings).is_connected
 """)
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_make_the_tables_once(tmp_path):
     environment = {**os.environ, "OROFACIAL_DATA_FOLDER": str(tmp_path / "data"), "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "pipeline.cli", "work", "--cpu", "--until-empty"]

@@ -164,6 +164,7 @@ def test_without_labels_of_the_session_the_interval_is_that_of_other_mice(calibr
     assert own.attributes["calibration"]["other_mice"] == []  # its own frames say more
 
 
+@pytest.mark.slow
 def test_commands_list_and_write_calibrated_tracks(calibrated: Any, run: Callable[..., Any], tmp_path: Path) -> None:
     from compute.formats import read
     from pipeline import query

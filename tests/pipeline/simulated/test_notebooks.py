@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_the_studys_figures(simulated_database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.work.populate import populate
 

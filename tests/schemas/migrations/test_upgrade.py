@@ -295,6 +295,7 @@ assert not database.has_table("metric", "~~label_error")
     )
 
 
+@pytest.mark.slow
 def test_a_newer_database_is_refused_by_every_command(old_lab: Any) -> None:
     old_lab.orofacial("upgrade")
     old_lab.program(
