@@ -22,7 +22,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from ensembles import measure_ensembles
+from ensembles import measure_ensembles, measure_planted
 from held_out_mice import measure_held_out_mice
 from rigid_groups import measure_roll
 
@@ -77,11 +77,16 @@ def measure(seeds: list[Tracks]) -> list[dict[str, float]]:
     return rows
 
 
+def read_recordings(folder: Path) -> dict[str, dict[str, list[Tracks]]]:
+    """By name, the seeds of each camera."""
+    return {name: read_ensembles(folder / subfolder, fps) for name, (subfolder, fps) in RECORDINGS.items()}
+
+
 def summary(folder: Path, peers_python: Path) -> dict[str, Any]:
     """The numbers of all recordings."""
     result: dict[str, Any] = {}
     false = []
-    recordings = {name: read_ensembles(folder / subfolder, fps) for name, (subfolder, fps) in RECORDINGS.items()}
+    recordings = read_recordings(folder)
     for name, cameras in recordings.items():
         rows = [row for seeds in cameras.values() for row in measure(seeds)]
         total = {key: sum(row[key] for row in rows) for key in rows[0]}
@@ -99,13 +104,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path("../shared/data/ensembles"))
     parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
     parser.add_argument("--demo", type=Path, help="folder of a demo that was run: its networks on held-out mice too")
+    parser.add_argument("--planted", action="store_true", help="only the wrong placements planted in the ensembles")
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():
         raise SystemExit(f"{arguments.folder} is missing; name the folder of the ensembles")
-    if not arguments.peers_python.exists():
+    if arguments.planted:
+        result: dict[str, Any] = dict(measure_planted(read_recordings(arguments.folder)))
+    elif not arguments.peers_python.exists():
         raise SystemExit(f"{arguments.peers_python} is missing: run 'make peers' first, or name it with --peers-python")
-    result = summary(arguments.folder, arguments.peers_python)
+    else:
+        result = summary(arguments.folder, arguments.peers_python)
     if arguments.demo is not None:
         result |= measure_held_out_mice(arguments.demo)
     if arguments.json:

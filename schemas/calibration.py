@@ -215,6 +215,10 @@ class CalibratedTracksReference(TracksReference):
         self._key = key
         self._reader = reader
 
+    def intervals(self, nodes: Sequence[str] | None = None) -> dict[str, NodeInterval]:
+        """Offset and interval of each node, see `CalibrationReader.intervals`. Reads no position."""
+        return self._reader.intervals(self._key, nodes or self.nodes)[0]
+
     def about(self, nodes: Sequence[str] | None = None) -> dict[str, Any]:
         """What offsets and intervals come from, see `CalibrationReader.intervals`. Reads no position."""
         return self._reader.intervals(self._key, nodes or self.nodes)[1]

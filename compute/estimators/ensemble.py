@@ -2,7 +2,8 @@
 
 Networks that were trained on the same frames with other seeds are wrong in other places, so that their median is nearer
 to the truth than each of them. Where they disagree, nobody knows where the node is: how far apart they are is kept as
-the `spread` of the tracks, and `compute.tracks.disputed_points` finds points of which it is unusually large.
+the `spread` of the tracks, and their `lasting_spread` says where they disagree for a while, more than they usually do
+(`compute.tracks.disputed_points`).
 
 No network runs here: the members' tracks of a video are handed in.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from compute.errors import ModelError
 from compute.estimators.bundle_info import BundleInfo
@@ -25,6 +26,7 @@ from compute.estimators.evaluation_results import EvaluationResult
 from compute.files import whole_file
 from compute.json_text import json_text
 from compute.tracks import Tracks
+from compute.tracks.disputed_points import lasting_spread, median_of_known
 
 DESCRIPTION = "ensemble.json"
 
@@ -174,6 +176,7 @@ class EnsembleEstimator:
             time=tracks.time if time is None else np.asarray(time, np.float64),
             nodes=tracks.nodes,
             spread=tracks.spread,
+            lasting_spread=tracks.lasting_spread,
             attributes={"estimator": ESTIMATOR.name, "members": list(ids), "minimum_score": score_limit},
         )
 
@@ -202,7 +205,8 @@ def median_tracks(members: Sequence[Tracks], *, progress: Progress | None = None
     Tracks
         x, y and score are each the median of those members that found the node; where fewer than half of them did, it
         is not found. ``spread`` is the distance (px) between two members, the median over all pairs of those that found
-        the node: one member of five that is wrong does not change it, three that are wrong do.
+        the node: one member of five that is wrong does not change it, three that are wrong do. ``lasting_spread`` is as
+        `compute.tracks.disputed_points.lasting_spread` says.
 
     Examples
     --------
@@ -219,24 +223,15 @@ def median_tracks(members: Sequence[Tracks], *, progress: Progress | None = None
         points = np.stack([one.position[part] for one in members])
         found = ~np.isnan(points[..., 0])
         scores = np.where(found, np.stack([one.score[part] for one in members]), np.nan)
-        n_found = found.sum(axis=0)
-        missing = 2 * n_found < len(members)
-        position[part] = np.where(missing[..., None], np.nan, _median(points, n_found[..., None]))
-        score[part] = np.where(missing, 0, _median(scores, n_found))
+        missing = 2 * found.sum(axis=0) < len(members)
+        position[part] = np.where(missing[..., None], np.nan, median_of_known(points))
+        score[part] = np.where(missing, 0, median_of_known(scores))
         pairs = itertools.combinations(points, 2)
         distances_px = np.stack([np.hypot(*np.moveaxis(one - other, -1, 0)) for one, other in pairs])
-        spread[part] = _median(distances_px, n_found * (n_found - 1) // 2)
+        spread[part] = median_of_known(distances_px)
         if progress:
             progress(part.stop, n_frames)
-    return Tracks(position, score, first.time, first.nodes, spread=spread)
-
-
-def _median(values: NDArray[Any], n: NDArray[np.int_]) -> NDArray[Any]:
-    """Median along the first axis of the n numbers that are not NaN; NaN where n is 0."""
-    ordered = np.sort(values, axis=0)  # NaN is last
-    n = np.broadcast_to(n, ordered.shape[1:])
-    middle = [np.take_along_axis(ordered, np.maximum(one, 0)[None], axis=0)[0] for one in ((n - 1) // 2, n // 2)]
-    return np.where(n > 0, (middle[0] + middle[1]) / 2, np.nan)
+    return Tracks(position, score, first.time, first.nodes, spread=spread, lasting_spread=lasting_spread(members))
 
 
 def _parts(n_frames: int) -> Iterator[slice]:

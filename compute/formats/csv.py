@@ -27,8 +27,8 @@ def write(path: Path, track: PortableTrack, *, row: dict[str, Any] | None = None
     """Write tracks; the values of `row` come first in every line.
 
     Columns: those of `row`, ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, and
-    ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them, ``spread_px`` of an ensemble,
-    ``interval_half_width_px`` of calibrated tracks.
+    ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled`` where a filter gave them, ``spread_px`` and
+    ``lasting_spread_px`` of an ensemble, ``interval_half_width_px`` of calibrated tracks.
     """
     import pyarrow as pa
     import pyarrow.csv as pa_csv

@@ -81,7 +81,7 @@ def track_quality(
     with np.errstate(invalid="ignore"):
         inside = ((tracks.position >= -0.5) & (tracks.position < np.array([width_px, height_px]) - 0.5)).all(axis=-1)
     outside = found & ~inside
-    n_disputed = None if tracks.spread is None else disputed_points(tracks).sum(axis=0)
+    n_disputed = None if tracks.lasting_spread is None else disputed_points(tracks).sum(axis=0)
     return [
         NodeQuality(
             node=node,

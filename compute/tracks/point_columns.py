@@ -81,6 +81,14 @@ _COLUMNS = (
     PointColumn("filled", np.bool_, False, "whether the filter gives a position without a point that it used"),
     PointColumn("spread", np.float32, np.nan, "median distance between two members of the ensemble", unit="px"),
     PointColumn(
+        "lasting_spread",
+        np.float32,
+        np.nan,
+        "the same for 0.1 s, beyond the usual offsets between members",
+        unit="px",
+        suffix="lastingspread",
+    ),
+    PointColumn(
         "interval_half_width",
         np.float32,
         np.nan,

@@ -56,6 +56,9 @@ class Tracks:
     spread : array, shape (frame, node), float32, optional
         Of an ensemble: the distance in pixels between two of its members, the median over all pairs of those that
         found the node. NaN where fewer than two did. A filter leaves it as it is.
+    lasting_spread : array, shape (frame, node), float32, optional
+        Of an ensemble: the same for a while and beyond the usual offsets between members, see
+        `compute.tracks.disputed_points`.
     interval_half_width : array, shape (frame, node), float32, optional
         Half-width in pixels of the interval that holds the true x, and y, with 95 % probability, by labeled frames that
         the network has not seen, see `compute.calibration`. NaN where no such frames say it, and where position is.
@@ -83,6 +86,7 @@ class Tracks:
     rejected: NDArray[np.bool_] | None = None
     filled: NDArray[np.bool_] | None = None
     spread: NDArray[np.float32] | None = None
+    lasting_spread: NDArray[np.float32] | None = None
     interval_half_width: NDArray[np.float32] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -181,7 +185,8 @@ class Tracks:
         -------
         xarray.Dataset
             ``position`` (time, space, keypoints, individuals) in px and ``confidence`` (time, keypoints, individuals);
-            ``sd``, ``rejected``, ``filled``, ``spread`` and ``interval_half_width`` likewise where there are any.
+            ``sd``, ``rejected``, ``filled``, ``spread``, ``lasting_spread`` and ``interval_half_width`` likewise where
+            there are any.
 
         Raises
         ------
@@ -242,7 +247,8 @@ class Tracks:
 
         Columns are ``time_s`` and, for each node, ``<node>_x``, ``<node>_y`` (px) and ``<node>_score``, then
         ``<node>_xsd``, ``<node>_ysd`` (px), ``<node>_rejected`` and ``<node>_filled`` where a filter gave them, and
-        ``<node>_spread`` (px) of an ensemble, ``<node>_halfwidth`` (px) for `interval_half_width`.
+        ``<node>_spread`` and ``<node>_lastingspread`` (px) of an ensemble, ``<node>_halfwidth`` (px) for
+        `interval_half_width`.
         A suffix holds no second underscore, so that no two nodes can claim one column. NaN becomes null, which SQL and
         data frames take for missing.
         The schema's metadata explains the file by itself: nodes, units, fps, number of frames, format version,

@@ -152,6 +152,7 @@ def _median(values: list[float]) -> float | None:
 @click.command()
 @click.argument("statement")
 @question_options
+@calibrated_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file.")
 @json_option
 @click.pass_context

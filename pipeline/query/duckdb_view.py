@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from compute.tracks import POINT_COLUMNS
 from pipeline.query.checks import QueryError
+from schemas.calibration import CalibratedTracksReference
 from schemas.stored.fetching import TracksReference
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+_INTERVAL = ("offsetx", "offsety", "halfwidth2", "usual2", "reach2")
+"""Ends of the columns of the table ``calibration``: a `NodeInterval`, its half-width and reach squared (px, px²)."""
 
 
 def open_duckdb_view(
@@ -23,6 +27,8 @@ def open_duckdb_view(
     time_span_s: tuple[float, float] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection of its own, in which the view ``tracks`` holds these tracks.
+
+    Calibrated ones are calibrated as they are read: offsets and intervals of each file are a table beside them.
 
     Parameters
     ----------
@@ -51,6 +57,11 @@ def open_duckdb_view(
     connection.register("manifest", manifest.drop_columns(["nodes", "n_frames"]))
     connection.execute("create temp table keys as select * from manifest")
     connection.unregister("manifest")
+    calibrated = [reference for reference in references if isinstance(reference, CalibratedTracksReference)]
+    if calibrated:
+        connection.register("intervals", _calibration(calibrated, nodes))
+        connection.execute("create temp table calibration as select * from intervals")
+        connection.unregister("intervals")
     connection.execute(f"create temp view tracks as {_select(references, nodes, time_span_s)}")
     return connection
 
@@ -78,17 +89,57 @@ def _read(
     if len(set(folded)) != len(folded):
         raise QueryError(f"SQL does not tell nodes apart that differ in case only: {', '.join(nodes)}")
     suffixes = ["x", "y", "score", *(suffix for name in filter_columns for suffix in POINT_COLUMNS[name].suffixes)]
+    is_calibrated = isinstance(references[0], CalibratedTracksReference)
     columns = ["filename", "file_row_number as frame_index", "time_s"]
     for node in nodes if wanted is None else wanted:
-        columns += [_quoted(f"{node}_{suffix}") for suffix in suffixes]
+        columns += _calibrated(node, suffixes) if is_calibrated else [_quoted(f"{node}_{end}") for end in suffixes]
     files = ", ".join(_literal(duckdb_pattern(reference.address)) for reference in references)
-    source = f"read_parquet([{files}], filename=true, file_row_number=true, hive_partitioning=false)"
+    source = f"read_parquet([{files}], filename=true, file_row_number=true, hive_partitioning=false) stored"
+    if is_calibrated:
+        source += " join calibration on stored.filename = calibration.file"
     if time_span_s is None:
         return f"select {', '.join(columns)} from {source}"
     start_s, end_s = time_span_s
     ends = ((">=", start_s), ("<", end_s))
     within = " and ".join(f"time_s {sign} {second!r}" for sign, second in ends if math.isfinite(second))
     return f"select {', '.join(columns)} from {source}{' where ' if within else ''}{within}"
+
+
+def _calibration(references: Sequence[CalibratedTracksReference], nodes: Sequence[str] | None) -> pa.Table:
+    """Offsets and intervals, a line a file. Nodes of several files that differ in case share columns."""
+    import pyarrow as pa
+
+    lines = []
+    for reference in references:
+        line: dict[str, Any] = {"file": reference.address}
+        intervals = reference.intervals(nodes)
+        for node in reference.nodes if nodes is None else nodes:
+            one = intervals.get(node)
+            of_node: tuple[float | None, ...] = (0.0, 0.0, None, None, None)
+            if one is not None:
+                squares = (one.half_width_px**2, one.usual_variance_px2, one.n_standard_deviations**2)
+                of_node = (*one.offset_px, *squares)
+            line |= {f"{node.casefold()}_{end}": value for end, value in zip(_INTERVAL, of_node, strict=True)}
+        lines.append(line)
+    names = dict.fromkeys(name for line in lines for name in line if name != "file")
+    return pa.Table.from_pylist(lines, pa.schema([("file", pa.string()), *((name, pa.float64()) for name in names)]))
+
+
+def _calibrated(node: str, suffixes: Sequence[str]) -> list[str]:
+    """The columns of a node as `compute.calibration.calibrated.calibrated_tracks` makes them, number for number."""
+    stored = {end: f"stored.{_quoted(f'{node}_{end}')}" for end in (*suffixes, "xsd", "ysd")}
+    x, y, xsd, ysd = (f"{stored[end]}::double" for end in ("x", "y", "xsd", "ysd"))
+    of_node = [f"calibration.{_quoted(f'{node.casefold()}_{end}')}" for end in _INTERVAL]
+    offset_x, offset_y, half_width2, usual, reach2 = of_node
+    added = "0"
+    if "xsd" in suffixes:
+        added = f"coalesce({reach2} * greatest(({xsd} * {xsd} + {ysd} * {ysd}) / 2 - {usual}, 0), 0)"
+    made = {
+        "x": f"({x} - {offset_x})::float",
+        "y": f"({y} - {offset_y})::float",
+        "halfwidth": f"case when {x} is not null then sqrt({half_width2} + {added})::float end",
+    }
+    return [f"{made.get(end, stored[end])} as {_quoted(f'{node}_{end}')}" for end in suffixes]
 
 
 def _quoted(name: str) -> str:

@@ -172,14 +172,21 @@ class TrackSelection:
         return [reference.address for reference in self.references]
 
     def manifest(self) -> pa.Table:
-        """A line a track: key, ``held_out``, details, ``fps``, ``n_frames``, ``nodes`` and ``file``."""
+        """A line a track: key, ``held_out``, details, ``fps``, ``n_frames``, ``nodes`` and ``file``.
+
+        Raises
+        ------
+        QueryError
+            As `files`.
+        """
+        return self._manifest(self.files())
+
+    def _manifest(self, files: Sequence[str]) -> pa.Table:
         import pyarrow as pa
 
         lines = [
             {**row, **details, "n_frames": reference.n_frames, "nodes": list(reference.nodes), "file": file}
-            for row, details, reference, file in zip(
-                self.rows, self.details, self.references, self.files(), strict=True
-            )
+            for row, details, reference, file in zip(self.rows, self.details, self.references, files, strict=True)
         ]
         return pa.Table.from_pylist(lines, columns_schema(MANIFEST))
 
@@ -201,9 +208,9 @@ class TrackSelection:
         Columns: the row's keys, ``held_out``, the texts that are known of the mouse (``sex``, ``genotype``),
         ``frame_index``, ``time_s``, ``node``, ``x_px``, ``y_px``, ``score``, NaN where the node was not found; and
         where a filter of the selection gives them ``x_sd_px``, ``y_sd_px``, ``rejected`` and ``filled``, and
-        ``spread_px`` where one of its models is an ensemble, null in tracks of the others; in calibrated tracks
-        ``interval_half_width_px``, null where it is not known. With a time span,
-        ``frame_index`` still counts from the video's first frame.
+        ``spread_px`` and ``lasting_spread_px`` where one of its models is an ensemble, null in tracks of the others; in
+        calibrated tracks ``interval_half_width_px``, null where it is not known. With a time span, ``frame_index``
+        still counts from the video's first frame.
         """
         columns = self._columns()
         for row, details, reference in zip(self.rows, self.details, self.references, strict=True):
@@ -263,8 +270,9 @@ class TrackSelection:
 
         selection = (self.readable() if self.skip_broken else self).understood()
         selection.check_any()
+        manifest = selection._manifest([reference.address for reference in selection.references])
         try:
-            return open_duckdb_view(selection.manifest(), selection.references, selection.nodes, selection.time_span_s)
+            return open_duckdb_view(manifest, selection.references, selection.nodes, selection.time_span_s)
         except duckdb.Error as error:
             selection.readable()  # says which file is gone
             raise QueryError(f"the tracks cannot be read as one table: {error}") from error

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 from pipeline.query.duckdb_view import duckdb_pattern
 
+_OF_FRAMES = ("time_span_s", "skip_broken", "node", "calibrated")
+"""Keywords of `tracks` that results of whole tracks do not take."""
+
 
 def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     """Ask in SQL; the table ``tracks`` holds the tracks of all sessions that fit the question.
@@ -28,10 +31,11 @@ def sql(statement: str, **question: Any) -> duckdb.DuckDBPyRelation:
     ``filter_method``), ``held_out``, what is known of mouse, session and video (``sex``, ``genotype``,
     ``session_start``, ``rig``, ``px_per_mm`` ...), ``model_name``, ``fps``, then ``frame_index``, ``time_s`` and for
     each node ``<node>_x``, ``<node>_y`` (px), ``<node>_score`` (and ``<node>_xsd``, ``<node>_ysd``,
-    ``<node>_rejected``, ``<node>_filled`` where a filter gives them, ``<node>_spread`` of an ensemble). A name with a
-    space is quoted: ``"left snout_x"``. Each camera has its own coordinates: ask for one, or group by it. A node that
-    was not found is null, so that ``avg`` and ``var_samp`` leave it out. Skeletons with different nodes are one table;
-    what a track lacks is null. ``distances``, ``qualities`` and ``bouts`` are tables as well.
+    ``<node>_rejected``, ``<node>_filled`` where a filter gives them, ``<node>_spread``, ``<node>_lastingspread`` of an
+    ensemble, ``<node>_halfwidth`` of calibrated tracks). A name with a space is quoted: ``"left snout_x"``. Each camera
+    has its own coordinates: ask for one, or group by it. A node that was not found is null, so that ``avg`` and
+    ``var_samp`` leave it out. Skeletons with different nodes are one table; what a track lacks is null. ``distances``,
+    ``qualities`` and ``bouts`` are tables as well, always of tracks that are not calibrated.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def _relation(statement: str, selection: TrackSelection, question: dict[str, Any
     connection = selection.duckdb_connection()
     for name, table in (("distances", distances), ("qualities", qualities), ("bouts", bouts)):
         if re.search(rf"\b{name}\b", statement, re.IGNORECASE):
-            only = {key: value for key, value in question.items() if key not in ("time_span_s", "skip_broken", "node")}
+            only = {key: value for key, value in question.items() if key not in _OF_FRAMES}
             connection.register(name, table(**only))
     try:
         relation = connection.sql(statement)
@@ -127,7 +131,8 @@ def _without_broken(selection: TrackSelection, error: duckdb.Error) -> TrackSele
     if isinstance(error, (*statements, duckdb.OutOfMemoryException)):
         return selection
     said = str(error)
-    named = {index for index, file in enumerate(selection.files()) if file in said or duckdb_pattern(file) in said}
+    files = [reference.address for reference in selection.references]
+    named = {index for index, file in enumerate(files) if file in said or duckdb_pattern(file) in said}
     for index in named:
         if not len(selection.pick([index]).readable(thoroughly=True)):
             return selection.pick([other for other in range(len(selection)) if other != index])

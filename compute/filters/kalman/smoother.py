@@ -153,7 +153,7 @@ def kalman(
     groups = [list(group) for group in rigid_groups or ()]
     points = KalmanPoints.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_minimum_px=gate_minimum_px)
     if gate_probability is not None and points.used.any():
-        if tracks.spread is not None:
+        if tracks.lasting_spread is not None:
             points.bar(disputed_points(tracks, minimum_px=gate_minimum_px))
         reject_far_points(points, gate_probability)
     for group in groups:

@@ -54,6 +54,9 @@ def portable_tracks(draw: st.DrawFn) -> PortableTrack:
         optional["filled"] = draw(arrays(np.bool_, shape))
     if draw(st.booleans()):
         optional["spread"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32) | st.just(np.nan)))
+        optional["lasting_spread"] = draw(
+            arrays(np.float32, shape, elements=st.floats(0, 10, width=32) | st.just(np.nan))
+        )
     if draw(st.booleans()):
         optional["interval_half_width"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32)))
     tracks = Tracks(

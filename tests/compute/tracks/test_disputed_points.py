@@ -11,7 +11,7 @@ from compute.estimators.ensemble import median_tracks
 from compute.filters import apply_filter, registered_filters
 from compute.measures.quality import track_quality
 from compute.tracks import Tracks
-from compute.tracks.disputed_points import disputed_points
+from compute.tracks.disputed_points import disputed_points, lasting_spread, usual_limit_px
 
 N_FRAMES = 4000
 NODES = ("snout", "jaw_tip")
@@ -43,6 +43,55 @@ def test_lasting_wrong_placements_of_most_members_are_found(distance_px: float) 
     disputed = disputed_points(tracks)
     assert disputed[wrong].mean() > 0.97
     assert disputed[~wrong].mean() < 0.01
+
+
+def test_usual_offsets_between_members_hide_nothing() -> None:
+    """While three of five are wrong by 12 px, they are as far from the others as usual, on the other side."""
+    offset_px = np.array([[-3, 0], [-3, 0], [-3, 0], [3, 0], [3, 0]])
+    models = [replace(one, position=one.position + px) for px, one in zip(offset_px, members(), strict=True)]
+    tracks, wrong = displaced(models, 12)
+    assert np.abs(np.median(tracks.spread[wrong]) - np.median(tracks.spread[~wrong])) < 1  # type: ignore[index]
+    disputed = disputed_points(tracks)
+    assert disputed[wrong].mean() > 0.97
+    assert disputed[~wrong].mean() < 0.01
+
+
+@pytest.mark.parametrize("distance_px", [6, 40])
+def test_a_tenth_of_a_short_video_does_not_become_usual(distance_px: float) -> None:
+    models = [one.part(0, 500) for one in members((1.0, 1.0), 3)]
+    shift = np.zeros((500, 2, 2))
+    shift[100:150] = [0, distance_px]
+    moved = [replace(one, position=one.position + shift) if i < 2 else one for i, one in enumerate(models)]
+    disputed = disputed_points(median_tracks(moved))
+    assert disputed[100:150].mean() > 0.97
+    assert np.delete(disputed, slice(95, 155), axis=0).mean() < 0.01
+
+
+@pytest.mark.parametrize("distribution", ["rayleigh", "lognormal"])
+@pytest.mark.parametrize("fraction", [0, 0.05, 0.1])
+def test_the_limit_is_that_of_the_usual_spreads_whatever_is_disputed(distribution: str, fraction: float) -> None:
+    rng = np.random.default_rng(1)
+    usual = rng.rayleigh(2, 50_000) if distribution == "rayleigh" else rng.lognormal(0.7, 0.6, 50_000)
+    least, most = {"rayleigh": (0.0, 0.001), "lognormal": (0.008, 0.013)}[distribution]
+    n_disputed = round(fraction * usual.size)
+    limit_px = usual_limit_px(np.concatenate([usual, rng.uniform(20, 60, n_disputed)]))
+    assert least < (usual > limit_px).mean() < most
+
+
+def test_pairs_that_found_the_node_say_how_far_members_are_apart() -> None:
+    first, second, third = (one.part(0, 400) for one in members((0.0, 0.0), 3))
+    position = np.array(second.position)
+    position[200:] += 10
+    position[:100, 0] = np.nan
+    second = replace(second, position=position, score=np.where(np.isnan(position[..., 0]), 0, 1))
+    spread = lasting_spread([first, second])
+    assert np.isnan(spread[:100, 0]).all()  # one member alone
+    np.testing.assert_allclose(spread[[150, 250], 1], np.sqrt([50, 50]), rtol=1e-6)  # the median lies in between
+    np.testing.assert_allclose(spread[[150, 250], 0], [np.sqrt(200), 0], atol=1e-4)
+    of_three = lasting_spread([first, second, third])
+    assert (of_three[:100, 0] == 0).all()  # the two others agree
+    assert not lasting_spread([one.part(0, 1) for one in (first, third)]).any()
+    assert lasting_spread([one.part(0, 0) for one in (first, third)]).shape == (0, 2)
 
 
 def test_one_wrong_member_disputes_nothing() -> None:

@@ -45,6 +45,9 @@ def any_tracks(draw: st.DrawFn) -> Tracks:
         optional["rejected"] = draw(arrays(np.bool_, shape))
     if draw(st.booleans()):
         optional["spread"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32) | st.just(np.nan)))
+        optional["lasting_spread"] = draw(
+            arrays(np.float32, shape, elements=st.floats(0, 10, width=32) | st.just(np.nan))
+        )
     return Tracks(position, score, time, tuple(nodes), **optional, attributes={"filter": "größe"})
 
 

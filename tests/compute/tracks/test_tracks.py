@@ -38,6 +38,7 @@ def any_tracks(draw: st.DrawFn) -> Tracks:
         optional["filled"] = draw(arrays(np.bool_, shape))
     if draw(st.booleans()):
         optional["spread"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32)))
+        optional["lasting_spread"] = draw(arrays(np.float32, shape, elements=st.floats(0, 10, width=32)))
     return Tracks(position, score, np.cumsum(steps), tuple(nodes), **optional, attributes={"filter": {"name": "raw"}})
 
 

@@ -134,9 +134,32 @@ def test_queries_take_the_offsets_off_and_give_the_interval(calibrated: Any) -> 
     np.testing.assert_array_equal(frame["interval_half_width_px"], part.interval_half_width[:, 0])
     np.testing.assert_array_equal(frame["x_px"], part.position[:, 0, 0])
     with pytest.raises(QueryError, match="calibrated tracks are in no file"):
-        selection.to_duckdb()
-    with pytest.raises(QueryError, match="calibrated tracks are in no file"):
-        query.sql("select 1 from tracks", **question, calibrated=True)
+        selection.manifest()
+
+
+@pytest.mark.parametrize("nodes", [None, ["jaw_tip", "center_snout_tip"]])
+def test_sql_says_the_same_as_the_tracks(calibrated: Any, other_mice: Any, nodes: list[str] | None) -> None:
+    """Of all mice: with labels of their own and without, and with filters that know how exact they are and others."""
+    from pipeline import query
+
+    question = {"filter": ["kalman", "median"], "node": nodes, "time_span_s": (1, 2), "calibrated": True}
+    selection = query.tracks(**question)
+    table = query.ask_sql("select * from tracks order by mouse_id, filter_method, frame_index", **question).to_pandas()
+    assert len(table) == 100 * len(selection) and table["frame_index"].min() == 100
+    widths = []
+    for row, tracks in selection:
+        lines = table[(table["mouse_id"] == row["mouse_id"]) & (table["filter_method"] == row["filter_method"])]
+        for index, node in enumerate(tracks.nodes):
+            found = {end: lines[f"{node}_{end}"].to_numpy(np.float32) for end in ("x", "y", "score", "halfwidth")}
+            np.testing.assert_array_equal(np.stack([found["x"], found["y"]], axis=-1), tracks.position[:, index])
+            np.testing.assert_array_equal(found["score"], tracks.score[:, index])
+            np.testing.assert_array_equal(found["halfwidth"], tracks.interval_half_width[:, index])
+            widths.append(found["halfwidth"])
+    assert np.isfinite(np.concatenate(widths)).mean() > 0.9
+    ((n_frames,),) = selection.to_duckdb().query("tracks", "select count(*) from tracks").fetchall()
+    assert n_frames == len(table)
+    statement = "select count(*) from distances join tracks using (mouse_id, filter_method)"
+    assert query.sql(statement, **question).fetchall()[0][0] >= 0
 
 
 def test_without_labels_of_the_session_the_interval_is_not_known(calibrated: Any) -> None:
@@ -193,5 +216,10 @@ def test_commands_list_and_write_calibrated_tracks(calibrated: Any, run: Callabl
         np.testing.assert_allclose(track.tracks.position, expected.position, atol=1e-4)
         np.testing.assert_array_equal(track.tracks.interval_half_width, expected.interval_half_width)
         assert track.provenance["calibration"]["labels_id"] == "fedcba9876543210"
+    (asked,) = json.loads(run("sql", "select avg(jaw_tip_halfwidth) as px from tracks", *chosen, "--json").stdout)[
+        "rows"
+    ]
+    column = expected.node_index("jaw_tip")
+    assert asked["px"] == pytest.approx(np.nanmean(expected.interval_half_width[:, column]), rel=1e-5)
     again = run("export", "csv", "-o", tmp_path / "csv", "--mouse", mouse, "--filter", "median")
     assert again.returncode == 1 and "is there already" in again.stderr
