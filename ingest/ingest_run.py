@@ -56,9 +56,9 @@ class IngestRun:
         known = {*self.mice, *Mouse.to_arrays("mouse_id")}
         if (other := name_of_other_spelling(mouse_id, known)) is not None:
             raise SessionError(
-                f"{folder}: mouse {mouse_id!a} differs from the known mouse {other!a} only in upper and lower case, or in"
-                f" how its letters are encoded; expected one name for a mouse. Rename the mouse's folder to {other}; or, if"
-                " it is another mouse, give it another name"
+                f"{folder}: mouse {mouse_id!a} differs from the known mouse {other!a} only in upper and lower case, or"
+                f" in how its letters are encoded; expected one name for a mouse. Rename the mouse's folder to {other};"
+                " or, if it is another mouse, give it another name"
             )
 
     def videos(self, name: SessionFolderName) -> list[Row] | None:
