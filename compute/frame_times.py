@@ -93,8 +93,10 @@ def frame_times_of_pts(pts: Sequence[int | None], tick_s: Fraction, rates: Seque
     ticks, tick_s = ticks // grid, tick_s * grid
     span_s = int(ticks[-1]) * tick_s
     mean = None if span_s <= 0 else Fraction((len(pts) - 1) / span_s).limit_denominator(_LARGEST_DENOMINATOR)
-    # A rate that nobody stated needs even steps: one dropped frame hardly bends the line of all times.
-    for rate in (*stated, mean if _is_even(ticks) else None):
+    # A rate that nobody stated needs even steps: one dropped frame hardly bends the line of all times. So do frames in
+    # slots of a stated rate: a header's mean rate, such as MP4's 47 frames / 1.6 s, lies within a slot of all of them.
+    rates_by_header = stated if _is_even(ticks) or 1 / tick_s not in stated else []
+    for rate in (*rates_by_header, mean if _is_even(ticks) else None):
         if rate and _is_regular(ticks, tick_s, rate):
             return FrameTimes(rate, None)
     return FrameTimes(mean or stated[0], ticks * float(tick_s.numerator) / tick_s.denominator)

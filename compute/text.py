@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,6 +52,26 @@ def nearest_names(name: str, known: Iterable[str]) -> list[str]:
         by_case.setdefault(one.casefold(), []).append(one)
     found = difflib.get_close_matches(name.casefold(), by_case, n=3)
     return [one for near in found for one in by_case[near] if one][:3]
+
+
+def name_of_other_spelling(name: str, known: Iterable[str]) -> str | None:
+    """The known name that differs in nothing but upper and lower case, or in how Unicode writes a letter such as ü.
+
+    Some disks and databases take both for one name. None: there is no such name, or `name` itself is known.
+
+    Examples
+    --------
+    >>> name_of_other_spelling("Side", {"side", "lower"})
+    'side'
+    """
+    names = sorted(map(str, known))
+    if name in names:
+        return None
+    return next((other for other in names if _plain(other) == _plain(name)), None)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def known_names_text(name: str, known: Iterable[str]) -> str:

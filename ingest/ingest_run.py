@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.errors import SessionError
+from compute.text import name_of_other_spelling
 from ingest.known_rows import compare_known_row
 from ingest.new_videos import NewVideo
 from ingest.plausibility import Span, check_plausible_birth
@@ -43,6 +44,22 @@ class IngestRun:
         if mouse_id in self.mice:
             return self.mice[mouse_id]
         return known_mouse(mouse_id)
+
+    def refuse_other_spelling(self, folder: Path, mouse_id: str) -> None:
+        """Refuse the name of a mouse that is another's but for case or encoding: its tracks would be of two mice.
+
+        Raises
+        ------
+        SessionError
+            If there is such a mouse, and none of this name.
+        """
+        known = {*self.mice, *Mouse.to_arrays("mouse_id")}
+        if (other := name_of_other_spelling(mouse_id, known)) is not None:
+            raise SessionError(
+                f"{folder}: mouse {mouse_id!a} differs from the known mouse {other!a} only in upper and lower case, or"
+                f" in how its letters are encoded; expected one name for a mouse. Rename the mouse's folder to {other};"
+                " or, if it is another mouse, give it another name"
+            )
 
     def videos(self, name: SessionFolderName) -> list[Row] | None:
         """Rows of the videos of a session, or None if there is no such session.

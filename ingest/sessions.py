@@ -326,6 +326,7 @@ def read_new_session(
     refuse_other_videos(folder, paths, run.cameras if paths else ())
     if not paths:
         raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
+    run.refuse_other_spelling(folder, name.mouse_id)
     file = read_session_file(folder)
     check_known_cameras(str(folder), [*paths, *file.videos], run.cameras)
     told = str(folder / "session.toml")

@@ -20,6 +20,10 @@ _UNITS_MIN = {"s": 1 / 60, "m": 1, "h": 60}
 """Units (min) by their first letter."""
 
 
+_ISO_OFFSET = r"(?:UTC|GMT|Z)?((?:[-+](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?)"
+"""Upper case; hours and minutes that are on a clock."""
+
+
 def is_offset_column(name: str) -> bool:
     """Whether a column's name says that it holds offsets from UTC.
 
@@ -101,7 +105,7 @@ def _offset(where: str, name: str, cell: str) -> timezone:
     minutes = None
     if unit and is_timestamp_number(cell) and math.isfinite(float(cell)):
         minutes = float(cell) * _UNITS_MIN[unit[0]]
-    elif not unit and (text := re.fullmatch(r"(?:UTC|GMT|Z)?((?:[-+]\d\d(?::?\d\d)?)?)", cell.upper())) and cell:
+    elif not unit and cell and (text := re.fullmatch(_ISO_OFFSET, cell.upper())):
         at = datetime.fromisoformat(f"2000-01-01T00:00:00{text[1] or 'Z'}")
         minutes = (at.utcoffset() or timedelta(0)) / timedelta(minutes=1)
     zone = rig_time_zone_at(f"{where}, column {name}", round(minutes)) if minutes is not None else None

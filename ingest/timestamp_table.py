@@ -59,6 +59,12 @@ def read_timestamp_table(path: Path) -> TimestampTable:
     numbered = [(number, line) for number, line in numbered if not line.lstrip().startswith(_COMMENT)]
     has_header = bool(numbered) and _is_header(numbered[0][1])
     head, data = (numbered[0][1] if has_header else ""), numbered[has_header:]
+    if head and data and _is_header(data[0][1]) and re.search(r"\d:\d\d", data[0][1]):
+        raise SessionError(
+            f"{path}, line {data[0][0]}: {data[0][1].strip()!r} holds a time of day in a form that is not known;"
+            " expected a day with its time in one column, such as 2026-03-02T10:30:00.5+01:00, or numbers in a column"
+            " that names their unit (time_s, time_ms, time_us or time_ns). Export the times in one of these forms"
+        )
     if head and data and _is_header(data[0][1]):
         raise SessionError(
             f"{path}, line {data[0][0]}: {data[0][1].strip()!r} is no time; expected one header line, then the first"

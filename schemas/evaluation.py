@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import datajoint as dj
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute import estimators
+from compute.files import VIDEO_SUFFIXES
 from schemas.label_images import fetch_labels_package
 from schemas.labels import LabeledFrames, Skeleton, same_skeleton_nodes
 from schemas.making import provenance
@@ -24,9 +26,10 @@ schema = dj.Schema()
 class ModelEvaluation(dj.Computed):
     """Error of a model on the labeled frames of one set that it has not seen.
 
-    A frame is known by the hash of its image. A model of which it is not known what it was trained on is evaluated on
-    all frames, and `known_unseen` is false: that is no error on held-out frames. A model that has seen all frames has a
-    row with ``n_evaluated_frames`` 0.
+    A frame is known by the hash of its image; and by its video and number, where the path of its file says these, since
+    the gray levels of two decoders differ by one. A model of which it is not known what it was trained on is evaluated
+    on all frames, and `known_unseen` is false: that is no error on held-out frames. A model that has seen all frames
+    has a row with ``n_evaluated_frames`` 0.
     """
 
     resources = Resources(estimator=lambda kind: kind.can_estimate_images)
@@ -95,9 +98,13 @@ class ModelEvaluation(dj.Computed):
     def make_fetch(self, key: dict[str, Any]) -> tuple[list[int], int, bool]:
         """Fetch which labeled frames the model has not seen, how many it has, and whether that is known."""
         seen = set((Model.Frame & key).to_arrays("image_hash"))
-        hashes = (LabeledFrames.Source & key).to_arrays("image_hash", order_by="labeled_frame_index")
-        unseen = [index for index, image_hash in enumerate(hashes) if image_hash not in seen]
-        return unseen, len(hashes) - len(unseen), bool((Model & key).fetch1("training_frames_known"))
+        same_camera = LabeledFrames.proj("camera") & {"camera": (LabeledFrames & key).fetch1("camera")}
+        others = (LabeledFrames.Source * same_camera).to_dicts()
+        seen_of_videos = {_frame_of_video(row) for row in others if row["image_hash"] in seen} - {None}
+        rows = (LabeledFrames.Source & key).to_dicts(order_by="labeled_frame_index")
+        is_seen = [row["image_hash"] in seen or _frame_of_video(row) in seen_of_videos for row in rows]
+        unseen = [index for index, one in enumerate(is_seen) if not one]
+        return unseen, sum(is_seen), bool((Model & key).fetch1("training_frames_known"))
 
     def make_compute(
         self, key: dict[str, Any], unseen: list[int], n_seen: int, known_unseen: bool
@@ -203,6 +210,13 @@ def _error_row(error: estimators.NodeEvaluation) -> dict[str, Any]:
         "n_missed": error.n_missed,
         **{name: None if math.isnan(value) else value for name, value in quantiles.items()},
     }
+
+
+def _frame_of_video(source: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Session and number of a labeled frame, a row of `LabeledFrames.Source`; None: of no known session's video."""
+    if source["source_date"] is None or Path(source["original_file"]).suffix.lower() not in VIDEO_SUFFIXES:
+        return None
+    return source["mouse_id"], source["source_date"], source["source_number"], source["frame_index"]
 
 
 @schema

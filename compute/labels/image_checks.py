@@ -24,6 +24,10 @@ SAME_POINT_PX = 3.0
 """(px) how far apart a node may lie in two frames with the same image, such as two copies of a frame in a video."""
 
 
+_NOT_PLACED = ((0.0, 0.0), (-1.0, -1.0))
+"""What programs write for a point that nobody placed; no hand meets the corner of the picture so exactly."""
+
+
 def check_labeled_images(labels: sio.Labels, images: Sequence[NDArray[np.uint8]], path: Path) -> None:
     """Refuse labels that do not fit their images.
 
@@ -39,15 +43,16 @@ def check_labeled_images(labels: sio.Labels, images: Sequence[NDArray[np.uint8]]
     Raises
     ------
     LabelsError
-        If a point lies more than `OUTSIDE_IMAGE_PX` outside its image, all points are fractions of the image's size, or
-        the same image is labeled twice with points more than `SAME_POINT_PX` apart. The message names file, frame and
-        node.
+        If a point lies more than `OUTSIDE_IMAGE_PX` outside its image, or exactly where programs write a point that
+        nobody placed, all points are fractions of the image's size, or the same image is labeled twice with points more
+        than `SAME_POINT_PX` apart. The message names file, frame and node.
     """
     _check_pixels(labeled_positions(labels), images, path)
     nodes = labels.skeleton.node_names
     by_image: dict[str, list[PlacedPoints]] = {}
     for source, position, image in zip(labeled_frame_sources(labels), labeled_positions(labels), images, strict=True):
         where = f"frame {source.frame_index} of {source.path}"
+        _check_placed(position, nodes, f"{path}: {where}")
         _check_inside(position, image.shape, nodes, f"{path}: {where}")
         by_image.setdefault(labeled_image_hash(image), []).append(PlacedPoints(where, position))
     for placed in by_image.values():
@@ -61,6 +66,16 @@ def _check_pixels(position: NDArray[np.float64], images: Sequence[NDArray[np.uin
     normalized = describe_normalized_points(position, width_px=width_px, height_px=height_px)
     if normalized:
         raise LabelsError(f"{path}: {normalized}")
+
+
+def _check_placed(position: NDArray[np.float64], nodes: Sequence[str], where: str) -> None:
+    for node, (x, y) in zip(nodes, position, strict=True):
+        if (x, y) in _NOT_PLACED:
+            raise LabelsError(
+                f"{where}: {node} lies at exactly ({x:g}, {y:g}), as some programs write a node that nobody placed;"
+                " expected empty cells (nan) there. Clear both coordinates of such nodes; or, if one was placed there,"
+                " move it by a fraction of a px"
+            )
 
 
 def _check_inside(position: NDArray[np.float64], shape: tuple[int, ...], nodes: Sequence[str], where: str) -> None:

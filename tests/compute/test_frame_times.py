@@ -62,6 +62,16 @@ def test_one_dropped_frame_makes_times_of_its_own(tick_s: Fraction) -> None:
     assert float(found.fps) == pytest.approx(59 / 2, rel=1e-3)
 
 
+@pytest.mark.parametrize("dropped", [[1], [23], [46], [15, 31], [5, 11, 17, 23, 29, 35, 41]])
+def test_frames_that_miss_in_an_mp4_are_not_spread_over_its_mean_rate(dropped: list[int]) -> None:
+    """MP4 has no other first rate than the mean of its own frames."""
+    slots = np.delete(np.arange(48), dropped)
+    mean_rate = Fraction(slots.size * 30, 48)
+    found = frame_times_of_pts((512 * slots).tolist(), Fraction(1, 15360), [mean_rate, Fraction(30), Fraction(30)])
+    assert found.own_times_s is not None
+    np.testing.assert_allclose(found.own_times_s, slots / 30)
+
+
 def test_times_are_since_the_first_frame_and_may_be_wrong() -> None:
     found = frame_times_of_pts([500, 533, 633, 600], MILLISECOND, [Fraction(30)])
     assert found.own_times_s is not None

@@ -245,3 +245,16 @@ def test_a_camera_in_other_letters_is_refused(make_session: MakeSession) -> None
     with pytest.raises(SessionError, match="camera Side differs from the camera side only in upper and lower case"):
         add_camera("Side", "from the left")
     assert not add_camera("side").is_new
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(("first", "second"), [("Mouse01", "mouse01"), ("Maus_U\u0308", "Maus_\u00dc")])
+def test_a_mouse_in_another_spelling_is_not_a_second_mouse(
+    make_session: MakeSession, tmp_path: Path, first: str, second: str, dry_run: bool
+) -> None:
+    make_session(f"{first}/2026-03-02_1")
+    again = make_session(f"{second}/2026-03-03_1")
+    taken, refused = ingest_sessions(tmp_path / "raw", stable_after_s=0, dry_run=dry_run)
+    assert (taken.status, refused.status) == ("would be ingested" if dry_run else "ingested", "refused")
+    assert f"{again}: mouse {second!a} differs from the known mouse {first!a}" in refused.message
+    assert f"Rename the mouse's folder to {first}; or, if it is another mouse" in refused.message

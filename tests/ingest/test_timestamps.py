@@ -116,6 +116,18 @@ def test_the_times_are_read_whoever_wrote_them(file: Path, text: str | bytes) ->
         (lines("frame,time_s", *(f"{index},0,{33 * index:03}" for index in range(5))), "3 cells, expected 2"),
         (lines("time", "s", *column()), "line 2: 's' is no time; expected one header line"),
         (
+            lines("time", "10:30:00.5"),
+            "line 2: '10:30:00.5' holds a time of day in a form that is not known; expected a day",
+        ),
+        (
+            lines("time", "03/02/2026 10:30:00 AM"),
+            "expected a day with its time in one column, such as 2026-03-02T10:30",
+        ),
+        (
+            lines("date,clock", "2026-03-02,10:30:00.5"),
+            "'2026-03-02,10:30:00.5' holds a time of day in a form that is not",
+        ),
+        (
             lines("frame,time", "-,[ms]", *(f"{i},{c}" for i, c in enumerate(column(1e3)))),
             "line 2: '-,[ms]' is no time",
         ),
@@ -207,6 +219,8 @@ def test_an_offset_beside_seconds_since_1970_is_kept(file: Path) -> None:
             "line 2: '-5' in column utc_offset is no offset from UTC; expected such as -05:00",
         ),
         ("time,utc_offset_min", "{},-05:00", "line 2: '-05:00' in column utc_offset_min is no offset from UTC"),
+        ("time,utc_offset", "{},+25:00", "line 2: '+25:00' in column utc_offset is no offset from UTC"),
+        ("time,utc_offset", "{},+01:75", "line 2: '+01:75' in column utc_offset is no offset from UTC"),
         ("utc_offset,time", ",{}", "line 2: '' in column utc_offset is no offset from UTC"),
         ("time,tz", "{},Europe/Berlin", "line 2: 'Europe/Berlin' in column tz is no offset from UTC"),
         ("time,utc_offset_s", "{},-18001", "line 2: '-18001' in column utc_offset_s is no offset from UTC"),

@@ -170,6 +170,23 @@ def test_an_image_that_the_model_was_trained_on_is_left_out_wherever_it_stands(t
         np.testing.assert_allclose(rows[0][2][frame][::-1], rows[1][2][frame], atol=1e-3)
 
 
+def test_a_frame_that_another_program_decoded_is_the_frame_of_its_video(trained: Trained) -> None:
+    """SLEAP's package of a video and the video itself give gray levels that differ by one."""
+    from ingest.labels import import_labels
+
+    path = trained.folder / "decoded.pkg.slp"
+    seen = trained.training[:3]
+    sources = [(f"/disk/{MICE[index % 3]}/2026-03-02_1/side.mp4", index) for index in seen]
+    # not the frame of that number, not of that day, and of no video
+    sources += [(sources[0][0], 50), (f"/disk/{MICE[seen[0] % 3]}/2026-03-03_1/side.mp4", seen[0]), ("a.mp4", seen[0])]
+    chosen = [*seen, seen[0], seen[0], seen[0]]
+    images = trained.images[chosen] + np.array([1, 1, 1, 2, 3, 4], np.uint8)[:, None, None]
+    write_package(path, images, trained.position[chosen], NODES, [], sources)
+    row, _, frames = evaluate(trained.model_id, import_labels(path, camera="side").labels_id)
+    assert (row["n_evaluated_frames"], row["n_seen_frames"]) == (3, 3)
+    assert sorted(frames) == [3, 4, 5]
+
+
 def test_a_model_that_has_seen_every_frame_has_no_error(trained: Trained) -> None:
     from pipeline.query.models import describe_models
 

@@ -108,6 +108,20 @@ def test_half_a_point_and_a_point_outside_are_refused_by_frame_and_node(tmp_path
         check_labeled_images(read, labeled_images(read), tmp_path / "out.slp")
 
 
+@pytest.mark.parametrize("corner", [0.0, -1.0])
+def test_a_point_that_a_program_wrote_for_none_is_refused(tmp_path: Path, corner: float) -> None:
+    path = tmp_path / "labels.slp"
+    make_labels(tmp_path, {3: POINTS, 7: [[corner, corner], [30.0, 40.0]]}).save(str(path), verbose=False)
+    read = read_labels(path)
+    with pytest.raises(
+        LabelsError, match=rf"frame 7 of .*: nose lies at exactly \({corner:g}, {corner:g}\), as some prog"
+    ):
+        check_labeled_images(read, labeled_images(read), path)
+    make_labels(tmp_path, {3: POINTS, 7: [[corner, 0.2], [30.0, 40.0]]}).save(str(path), verbose=False)
+    read = read_labels(path)
+    check_labeled_images(read, labeled_images(read), path)
+
+
 def test_all_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     names = [f"labeled-data/{video}/img{index}.png" for video in "ab" for index in range(3)]
     rows = [f"{name},10,20,30,40" for name in names]
