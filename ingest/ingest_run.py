@@ -33,6 +33,8 @@ class IngestRun:
 
     spans: dict[SessionFolderName, Span | None] = field(default_factory=dict)
     """When each of these sessions was recorded; None: not known."""
+    told_apart: set[str] = field(default_factory=set)
+    """Names of mice that no other mouse's name is taken for: looked up once for each."""
 
     @cached_property
     def cameras(self) -> list[str]:
@@ -53,6 +55,8 @@ class IngestRun:
         SessionError
             If there is such a mouse, and none of this name.
         """
+        if mouse_id in self.told_apart:
+            return
         known = {*self.mice, *Mouse.to_arrays("mouse_id")}
         if (other := name_of_other_spelling(mouse_id, known)) is not None:
             raise SessionError(
@@ -60,6 +64,7 @@ class IngestRun:
                 f" in how its letters are encoded; expected one name for a mouse. Rename the mouse's folder to {other};"
                 " or, if it is another mouse, give it another name"
             )
+        self.told_apart.add(mouse_id)
 
     def videos(self, name: SessionFolderName) -> list[Row] | None:
         """Rows of the videos of a session, or None if there is no such session.
