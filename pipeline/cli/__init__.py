@@ -42,6 +42,9 @@ COMMANDS = {
     "report": ("report_commands", "Pictures and the table of distances, as one HTML file."),
     "delete": ("delete_commands", "Delete a session, model or failed training and its results."),
     "collect": ("delete_commands", "Remove files that no row points at."),
+    "backup": ("backup_commands", "Copy database and files, as they are now, into a folder."),
+    "restore": ("backup_commands", "A backup into an empty lab, embedded or on a server."),
+    "move-to": ("backup_commands", "Move the lab to a server, or to the embedded database."),
     "demo": ("demo_commands", "A simulated lab of six mice, from video to report."),
 }
 """Name of each command: the module of this package that holds it, and its line in the help."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from compute.json_text import json_text
 from pipeline.cli.command_tools import command_says_errors, json_option
 from pipeline.terminal import console, print_json, print_next_step, print_table
+
+if TYPE_CHECKING:
+    from pipeline.database.server import PreparedServer, ServerAddress
 
 
 @click.command()
@@ -60,26 +64,25 @@ def init_server(context: click.Context, url: str, as_json: bool) -> None:
     .secrets/reader.password ...; where there are none, new ones are made there. Doing it again changes nothing. With a
     newer orofacial it upgrades the tables (see `orofacial upgrade`) and adds what is new; workers must be stopped.
     """
-    from pipeline.cli.upgrading import say_upgraded, upgrade_step_printer
+    from pipeline.cli.upgrading import upgrade_step_printer
     from pipeline.database.server import ServerAddress, prepare_server
     from pipeline.settings import load_settings
 
     address = ServerAddress.parse(url)
     settings = load_settings(context.find_root().obj)
     prepared = prepare_server(settings, address, on_step=upgrade_step_printer(as_json))
-    configuration = {
-        "database": {
-            "backend": address.backend,
-            "host": address.host,
-            "port": address.port,
-            **({"name": address.database} if address.database else {}),
-            "create_tables": False,
-        }
-    }
     if as_json:
-        print_json({"prepared": prepared, "datajoint.json": configuration})
+        print_json({"prepared": prepared, "datajoint.json": _configuration(address)})
         return
+    say_prepared_server(prepared)
+
+
+def say_prepared_server(prepared: PreparedServer) -> None:
+    """Print what was prepared, and the configuration of the lab's machines."""
+    address = prepared.address
     if prepared.upgrade.steps:
+        from pipeline.cli.upgrading import say_upgraded
+
         say_upgraded(prepared.upgrade)
     console.print(f"{len(prepared.schemas)} schemas, {prepared.n_tables} tables on {address.host}:{address.port}")
     print_table(
@@ -89,6 +92,18 @@ def init_server(context: click.Context, url: str, as_json: bool) -> None:
     for role in prepared.roles:
         console.print(f"password of {role.user}: {role.password_from}", markup=False)
     console.print("\ndatajoint.json for every machine of the lab, in the folder where orofacial is run:")
-    console.print(json_text(configuration, indent=2), markup=False)
+    console.print(json_text(_configuration(address), indent=2), markup=False)
     console.print("and beside it .secrets/database.user and .secrets/database.password, readable by their owner only\n")
     print_next_step("orofacial doctor on those machines, then orofacial work or orofacial ingest RAW_FOLDER")
+
+
+def _configuration(address: ServerAddress) -> dict[str, Any]:
+    return {
+        "database": {
+            "backend": address.backend,
+            "host": address.host,
+            "port": address.port,
+            **({"name": address.database} if address.database else {}),
+            "create_tables": False,
+        }
+    }

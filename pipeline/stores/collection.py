@@ -12,7 +12,8 @@ a file is garbage is decided in an order that makes it certain, also while worke
 3. Read what rows point at. Only now: every row of a transaction that had ended at step 2 is seen.
 4. A file is garbage if it is old enough by 2 and no row of 3 points at it.
 5. Right before files are removed, in small batches, read what rows point at once more: a row that was brought back
-   meanwhile (by restoring a backup) keeps its file.
+   meanwhile (by restoring a backup) keeps its file. While a backup is made nothing is removed: it may be of rows that
+   were deleted since it began.
 
 Where the server does not show other users' transactions, a grace age of a day stands in for step 2.
 
@@ -24,7 +25,9 @@ garbage. Folders stay, also empty ones: a worker may be about to write into one.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,10 +36,11 @@ from datajoint.hash_registry import get_store_backend
 from datajoint.storage import StorageBackend
 
 import schemas
-from compute.errors import OrofacialError
+from compute.errors import AnswerWarning, OrofacialError
 from compute.text import count_text
 from schemas.label_images import forget_unused_label_images
 from schemas.labels import DeletedLabels, LabelImage
+from schemas.making.locks import release_lock, try_lock
 from schemas.stored.publishing import check_may_publish
 
 STORES = ("tracks", "models")
@@ -58,6 +62,7 @@ _MINIMUM_GRACE_S = 1.0
 """File times come from a coarser clock than the database's (4 ms on Linux)."""
 
 _BATCH = 500
+_PATIENCE_S = 5.0
 
 
 class CollectionError(OrofacialError):
@@ -148,19 +153,53 @@ def collect(
 
 
 def remove_collected(files: Sequence[StoredFile]) -> list[StoredFile]:
-    """Remove files, unless a row points at them at this moment; return those that were removed."""
+    """Remove files, unless a row points at them at this moment; return those that were removed.
+
+    While a backup runs, whose rows may point at files of rows that were deleted since, none is removed.
+    """
     check_may_publish()
     removed = []
     for start in range(0, len(files), _BATCH):
-        referenced = references()
-        for file in files[start : start + _BATCH]:
-            if not is_collection_referenced(file.store, file.path, referenced) and _remove_one(file):
-                removed.append(file)
+        with _removing_files() as may_remove:
+            if not may_remove:
+                warnings.warn(
+                    f"{count_text(len(files) - start, 'file')} stay in the stores, since a backup is being made that"
+                    " may need them; the next orofacial collect removes them",
+                    AnswerWarning,
+                    stacklevel=2,
+                )
+                break
+            referenced = references()
+            for file in files[start : start + _BATCH]:
+                if not is_collection_referenced(file.store, file.path, referenced) and _remove_one(file):
+                    removed.append(file)
     return removed
 
 
+def removal_lock_name(prefix: str) -> str:
+    """Name of the lock (see `schemas.making.locks`) that is held while files are removed, and by a backup."""
+    return f"{prefix} removal of files"
+
+
+@contextmanager
+def _removing_files() -> Iterator[bool]:
+    """Hold the lock for removing files; False if a backup holds it. Others who remove files do so for a moment."""
+    connection = dj.conn()
+    name = removal_lock_name(str(schemas.worker.schema.database).removesuffix("worker"))
+    deadline = time.monotonic() + _PATIENCE_S
+    while not try_lock(connection, name):
+        if time.monotonic() > deadline:
+            yield False
+            return
+        time.sleep(0.05)
+    try:
+        yield True
+    finally:
+        release_lock(connection, name)
+
+
 def _remove_one(file: StoredFile) -> bool:
-    backend = _backend(file.store)
+    backend = store_backend(file.store)
     try:
         backend.fs.rm(backend._full_path(file.path))
     except FileNotFoundError:  # the worker whose insert failed removed it itself
@@ -211,7 +250,7 @@ def files_of(references: Iterable[tuple[str, str]]) -> list[StoredFile]:
     """The files behind what rows point at; a folder is all files in it, and its manifest."""
     files = []
     for store, path in references:
-        backend = _backend(store)
+        backend = store_backend(store)
         for one in (path, f"{path}.manifest.json"):
             found = backend.fs.find(backend._full_path(one), detail=True)
             files += [_stored_file(store, backend, info) for info in found.values()]
@@ -233,7 +272,7 @@ def _deleted_labels(referenced: set[tuple[str, str]], labels_grace_s: float, *, 
 
 def _stored_files(store: str) -> list[StoredFile]:
     """The files of a store that lie where rows of the connected schemas would point."""
-    backend = _backend(store)
+    backend = store_backend(store)
     prefix = dj.config.get_store_spec(store)["schema_prefix"].strip("/")
     files = []
     for schema in active_schemas():
@@ -252,7 +291,8 @@ def _stored_file(store: str, backend: StorageBackend, info: dict[str, Any]) -> S
     return StoredFile(store, path, int(info["size"]), max(seconds, default=time.time()))
 
 
-def _backend(store: str) -> StorageBackend:
+def store_backend(store: str) -> StorageBackend:
+    """How to reach the files of a store."""
     return get_store_backend(store, config=dj.config)
 
 

@@ -8,6 +8,12 @@ from compute.errors import DatabaseError, OldDatabaseError
 from schemas.migrations.steps import newest_step
 from schemas.worker import DatabaseVersion
 
+MOVED_VERSION = 32000
+"""Stands beside a database's versions once the lab was moved to another one: every orofacial refuses it then."""
+
+UNFINISHED_RESTORE = "~unfinished_restore"
+"""A table in the worker's schema of a MySQL database, while tables of another version are restored into it."""
+
 Columns = dict[tuple[str, str], set[str]]
 """Names of the columns of every table, by schema and table."""
 
@@ -22,6 +28,11 @@ def check_version(connection: Any, prefix: str, columns: Columns) -> bool:
     DatabaseError
         If a newer version of orofacial made it or upgraded it.
     """
+    if (f"{prefix}worker", UNFINISHED_RESTORE) in columns:
+        raise DatabaseError(
+            "a backup is being restored into this database, or was until it was interrupted; wait for it, or run that"
+            " orofacial restore again"
+        )
     version, newest = read_version(connection, prefix, columns), newest_step()
     if version is None:
         return True
@@ -36,7 +47,13 @@ def check_version(connection: Any, prefix: str, columns: Columns) -> bool:
 
 
 def refuse_newer_version(version: int, newest: int) -> None:
-    """Refuse a database of a version that this code does not know."""
+    """Refuse a database of a version that this code does not know, or whose lab was moved to another database."""
+    if version == MOVED_VERSION:
+        raise DatabaseError(
+            "this lab was moved to another database (orofacial move-to), and what is changed here would be missing"
+            " there. Use that one; if the move was interrupted, run it again. To go on here all the same:"
+            " orofacial move-to --undo"
+        )
     if version > newest:
         raise DatabaseError(
             f"the database is of version {version}, and this orofacial knows versions up to {newest}: a newer orofacial"
@@ -58,6 +75,20 @@ def read_version(connection: Any, prefix: str, columns: Columns) -> int | None:
         if version is not None:
             return int(version)
     return 0 if any(schema != worker for schema, _ in columns) else None
+
+
+def mark_moved(connection: Any, prefix: str, moved: bool) -> bool:
+    """Mark a database as one whose lab was moved, or take the mark away; return whether it was marked before."""
+    quote = connection.adapter.quote_identifier
+    table = connection.adapter.make_full_table_name(f"{prefix}worker", DatabaseVersion.table_name)
+    (n_before,) = connection.query(
+        f"SELECT count(*) FROM {table} WHERE {quote('database_version')} = {MOVED_VERSION}"
+    ).fetchone()
+    if moved and not n_before:
+        connection.query(f"INSERT INTO {table} ({quote('database_version')}) VALUES ({MOVED_VERSION})")
+    if not moved:
+        connection.query(f"DELETE FROM {table} WHERE {quote('database_version')} = {MOVED_VERSION}")
+    return bool(n_before)
 
 
 def write_version(version: int) -> None:

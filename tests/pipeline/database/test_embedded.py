@@ -222,6 +222,50 @@ def test_any_path(tmp_path, name):
     assert not server.socket_folder.exists()
 
 
+@pytest.mark.parametrize("name", ["data", "deep/" * 30], ids=["socket in the cluster", "socket below /tmp"])
+def test_a_copy_of_a_running_database_leaves_the_original_alone(tmp_path, name):
+    """The copied postmaster.pid names the original's socket."""
+    server = EmbeddedServer(tmp_path / name / "database")
+    server.enter()
+    execute(server.socket_folder, "CREATE TABLE mice AS SELECT 7 AS mouse")
+    copy = EmbeddedServer(tmp_path / "copied" / "database")
+    subprocess.run(["cp", "-r", tmp_path / name, tmp_path / "copied"], check=True)
+    copy.enter()
+    execute(copy.socket_folder, "UPDATE mice SET mouse = 8")
+    assert execute(server.socket_folder, "SELECT mouse FROM mice") == [(7,)]
+    assert execute(copy.socket_folder, "SELECT mouse FROM mice") == [(8,)]
+    copy.leave()
+    assert execute(server.socket_folder, "SELECT mouse FROM mice") == [(7,)]
+    server.leave()
+    assert server.cluster.exists()
+
+
+def test_the_last_user_under_another_name_of_the_folder_keeps_the_files(server, user_process):
+    first = user_process(server.folder)
+    first.wait_until_connected()
+    link = server.folder.parent.with_name("link")
+    link.symlink_to(server.folder.parent)
+    second = EmbeddedServer(link / "database")
+    second.enter()
+    first.leave()
+    second.leave()
+    assert (server.cluster / "PG_VERSION").exists()
+
+
+def test_a_copy_that_lost_rights_and_owner(server, tmp_path):
+    server.enter()
+    execute(server.socket_folder, "CREATE TABLE mice AS SELECT 7 AS mouse")
+    server.leave()
+    copy = EmbeddedServer(tmp_path / "copy" / "database")
+    copy.folder.parent.mkdir()
+    subprocess.run(["cp", "-r", "--no-preserve=mode,ownership", server.folder, copy.folder], check=True)
+    copy.cluster.chmod(0o777)
+    copy.enter()
+    assert execute(copy.socket_folder, "SELECT mouse FROM mice") == [(7,)]
+    assert copy.cluster.stat().st_mode & 0o777 == 0o700
+    copy.leave()
+
+
 def test_database_of_another_version(server):
     server.enter()
     server.leave()
