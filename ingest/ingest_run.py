@@ -10,10 +10,11 @@ from typing import Any
 
 from compute.errors import SessionError
 from compute.text import name_of_other_spelling
+from ingest.correction_history import NameHistory, value_text
 from ingest.known_rows import compare_known_row
 from ingest.new_videos import NewVideo
 from ingest.plausibility import Span, check_plausible_birth
-from ingest.session_folders import SessionFolderName
+from ingest.session_folders import SessionFolderName, session_folder_videos
 from ingest.session_start import session_span
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Camera, Session, Video
@@ -40,6 +41,40 @@ class IngestRun:
     def cameras(self) -> list[str]:
         """The lab's cameras, as they were when first asked for."""
         return [str(camera) for camera in Camera.to_arrays("camera")]
+
+    @cached_property
+    def names(self) -> NameHistory:
+        """Names that were corrected."""
+        return NameHistory.fetch()
+
+    @cached_property
+    def renamed_folders(self) -> dict[str, SessionFolderName]:
+        """The sessions by their folders; empty where no name was ever corrected."""
+        if not self.names.corrections:
+            return {}
+        rows = Session.proj("session_folder").to_dicts()
+        return {
+            row["session_folder"]: SessionFolderName(**{column: row[column] for column in Session.primary_key})
+            for row in rows
+        }
+
+    def name_in_lab(self, name: SessionFolderName, folder: Path) -> SessionFolderName:
+        """What the lab calls the session in a folder: a person may have corrected its name since it was ingested.
+
+        Parameters
+        ----------
+        name : SessionFolderName
+            What the folder's name says.
+        folder : Path
+            The folder.
+        """
+        known = self.renamed_folders.get(str(folder))
+        if known is None or known == name:
+            return name
+        sizes = {path.name: path.stat().st_size for path in session_folder_videos(folder).values()}
+        rows = self.videos(known) or []
+        is_there = any(sizes.get(Path(row["video_file"]).name) == row["file_size_bytes"] for row in rows)
+        return known if is_there else name
 
     def mouse(self, mouse_id: str) -> Row | None:
         """The row of a mouse, or None."""
@@ -159,7 +194,9 @@ def completed_mouse(row: Row | None, name: SessionFolderName, said: Row, folder:
         return {"mouse_id": name.mouse_id, **complete_metadata(Mouse.metadata, said)}
     told = str(folder / "session.toml")
     compared = compare_known_row(dict.fromkeys(said) | known_metadata(Mouse.metadata, row), said)
-    compared.refuse(f"{told}: mouse {name.mouse_id}", SessionError, "Correct the one that is wrong")
+    right = " ".join(f"{column}={value_text(said[column])}" for column in compared.contradictions)
+    advice = f"Correct the one that is wrong: this file; or what is known: orofacial mice set {name.mouse_id} {right}"
+    compared.refuse(f"{told}: mouse {name.mouse_id}", SessionError, advice)
     if row["date_of_birth"] is not None:
         check_plausible_birth(told, name.mouse_id, row["date_of_birth"], name.session_date)
     return {**row, **compared.added}

@@ -69,7 +69,7 @@ def refuse_copied_folder(name: SessionFolderName, folder: Path, videos: Iterable
     """
     for row in videos:
         original = Path(row["video_file"])
-        if original.parent != folder and _is_there(original) and not original.parent.samefile(folder):
+        if original.parent != folder and is_recording_there(row) and not original.parent.samefile(folder):
             raise SessionError(
                 f"{folder} is called session {name}, and so is {original.parent}, which was ingested and is still"
                 " there; expected one folder of a session. Nothing was read from the first. If it is a copy, move it"
@@ -79,11 +79,12 @@ def refuse_copied_folder(name: SessionFolderName, folder: Path, videos: Iterable
 
 def _refuse_known(path: Path, name: SessionFolderName, row: dict[str, Any]) -> None:
     session, original = session_text(row), Path(row["video_file"])
-    if not _is_there(original):
+    if not is_there(original):
         raise SessionError(
             f"{path} is the recording that is known as {original} of session {session}, and no file is there any more:"
-            f" it looks renamed or moved. Nothing was changed, and {path} may be the only one. Put it back under its"
-            f" old name {original}, or mount the disk where that is"
+            f" it looks renamed or moved. Nothing was changed, and {path} may be the only one. If its new name is"
+            f" right, correct the lab's, then ingest again: {_rename_command(row, name)}. If not, put it back under"
+            f" its old name {original}, or mount the disk where that is"
         )
     raise SessionError(
         f"{path} is a copy of {original}, which is known already as session {session}; one recording cannot be two"
@@ -93,8 +94,32 @@ def _refuse_known(path: Path, name: SessionFolderName, row: dict[str, Any]) -> N
     )
 
 
-def _is_there(path: Path) -> bool:
+def _rename_command(row: Mapping[str, Any], name: SessionFolderName) -> str:
+    """The commands that give a known session the name of a folder."""
+    move = f"orofacial sessions move {session_text(row)} {name}"
+    if row["mouse_id"] == name.mouse_id:
+        return move
+    return f"orofacial mice rename {row['mouse_id']} {name.mouse_id} (of all of its sessions), or {move} (of this one)"
+
+
+def is_recording_there(row: Mapping[str, Any]) -> bool:
+    """Whether a video is where its row says, and not another one that took its place.
+
+    Parameters
+    ----------
+    row : mapping
+        With `video_file` and `file_size_bytes`.
+    """
+    path = Path(row["video_file"])
+    try:
+        return path.exists() and path.stat().st_size == row["file_size_bytes"]
+    except OSError:
+        return True
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file is there; one in a folder that may not be read is."""
     try:
         return path.exists()
-    except OSError:  # such as a folder that may not be read: it is there
+    except OSError:
         return True

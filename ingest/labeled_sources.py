@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from compute.errors import LabelsError
 from compute.labels import LabeledFrameSource, labeled_image_hash
 from compute.text import count_text
+from ingest.correction_history import NameHistory
 from ingest.known_rows import KnownRowComparison, compare_known_row
 from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
 from schemas.calibration import TrackCalibration
@@ -70,8 +71,12 @@ def labeled_source_rows(
     """
     for source in sources:
         _check_camera(source, path, camera, cameras)
+    names = NameHistory.fetch()
+    sessions = {file: session_of_path(file, pattern, names) for file in {source.path for source in sources}}
+    told = None if mouse is None else names.mouse_now(mouse)
     rows = [
-        _source_row(source, image, path, camera, mouse, pattern) for source, image in zip(sources, images, strict=True)
+        _source_row(source, image, path, camera, told, sessions[source.path])
+        for source, image in zip(sources, images, strict=True)
     ]
     known = mice_of_images({row["image_hash"] for row in rows})
     for row in rows:
@@ -146,9 +151,13 @@ def _forget_matches(labels_id: str, placed: Sequence[Row]) -> None:
 
 
 def _source_row(
-    source: LabeledFrameSource, image: NDArray[np.uint8], path: Path, camera: str, mouse: str | None, pattern: str
+    source: LabeledFrameSource,
+    image: NDArray[np.uint8],
+    path: Path,
+    camera: str,
+    mouse: str | None,
+    name: SessionFolderName | None,
 ) -> Row:
-    name = session_of_path(source.path, pattern)
     if name is not None and mouse is not None and name.mouse_id != mouse:
         raise LabelsError(
             f"{path}: the folder of {source.path} says mouse {name.mouse_id}, --mouse says {mouse}; the folder counts."
@@ -179,12 +188,16 @@ def _stem(source: LabeledFrameSource) -> str:
     return PurePosixPath(_with_slashes(source.path)).stem
 
 
-def session_of_path(path: str, pattern: str) -> SessionFolderName | None:
-    """The session that the folder of a labeled video or image names, if it does; it may be of a Windows machine."""
+def session_of_path(path: str, pattern: str, names: NameHistory) -> SessionFolderName | None:
+    """The session that the folder of a labeled video or image names, if it does; it may be of a Windows machine.
+
+    A folder of a session that was renamed has its old name: it is the session with its name of now.
+    """
     try:
-        return parse_session_folder(PurePosixPath(_with_slashes(path)).parent.as_posix(), pattern)
+        found = parse_session_folder(PurePosixPath(_with_slashes(path)).parent.as_posix(), pattern)
     except ImpossibleDateError:  # then it is no session of this database
         return None
+    return None if found is None else names.session_now(found)
 
 
 def _with_slashes(path: str) -> str:

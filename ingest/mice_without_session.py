@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from compute.text import nearest_names
+from ingest.correction_history import NameHistory
 from schemas.session import Session
 
 
@@ -15,7 +16,11 @@ def mice_without_session(mice: Collection[str]) -> dict[str, list[str]]:
     out from a model's training.
     """
     known = set(map(str, Session.to_arrays("mouse_id"))) if mice else set()
-    return {mouse: nearest_names(mouse, known) for mouse in sorted(set(mice) - known)}
+    unknown = sorted(set(mice) - known)
+    names = NameHistory.fetch() if unknown else NameHistory([])
+    return {
+        mouse: nearest_names(mouse, known) if (now := names.mouse_now(mouse)) == mouse else [now] for mouse in unknown
+    }
 
 
 def mice_without_session_text(found: Mapping[str, Collection[str]]) -> str:

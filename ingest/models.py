@@ -10,6 +10,7 @@ from typing import Any
 
 from compute import estimators
 from compute.errors import ModelError
+from ingest.correction_history import NameHistory
 from ingest.known_rows import compare_known_row
 from ingest.label_skeletons import insert_label_skeleton
 from ingest.labeled_sources import session_of_path
@@ -199,10 +200,11 @@ def _trained_on(source: Path, info: estimators.BundleInfo, mice: Collection[str]
     """What a model was trained on, as far as a person, its own files and the labels here say."""
     frames = info.training_frames or ()
     hashes = frozenset(frame.image_hash for frame in frames if frame.image_hash is not None)
-    named = {name.mouse_id for frame in frames if (name := session_of_path(frame.path, pattern)) is not None}
-    named = named.union(info.training_mice or (), *mice_of_images(hashes).values())
-    own = mice_of_model(info, pattern)
-    told = set(mice)
+    names = NameHistory.fetch()
+    named = {name.mouse_id for frame in frames if (name := session_of_path(frame.path, pattern, names)) is not None}
+    named = named.union(map(names.mouse_now, info.training_mice or ()), *mice_of_images(hashes).values())
+    own = mice_of_model(info, pattern, names)
+    told = set(map(names.mouse_now, mice))
     if told and not (named <= told and (own is None or told == own)):
         raise ModelError(
             f"{source}: its own files say that it was trained on {', '.join(sorted(named))}, --mouse says"
@@ -216,8 +218,8 @@ def _trained_on(source: Path, info: estimators.BundleInfo, mice: Collection[str]
     )
 
 
-def mice_of_model(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -> set[str] | None:
-    """The mice that a model was trained on, as far as its own files say.
+def mice_of_model(info: estimators.BundleInfo, pattern: str, names: NameHistory) -> set[str] | None:
+    """The mice that a model was trained on, as far as its own files say; by the names that they have now.
 
     Returns
     -------
@@ -226,12 +228,12 @@ def mice_of_model(info: estimators.BundleInfo, pattern: str = SESSION_PATTERN) -
         name one.
     """
     if info.training_mice is not None:
-        return set(info.training_mice)
+        return set(map(names.mouse_now, info.training_mice))
     if info.training_frames is None:
         return None
-    names = [session_of_path(frame.path, pattern) for frame in info.training_frames]
-    mice = {name.mouse_id for name in names if name is not None}
-    return None if None in names else mice
+    sessions = [session_of_path(frame.path, pattern, names) for frame in info.training_frames]
+    mice = {name.mouse_id for name in sessions if name is not None}
+    return None if None in sessions else mice
 
 
 def _check_score(source: Path, minimum_score: float | None) -> None:

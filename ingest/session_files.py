@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from compute.errors import SessionError
 from schemas.metadata import MetadataColumn
@@ -75,7 +76,7 @@ def read_session_file(folder: Path) -> SessionFile:
     return SessionFile(_by_column(Session.metadata, said), _by_column(Mouse.metadata, said.get("mouse", {})), videos)
 
 
-def _refuse_control_characters(path: Path, said: Any, place: str = "") -> None:
+def _refuse_control_characters(path: object, said: Any, place: str = "") -> None:
     """Refuse characters that are none to read: of NUL, PostgreSQL holds no text."""
     if isinstance(said, dict):
         for key, value in said.items():
@@ -92,6 +93,57 @@ def _refuse_control_characters(path: Path, said: Any, place: str = "") -> None:
                 f" line breaks. Write it without the character, which may stand there as \\u{ord(found):04X}, then"
                 " ingest again"
             )
+
+
+def parse_values(told: str, said: Mapping[str, str], *, of_mouse: bool) -> SessionFile:
+    """What a person says of a mouse, or of a session and its videos, outside of a session.toml.
+
+    Parameters
+    ----------
+    told : str
+        Who says it, for messages: the command, or the line of a file.
+    said : mapping of str to str
+        Texts by place in session.toml, such as ``rig`` or ``px_per_mm.side``, without ``mouse.``; or by column. An
+        empty text: it is to be forgotten.
+    of_mouse : bool
+        Whether it is said of a mouse.
+
+    Raises
+    ------
+    SessionError
+        If there is no such place, or its value is of the wrong kind.
+
+    Examples
+    --------
+    >>> parse_values("here", {"rig": "rig 2", "px_per_mm.side": "12.5"}, of_mouse=False)
+    SessionFile(session={'rig': 'rig 2'}, mouse={}, videos={'side': {'px_per_mm': 12.5}})
+    >>> parse_values("here", {"sex": "", "date_of_birth": "2026-01-05"}, of_mouse=True).mouse
+    {'sex': 'unknown', 'date_of_birth': datetime.date(2026, 1, 5)}
+    """
+    columns = Mouse.metadata if of_mouse else (*Session.metadata, *Video.metadata)
+    by_name = {name: column for column in columns for name in (column.name, column.toml_key)}
+    found = SessionFile()
+    for place, text in said.items():
+        name, _, camera = place.partition(".")
+        column = by_name.get(name)
+        if column is None or bool(camera) != (column in Video.metadata):
+            known = [column.toml_key + ".<camera>" * (column in Video.metadata) for column in columns]
+            raise SessionError(f"{told}: there is no {place!r} to say; known are {', '.join(known)}")
+        part = found.mouse if of_mouse else found.videos.setdefault(camera, {}) if camera else found.session
+        part[column.name] = _parse_value(told, column, text) if text.strip() else column.unknown
+    return found
+
+
+def _parse_value(told: str, column: MetadataColumn, text: str) -> Any:
+    """A value from text, by the rules of session.toml."""
+    _refuse_control_characters(told, text, column.toml_key)
+    if column.python_type in (date, datetime) and not re.match(r"\d{4}-\d{2}-\d{2}", text.strip()):
+        raise SessionError(f"{told}: {column.toml_key} is {text!r}; expected a day, such as 2026-03-02")
+    try:
+        return TypeAdapter(_type(column)).validate_python(text.strip())
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise SessionError(f"{told}: {column.toml_key} is {text!r}: {message[0].lower()}{message[1:]}") from error
 
 
 def unused_video_values(file: SessionFile, cameras: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ from ingest.changed_files import changed_files
 from ingest.corrections import find_corrections, insert_corrections
 from ingest.ingest_run import IngestRun, completed_mouse, known_mouse
 from ingest.known_recordings import refuse_copied_folder, refuse_known_recordings
+from ingest.moved_files import follow_moved_files, videos_by_known_camera
 from ingest.new_videos import NewVideo, read_new_video
 from ingest.other_files import drawn_videos_text, refuse_other_videos
 from ingest.plausibility import (
@@ -62,18 +63,29 @@ from schemas.subject import Mouse
 _logger = logging.getLogger("orofacial")
 
 Status = Literal[
-    "ingested", "would be ingested", "corrected", "would be corrected", "known", "changed", "waiting", "refused"
+    "ingested",
+    "would be ingested",
+    "corrected",
+    "would be corrected",
+    "moved",
+    "would be moved",
+    "known",
+    "changed",
+    "waiting",
+    "refused",
 ]
-"""Changed: known, but a video or its time stamps are not what was ingested."""
+"""Moved: known, and its files were found where they are now. Changed: known, but a video or its time stamps are not
+what was ingested."""
 
 
 @dataclass(frozen=True)
 class SessionOutcome:
-    """The result of one folder."""
+    """The result of one folder; `called`: the session that its name says, where the lab calls it otherwise."""
 
     folder: Path
     status: Status
     message: str
+    called: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,9 +196,13 @@ def _ingest_folder(
         )
     check_name_fits(folder, name)
     refuse_dead_links(folder)
+    called, name = name, run.name_in_lab(name, folder)
     known = _known_videos(name, folder, run)
     if known is not None:
-        return _known_outcome(folder, name, run, known, 0 if marker else stable_after_s, dry_run, zone)
+        outcome = _known_outcome(folder, name, run, known, 0 if marker else stable_after_s, dry_run, zone)
+        renamed = replace(outcome, message=f"{outcome.message} (renamed from {called})", called=str(called))
+        return outcome if called == name else renamed
+    run.names.refuse_former_mouse(name, folder)
     if marker and not (folder / marker).exists():
         return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
     age_s = seconds_since_folder_change(folder)
@@ -218,14 +234,20 @@ def _known_outcome(
     zone: tzinfo | None,
 ) -> SessionOutcome:
     """Take in what the session.toml of a known session says now, and say which of its other files changed."""
+    if str(name) in run.sessions:  # in a dry run: it is ingested now
+        return _correct(folder, name, run, stable_after_s, dry_run, zone)
+    found = videos_by_known_camera(session_folder_videos(folder), videos)
+    moved = follow_moved_files(name, folder, found, videos, dry_run=dry_run)
     outcome = _correct(folder, name, run, stable_after_s, dry_run, zone)
-    if str(name) in run.sessions:
-        return outcome  # in a dry run: it is ingested now
-    notes = changed_files(name, session_folder_videos(folder), videos, zone)
+    if moved and outcome.status == "known":
+        outcome = SessionOutcome(folder, "would be moved" if dry_run else "moved", f"{name}: {moved}")
+    elif moved:
+        outcome = replace(outcome, message=f"{outcome.message}; {moved}")
+    notes = changed_files(name, found, videos, zone)
     if not notes:
         return outcome
     status: Status = "changed" if outcome.status == "known" else outcome.status
-    return SessionOutcome(folder, status, "; ".join([outcome.message, *notes]))
+    return replace(outcome, status=status, message="; ".join([outcome.message, *notes]))
 
 
 def _correct(
@@ -245,10 +267,7 @@ def _correct(
     if dry_run:
         run.plan_correction(name.mouse_id, corrections.mouse)
     else:
-        try:
-            what = insert_corrections(corrections)
-        except DuplicateError:
-            return known  # another process took it in
+        what = insert_corrections(corrections)
     if not what:
         return known
     return SessionOutcome(folder, "would be corrected" if dry_run else "corrected", f"{name}: {what}")
@@ -267,7 +286,7 @@ def _known_videos(name: SessionFolderName, folder: Path, run: IngestRun) -> list
         return None
     refuse_copied_folder(name, folder, videos)
     known = {row["camera"]: row for row in videos}
-    found = session_folder_videos(folder)
+    found = videos_by_known_camera(session_folder_videos(folder), videos)
     for camera, path in found.items():
         if camera not in known:
             raise SessionError(

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from compute.errors import ModelError
+from ingest.correction_history import NameHistory
 from ingest.deployment import camera_of_model
 from ingest.mice_without_session import mice_without_session
 from schemas.model import EnsembleMember, Model, TrainingMiceCorrection
@@ -65,7 +66,7 @@ def correct_training_mice(model_id: str, mice: Collection[str] | None) -> Correc
     before = {str(mouse) for mouse in (Model.Mouse & key).to_arrays("mouse_id")}
     frames = frozenset((Model.Frame & key).to_arrays("image_hash"))
     of_frames = TrainedOn(frames=frames, frames_known=frames_known).with_mice_of_frames()
-    now = set(of_frames.mice if mice is None else mice)
+    now = set(of_frames.mice if mice is None else map(NameHistory.fetch().mouse_now, mice))
     _check_frames(model_id, of_frames, now)
     known = of_frames.mice_known or mice is not None
     mice_before, mice_now = tuple(sorted(before)), tuple(sorted(now))
@@ -74,19 +75,62 @@ def correct_training_mice(model_id: str, mice: Collection[str] | None) -> Correc
     if corrected.is_changed:
         with Model.connection.transaction:
             Mouse.insert([{"mouse_id": mouse} for mouse in sorted(now)], skip_duplicates=True)
-            for mouse in sorted(before - now):
-                (Model.Mouse & {**key, "mouse_id": mouse}).delete_quick()
-            Model.Mouse.insert([{**key, "mouse_id": mouse} for mouse in sorted(now - before)])
-            Model.update1({**key, "training_mice_known": known})
-            tell_ensembles(model_id)
-            number = max([0, *(TrainingMiceCorrection & key).to_arrays("correction_number")])
-            TrainingMiceCorrection.insert1(
-                {
-                    **{**key, "correction_number": number + 1, "mice_before": sorted(before)},
-                    **{"mice_known_before": known_before, "mice_after": sorted(now), "mice_known_after": known},
-                }
-            )
+            _change_training_mice(model_id, before, now, known_before, known)
     return corrected
+
+
+def move_training_frames(image_hashes: Collection[str], mouse: str, new_mouse: str) -> list[str]:
+    """Let models follow whose training frames are of another mouse than labels said.
+
+    The mouse that was wrong stays in a model's training set unless its frames are all known, and none is of that mouse.
+
+    Parameters
+    ----------
+    image_hashes : collection of str
+        The frames' images, for which the labels name the right mouse already.
+    mouse, new_mouse : str
+        The mouse that they were said to be of, and the right one.
+
+    Returns
+    -------
+    list of str
+        The models whose training mice are others now.
+    """
+    trained = {str(one) for one in (Model.Frame & [{"image_hash": one} for one in image_hashes]).to_arrays("model_id")}
+    changed = []
+    for model_id in sorted(trained if image_hashes else ()):
+        key = {"model_id": model_id}
+        if EnsembleMember & key:
+            continue  # its members' mice count
+        known, frames_known = (
+            bool(one) for one in (Model & key).fetch1("training_mice_known", "training_frames_known")
+        )
+        before = {str(one) for one in (Model.Mouse & key).to_arrays("mouse_id")}
+        frames = frozenset((Model.Frame & key).to_arrays("image_hash"))
+        of_frames = TrainedOn(frames=frames, frames_known=frames_known).with_mice_of_frames()
+        is_gone = of_frames.mice_known and mouse not in of_frames.mice
+        now = (before | {new_mouse}) - ({mouse} if is_gone else set())
+        if now != before:
+            _change_training_mice(model_id, before, now, known, known)
+            changed.append(model_id)
+    return changed
+
+
+def _change_training_mice(model_id: str, before: set[str], now: set[str], known_before: bool, known: bool) -> None:
+    """Change the mice of a model's training set, in a transaction; what was is kept."""
+    key = {"model_id": model_id}
+    for mouse in sorted(before - now):
+        (Model.Mouse & {**key, "mouse_id": mouse}).delete_quick()
+    Model.Mouse.insert([{**key, "mouse_id": mouse} for mouse in sorted(now - before)])
+    Model.update1({**key, "training_mice_known": known})
+    tell_ensembles(model_id)
+    number = max([0, *(TrainingMiceCorrection & key).to_arrays("correction_number")])
+    TrainingMiceCorrection.insert1(
+        {
+            **{**key, "correction_number": number + 1, "mice_before": sorted(before)},
+            **{"mice_known_before": known_before, "mice_after": sorted(now), "mice_known_after": known},
+        }
+    )
 
 
 def _check_frames(model_id: str, of_frames: TrainedOn, now: set[str]) -> None:

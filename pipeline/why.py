@@ -10,12 +10,13 @@ from compute.errors import OrofacialError
 from compute.json_text import json_value
 from compute.text import session_text
 from compute.tracks import Tracks
+from ingest.correction_history import camera_history, session_history
 from pipeline.query.selection import selection_row_name
 from schemas.evaluation import ModelEvaluation, evaluated_score_exponent, first_model_evaluation
 from schemas.labels import LabeledFrames
 from schemas.model import Model, Training, TrainingConfig, TrainingMiceCorrection, TrainingTask
 from schemas.pose import PoseEstimation
-from schemas.session import MetadataCorrection, Session, Video
+from schemas.session import Session, Video
 from schemas.subject import Mouse
 from schemas.track import FilteredTrack, FilterMethod, fetch_tracks
 from schemas.training_mice import NOT_KNOWN, TRAINING_GROUPS, TrainingMice
@@ -36,8 +37,8 @@ def why_chain(key: dict[str, Any], node: str | None = None, *, tracks: Tracks | 
     Returns
     -------
     dict
-        ``session``, ``camera``, ``nodes``, ``fraction_found`` (of each node), ``mouse`` and ``recording`` (what
-        session.toml says of them), ``corrections`` (of session.toml after ingest), then the steps ``video``, ``labels``
+        ``session``, ``camera``, ``nodes``, ``fraction_found`` (of each node), ``mouse`` and ``recording`` (what is
+        said of them), ``corrections`` (of names and values after ingest), then the steps ``video``, ``labels``
         (None for a model that was trained elsewhere), ``model``, ``estimation`` and ``filter``. What is not known is
         None: also whether the mouse was held out, and the provenance of rows that were computed before it was recorded.
 
@@ -115,15 +116,16 @@ _TIMES = {
 
 def _corrections(key: dict[str, Any]) -> list[dict[str, Any]]:
     """What was corrected of the session, of this camera's video, and of the mouse, the first correction first."""
-    of_mouse = {column.name for column in Mouse.metadata}
-    rows = (MetadataCorrection & {"mouse_id": key["mouse_id"]}).to_dicts(order_by="corrected_at, correction_number")
-    names = ("corrected_column", "corrected_camera", "value_before", "value_after", "session_file")
-    found = []
-    for row in rows:
-        is_here = all(row[name] == key[name] for name in Session.primary_key)
-        if row["corrected_column"] in of_mouse or (is_here and row["corrected_camera"] in ("", key["camera"])):
-            found.append({**{name: row[name] for name in names}, "corrected_at": _in_utc(row["corrected_at"])})
-    return found
+    return [
+        {**{name: line[name] for name in _CORRECTED}, "corrected_at": _in_utc(line["corrected_at"])}
+        for line in camera_history(session_history(key), key["camera"])
+    ]
+
+
+_CORRECTED = (
+    *("corrected_column", "corrected_camera", "value_before", "value_after"),
+    *("session_file", "corrected_by", "correction_reason"),
+)
 
 
 def _labels_and_model(key: dict[str, Any], nodes: tuple[str, ...]) -> dict[str, Any]:

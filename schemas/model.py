@@ -271,16 +271,14 @@ class Training(dj.Computed):
     training_provenance=null : json  # code version, packages, host, start (UTC), duration; null: not recorded
     """
 
-    def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any], TrainingSplit]:
-        """Fetch how to train, and on which frames."""
+    def make_fetch(self, key: dict[str, Any]) -> tuple[str, dict[str, Any], list[int]]:
+        """Fetch how to train, and on which frames; not of which mice these are, which may be renamed meanwhile."""
         estimator, parameters = (TrainingConfig & key).fetch1("estimator", "training_parameters")
-        task = (TrainingTask & key).fetch1()
-        chosen = split_for_training(task["labels_id"], task["split_by"], task["fraction_held_out"], task["seed"])
-        return estimator, parameters, chosen
+        return estimator, parameters, _split_of_task(key).training
 
     def make_compute(
-        self, key: dict[str, Any], estimator: str, parameters: dict[str, Any], chosen: TrainingSplit
-    ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], TrainedOn, float, dict[str, Any]]:
+        self, key: dict[str, Any], estimator: str, parameters: dict[str, Any], training: list[int]
+    ) -> tuple[tempfile.TemporaryDirectory[str], list[dict[str, Any]], float, dict[str, Any]]:
         """Train on the frames that are not held out."""
         from compute.labels import labeled_subset, load_package, save_package
 
@@ -289,7 +287,7 @@ class Training(dj.Computed):
             started = time.monotonic()
             package = Path(folder.name) / "training.pkg.slp"
             with fetch_labels_package(key["labels_id"]) as labels_path:
-                save_package(labeled_subset(load_package(labels_path), chosen.training), package)
+                save_package(labeled_subset(load_package(labels_path), training), package)
             trained = estimators.registered_estimator(estimator).train(
                 package,
                 parameters,
@@ -299,14 +297,13 @@ class Training(dj.Computed):
             )
             duration_s = time.monotonic() - started
         history = [{name: _null_if_nan(value) for name, value in asdict(epoch).items()} for epoch in trained.history]
-        return folder, history, chosen.trained_on, duration_s, record
+        return folder, history, duration_s, record
 
     def make_insert(
         self,
         key: dict[str, Any],
         folder: tempfile.TemporaryDirectory[str],
         history: list[dict[str, Any]],
-        trained_on: TrainedOn,
         duration_s: float,
         record: dict[str, Any],
     ) -> None:
@@ -320,10 +317,16 @@ class Training(dj.Computed):
                 camera=labels["camera"],
                 skeleton_id=labels["skeleton_id"],
                 names=(name, f"{name}, seed {key['seed']}"),
-                trained_on=trained_on,
+                trained_on=_split_of_task(key).trained_on,
             )
             row = {**key, "model_id": model_id, "training_history": history, "training_duration_s": duration_s}
             self.insert1({**row, "training_provenance": record})
+
+
+def _split_of_task(key: dict[str, Any]) -> TrainingSplit:
+    """Which labeled frames a requested training uses."""
+    task = (TrainingTask & key).fetch1()
+    return split_for_training(task["labels_id"], task["split_by"], task["fraction_held_out"], task["seed"])
 
 
 def _null_if_nan(value: float) -> float | None:

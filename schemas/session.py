@@ -103,18 +103,27 @@ class Video(dj.Manual):
 
 
 @schema
-class MetadataCorrection(dj.Manual):
-    """A value of session.toml that was corrected after ingest. Rows are only ever added."""
+class Correction(dj.Manual):
+    """A name or a value that a person corrected, before and after. Rows are only ever added, and never changed.
+
+    They refer to no other row: each names the mouse and the session as they were called until then, and stays when
+    these are renamed or deleted. `ingest.correction_history` follows the names.
+    """
 
     definition = """
-    -> Session
-    correction_number : int32  # counts the corrections of a session, from 1
+    correction_number : int64  # counts the corrections of the lab, from 1
+    correction_line : int32  # counts what was corrected at once, from 1
     ---
-    corrected_column : varchar(64)  # of Session, Mouse or Video
+    corrected_mouse : varchar(64)  # its name until then
+    corrected_date=null : date  # of the session; null: it is the mouse that was corrected
+    corrected_number=null : int16  # number of the session
     corrected_camera='' : varchar(32)  # whose video; empty: of the session or the mouse
+    corrected_column : varchar(64)  # of Mouse, Session or Video, or the kind of name
     value_before='' : varchar(1000)  # as text; empty: not known
     value_after='' : varchar(1000)  # as text; empty: not known any more
-    session_file : varchar(1000)  # the session.toml that says it
+    session_file='' : varchar(1000)  # the session.toml that says it; empty: a command
+    corrected_by='' : varchar(320)  # user@host; empty: not recorded
+    correction_reason='' : varchar(1000)  # as that person says; empty: not said
     corrected_at=CURRENT_TIMESTAMP : datetime
     """
 

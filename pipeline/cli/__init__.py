@@ -23,6 +23,8 @@ COMMANDS = {
     "pairs": ("labels_commands", "Node pairs whose distance is measured: add, list."),
     "model": ("model_commands", "Train, import, combine, compare and deploy models."),
     "ingest": ("sessions_commands", "Take in every session below a folder that is new."),
+    "mice": ("corrections_commands", "Mice: list, show, set, rename, merge, import."),
+    "sessions": ("corrections_commands", "Sessions: list, show, set, move to another name."),
     "watch": ("workers_commands", "Take in sessions as they arrive, until stopped."),
     "populate": ("sessions_commands", "Compute everything that can be computed, here, now."),
     "cluster": ("cluster_commands", "As many workers as the queue needs, on Slurm or here."),

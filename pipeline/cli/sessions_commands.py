@@ -16,7 +16,10 @@ from pipeline.cli.command_tools import command_says_errors, connect_command, jso
 from pipeline.terminal import console, errors, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
+    from ingest.sessions import SessionOutcome
     from pipeline.work.status import Status, WorkerStatus
+
+_N_RENAMED_SAID = 5
 
 
 @click.command()
@@ -54,6 +57,8 @@ def ingest(
         if not as_json and outcome.status != "known":
             out = errors if outcome.status == "refused" else console
             out.print(f"{outcome.status}: {outcome.message}", markup=False)
+    if not as_json:
+        _say_renamed([outcome for outcome in outcomes if outcome.called and outcome.status == "known"])
     counts = Counter(outcome.status for outcome in outcomes)
     if as_json:
         print_json({"outcomes": outcomes, "counts": counts})
@@ -64,6 +69,14 @@ def ingest(
         if counts["ingested"] or counts["corrected"]:
             print_next_step("orofacial populate")
     sys.exit(1 if counts["refused"] or not outcomes else 0)
+
+
+def _say_renamed(outcomes: list[SessionOutcome]) -> None:
+    """Say which folders have a name that was corrected in the lab; of many, the first ones."""
+    for outcome in outcomes[:_N_RENAMED_SAID]:
+        console.print(f"known: {outcome.message}", markup=False)
+    if len(outcomes) > _N_RENAMED_SAID:
+        console.print(f"known: {len(outcomes) - _N_RENAMED_SAID} more that were renamed; --json lists them")
 
 
 @click.command()

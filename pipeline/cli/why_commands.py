@@ -84,11 +84,9 @@ def _video(chain: dict[str, Any]) -> list[str]:
 
 
 def _correction(one: dict[str, Any]) -> str:
-    camera = f" of camera {one['corrected_camera']}" if one["corrected_camera"] else ""
-    return (
-        f"corrected {one['corrected_at']}: {one['corrected_column']}{camera} was {one['value_before'] or 'unknown'},"
-        f" is {one['value_after'] or 'unknown'}, by {one['session_file']}"
-    )
+    from ingest.correction_history import correction_source_text, correction_text
+
+    return f"corrected {one['corrected_at']}: {correction_text(one)}, {correction_source_text(one)}"
 
 
 def _labels(chain: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 ======== =====================================================================================================
 reader   reads every table
-ingester reads, and adds what people bring: mice, sessions, videos, labels, models, pairs; deploys models
+ingester reads, and adds and corrects what people bring: mice, sessions, videos, labels, models, pairs; deploys models
 worker   reads, and adds what is computed; takes and gives back jobs
 admin    owns the schemas: everything, but only there; the version of the database is written by nobody else
 ======== =====================================================================================================
@@ -36,9 +36,9 @@ ROLES: tuple[Role, ...] = ("reader", "ingester", "worker", "admin")
 # REFERENCES lets a role see a table's primary key in information_schema, where DataJoint looks for it: PostgreSQL, and
 # newer MariaDB, hide keys from who may only select. It allows nothing else to a role that cannot create tables.
 _EVERYONE = frozenset({"SELECT", "REFERENCES"})
-# What session.toml says may be corrected (what it was is kept in MetadataCorrection); importing again adds what was not
-# known. Mice that were told wrongly for a model are taken away (what was is kept in TrainingMiceCorrection).
-_INGESTER_UPDATES: tuple[Any, ...] = (Mouse, Session, Video, NodePair, Camera, LabeledFrames.Source, Model)
+# Names and values may be corrected (what they were is kept in Correction); importing again adds what was not known.
+# Mice that were told wrongly for a model are taken away (what was is kept in TrainingMiceCorrection).
+_INGESTER_UPDATES: tuple[Any, ...] = (Mouse, Session, Video, NodePair, Camera, LabeledFrames.Source, Model, PoseFile)
 # On MySQL, `insert(skip_duplicates=True)` is an update that changes nothing.
 _INGESTER_SKIPS_DUPLICATES: tuple[Any, ...] = (TrainingConfig, TrainingTask, DeployedModel)
 # Distances in mm depend on the scale: a correction deletes them. What was computed of labels and models goes when more
@@ -49,6 +49,7 @@ _INGESTER_DELETES: tuple[Any, ...] = (
     FilterComparison,
     LabelError,
     Model.Mouse,
+    *(Mouse, Camera),  # two mice that are one, cameras that are exchanged; a foreign key refuses those that are in use
     *(TrackCalibration, TrackCalibration.Node),
     *(LabeledVideo, LabeledVideo.Frame),
     *(ModelEvaluation, ModelEvaluation.Frame, ModelEvaluation.Node),
@@ -94,6 +95,8 @@ def role_privileges(role: Role, table_name: str, backend: str) -> frozenset[str]
             granted.add("UPDATE")
         if backend == "mysql" and _is_one_of(table_name, _INGESTER_SKIPS_DUPLICATES):
             granted.add("UPDATE")
+    if role == "ingester" and (table_name.startswith("~~") or _is_one_of(table_name, (Crash,))):
+        granted |= {"UPDATE", "DELETE"}  # jobs follow a corrected name
     if role == "ingester" and _is_one_of(table_name, _INGESTER_DELETES):
         granted.add("DELETE")
     return frozenset(granted)

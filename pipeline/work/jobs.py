@@ -16,6 +16,7 @@ restriction than the server takes to answer it (`benchmarks/overhead.py`).
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -40,10 +41,20 @@ TABLES = schemas.tables.computed_tables()
 SESSION = {"mouse_id", "session_date", "session_number"}
 """The key of a session."""
 
+PUT_BACK = "status='pending', host='', pid=0, connection_id=0, reserved_time=NULL"
+"""SQL that makes a reserved job wait again."""
+
 _PRIORITY = 5
 
 _N_TRIES = 8
 """Number of jobs to try before giving up because others took them."""
+
+
+_logger = logging.getLogger("orofacial")
+
+
+class ChangedInputError(DatabaseError):
+    """What a job is made from changed while it was computed, such as a name that a person corrected."""
 
 
 class LostJobError(DatabaseError):
@@ -216,13 +227,20 @@ class WaitingJob:
 
 def put_back_job(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any]) -> bool:
     """Put a job back into the queue; return whether this owner still had it."""
-    return _update_reserved(table, key, owner, "status='pending', host='', pid=0, connection_id=0, reserved_time=NULL")
+    return _update_reserved(table, key, owner, PUT_BACK)
 
 
 def set_job_error(table: dj.Computed, key: dict[str, Any], owner: dict[str, Any], message: str, stack: str) -> bool:
-    """Set a job aside with its error, until `retry_failed_jobs`; return whether this owner still had it."""
+    """Set a job aside with its error, until `retry_failed_jobs`; return whether this owner still had it.
+
+    A job that is none any more is deleted instead: it came into the queue while its session was renamed or deleted.
+    """
     with table.connection.transaction:
         if not lock_job(table, key, owner):
+            return False
+        if not table.key_source & key:
+            _query_mine(table, key, owner, "DELETE FROM")
+            _logger.warning("%s %s is not to be computed any more", type(table).__name__, job_text(key))
             return False
         table.jobs.error(key, error_message=message, error_stack=stack)
         return True

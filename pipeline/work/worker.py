@@ -73,8 +73,7 @@ class WorkerSummary:
     left: dict[str, int] = field(default_factory=dict)
     """Number of jobs by table that were left to other workers, since their estimator is not installed here."""
     undone: list[str] = field(default_factory=list)  # why something else is not computed, a sentence each
-    stopped_by: int | None = None
-    """The signal that stopped it, if one did."""
+    stopped_by: int | None = None  # the signal that stopped it, if one did
 
 
 class JobWorker:
@@ -230,9 +229,10 @@ class JobWorker:
                 # A library that the signal interrupted may raise an error of its own over `Stopped`.
                 self._reconnect_quietly()
                 self._give_back(table, key, "stopped")
-            elif _is_full_disk(error):
+            elif isinstance(error, jobs.ChangedInputError) or _is_full_disk(error):
                 self._give_back(table, key, str(error))
-                self._wait_for_room(error)
+                if _is_full_disk(error):
+                    self._wait_for_room(error)
             else:
                 self._fail(table, key, error)
             return
@@ -255,7 +255,7 @@ class JobWorker:
 
         def insert() -> None:
             if table.make_fetch(dict(key)) != fetched:
-                raise DatabaseError(f"{name} {jobs.job_text(key)}: what it is made from changed while it was computed")
+                raise jobs.ChangedInputError("what it is made from changed while it was computed; it is computed again")
             table.make_insert(dict(key), *result)
 
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.session import MetadataCorrection
-
 if TYPE_CHECKING:
     from schemas.migrations.database import MigratedDatabase
 
@@ -13,7 +11,10 @@ DESCRIPTION = "sessions keep their offset from UTC, videos where their times are
 
 
 def upgrade(database: MigratedDatabase) -> None:
-    """Add the columns and the table. Where times were stored, they were the camera's; no start says its zone."""
+    """Add the columns. Where times were stored, they were the camera's; no start says its zone.
+
+    The table of corrections that this step once made has no rows in a database that lacks it: step 13 makes another.
+    """
     database.add_column(
         "session",
         "session",
@@ -38,4 +39,3 @@ def upgrade(database: MigratedDatabase) -> None:
     )
     video = database.table("session", "video")
     database.execute(f"UPDATE {video} SET times_from = 'camera' WHERE timestamps IS NOT NULL")
-    database.create_table(MetadataCorrection)

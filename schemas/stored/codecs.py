@@ -83,7 +83,8 @@ def remove_unreferenced_files(table: Table, key: dict[str, Any]) -> int:
     table : datajoint table
         The row's.
     key : dict
-        The row's primary key. Where the row exists nothing is removed.
+        The row's primary key. Where the row exists nothing is removed; nor is a file that another row points at, which
+        had this key before a person corrected its name.
     """
     if table & key:
         return 0
@@ -100,9 +101,22 @@ def remove_unreferenced_files(table: Table, key: dict[str, Any]) -> int:
         folder = backend._full_path(path.rpartition("/")[0])
         if not backend.fs.isdir(folder):
             continue
-        for found in backend.fs.ls(folder, detail=False):
-            if found.rpartition("/")[2].startswith(f"{name}_"):
+        files = [one for one in backend.fs.ls(folder, detail=False) if one.rpartition("/")[2].startswith(f"{name}_")]
+        referenced = _referenced_files(table, name, path.rpartition("/")[0]) if files else set()
+        for found in files:
+            if found.rpartition("/")[2] not in referenced:
                 backend.fs.rm(found, recursive=True)
                 n_removed += 1
         remove_published_parents(backend, path)
     return n_removed
+
+
+def _referenced_files(table: Table, name: str, folder: str) -> set[str]:
+    """Names of the files of a folder that rows of a table point at."""
+    codec = table.heading.attributes[name].codec
+    return {
+        path.rpartition("/")[2]
+        for row in table.proj(name).cursor(as_dict=True)
+        for path, _ in codec.referenced_paths(row[name])
+        if path.rpartition("/")[0] == folder
+    }

@@ -201,6 +201,14 @@ def test_workers(lab_pages: Any) -> None:
 
 
 @pytest.mark.slow
+def test_corrections(lab_pages: Any) -> None:
+    folder, environment = lab_pages("corrections")
+    said = run_page("docs/corrections.md", folder, environment)
+    assert "mouse mouse02 is M002 now: 1 session, with every result" in said
+    assert "nothing to correct: the lab knows that already" in said
+
+
+@pytest.mark.slow
 def test_out_of_here(lab_pages: Any, small_lab: Any) -> None:
     """The last one on this lab: it deletes a session and a model."""
     folder, environment = lab_pages("out_of_here")

@@ -33,9 +33,9 @@ def ingested(folder: Path, text: str | None, **options: Any) -> Path:
 
 
 def history() -> list[tuple[str, str, str, str]]:
-    from schemas.session import MetadataCorrection
+    from schemas.session import Correction
 
-    rows = MetadataCorrection.to_dicts(order_by="mouse_id, session_date, session_number, correction_number")
+    rows = Correction.to_dicts(order_by="correction_number, correction_line")
     return [(row["corrected_column"], row["corrected_camera"], row["value_before"], row["value_after"]) for row in rows]
 
 
@@ -62,7 +62,7 @@ def test_each_change_is_taken_in_and_what_was_is_kept(make_session: MakeSession)
     assert (dry.status, history()) == ("would be corrected", [])
     outcome = ingest(path.parent)
     assert outcome.status == "corrected"
-    for said in ("rig was rig 1, is rig 2", "px_per_mm of side was 10.0, is 12.0", "experimenter was unknown"):
+    for said in ("rig was rig 1, is rig 2", "px_per_mm of camera side was 10.0, is 12.0", "experimenter was unknown"):
         assert said in outcome.message
     assert Mouse.fetch1("sex") == "female"
     assert Session.fetch1("session_start", "rig") == (datetime(2026, 3, 2, 11, 30), "rig 2")
@@ -189,4 +189,4 @@ def test_a_scale_of_a_camera_without_a_video_is_said(make_session: MakeSession) 
     assert [first.status, second.status, third.status] == ["ingested", "corrected", "corrected"]
     for outcome, scale in ((first, 9.0), (second, 8.0), (third, 7.0)):
         assert f"px_per_mm of lower is {scale} in session.toml and is not used" in outcome.message
-    assert "px_per_mm of side was unknown, is 10.0" in second.message
+    assert "px_per_mm of camera side was unknown, is 10.0" in second.message

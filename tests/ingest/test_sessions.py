@@ -330,7 +330,7 @@ def test_a_renamed_copy_is_recognised(make_session: MakeSession, tmp_path: Path,
 def test_a_copy_that_is_called_as_the_session_never_speaks_for_it(
     name: str, make_session: MakeSession, tmp_path: Path, database: Settings
 ) -> None:
-    from schemas.session import MetadataCorrection, Session
+    from schemas.session import Correction, Session
 
     original = make_session(cameras=("side",))
     (original / "session.toml").write_text('rig = "rig 1"\n')
@@ -342,9 +342,11 @@ def test_a_copy_that_is_called_as_the_session_never_speaks_for_it(
         (outcome,) = ingest_all(copy, **options)
         assert outcome.status == "refused"
         assert f"{copy} is called session mouse01/2026-03-02_1, and so is {original}, which" in outcome.message
-    assert (Session.fetch1("rig"), len(MetadataCorrection())) == ("rig 1", 0)
+    assert (Session.fetch1("rig"), len(Correction())) == ("rig 1", 0)
     shutil.rmtree(copy)
-    original.rename(copy)  # a session that was moved is known where it is
+    original.rename(copy)  # a session that was moved is known where it is, and its rows follow
+    assert [one.status for one in ingest_all(copy)] == ["moved"]
+    assert Session.fetch1("session_folder") == str(copy)
     assert [one.status for one in ingest_all(copy)] == ["known"]
 
 

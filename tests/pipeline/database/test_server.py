@@ -219,7 +219,7 @@ def test_an_ingester_corrects_a_scale_and_what_was_measured_with_it_is_computed_
         (outcome,) = json.loads(taken.stdout)["outcomes"]
         assert outcome["status"] == "corrected"
         assert (
-            f"px_per_mm of side was {before or 'unknown'}, is {scale or 'unknown'}; {in_mm} rows in mm"
+            f"px_per_mm of camera side was {before or 'unknown'}, is {scale or 'unknown'}; {in_mm} rows in mm"
             in outcome["message"]
         )
         computed = json.loads(worked.run("worker", "orofacial", "populate", "--json").stdout)
@@ -227,7 +227,7 @@ def test_an_ingester_corrects_a_scale_and_what_was_measured_with_it_is_computed_
         worked.run(
             "ingester",
             f"""
-from schemas.session import MetadataCorrection
+from schemas.session import Correction
 scale = {scale}
 for row in (DistanceMetrics & "mouse_id = 'mouse01'").to_dicts():
     if scale is None:
@@ -236,11 +236,11 @@ for row in (DistanceMetrics & "mouse_id = 'mouse01'").to_dicts():
         assert np.isclose(row["mean_mm"] * scale, row["mean_px"]), row
         assert np.isclose(row["variance_mm2"] * scale**2, row["variance_px2"]), row
 assert len(DistanceMetrics()) == 16
-last = MetadataCorrection.to_dicts(order_by="correction_number")[-1]
+last = Correction.to_dicts(order_by="correction_number, correction_line")[-1]
 assert (last["corrected_column"], last["corrected_camera"]) == ("px_per_mm", "side")
 assert (last["value_before"], last["value_after"]) == ({before!r}, {"" if scale is None else str(scale)!r})
-refused(lambda: MetadataCorrection.delete_quick())
-refused(lambda: MetadataCorrection.update1({{**MetadataCorrection.keys()[0], "value_before": "1"}}))
+refused(lambda: Correction.delete_quick())
+refused(lambda: Correction.update1({{**Correction.keys()[0], "value_before": "1"}}))
 """,
         )
     chains = json.loads(worked.run("reader", "orofacial", "why", "mouse01/2026-03-02_1", "--json").stdout)["chains"]

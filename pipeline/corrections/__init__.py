@@ -1,0 +1,1 @@
+"""Names and values that a person corrects, with every result carried along."""
