@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from compute.errors import SessionError
 from ingest.known_rows import TakenInRow, take_in_row
+from ingest.session_names import name_of_other_case
 from schemas.session import Camera
 
 
@@ -27,7 +26,7 @@ def add_camera(camera: str, description: str = "") -> TakenInRow:
     """
     if not 0 < len(camera) <= 32 or camera.startswith(".") or set(camera) & set("/\\") or camera != camera.strip():
         raise SessionError(f"{camera!r} names no camera; expected up to 32 characters that a video's name may have")
-    if (other := camera_of_other_case(camera, set(Camera.to_arrays("camera")))) is not None:
+    if (other := name_of_other_case(camera, set(Camera.to_arrays("camera")))) is not None:
         raise SessionError(
             f"camera {camera} differs from the camera {other} only in upper and lower case, which some disks do not"
             f" tell apart. Name its videos {other}.mp4; or, if it is another camera, give it another name"
@@ -40,16 +39,3 @@ def add_camera(camera: str, description: str = "") -> TakenInRow:
         error=SessionError,
         advice="Nothing was changed. 'orofacial camera list' shows what is known",
     )
-
-
-def camera_of_other_case(camera: str, known: Collection[str]) -> str | None:
-    """The known camera whose name differs in nothing but upper and lower case; None if there is none.
-
-    Examples
-    --------
-    >>> camera_of_other_case("Side", {"side", "lower"})
-    'side'
-    """
-    if camera in known:
-        return None
-    return next((str(one) for one in sorted(known) if one.casefold() == camera.casefold()), None)

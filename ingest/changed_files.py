@@ -12,32 +12,29 @@ import numpy as np
 
 from compute.errors import SessionError
 from compute.video import video_content_hash
+from ingest.found_sessions import FoundSession, one_video_per_camera
 from ingest.session_files import read_session_file
-from ingest.session_folders import SessionFolderName
 from ingest.timestamps import read_timestamps, timestamps_path
 from schemas.session import Video
 
 _TIMES_ARE_EXACT_TO_S = 1e-6
 
 
-def changed_files(
-    name: SessionFolderName, videos: Mapping[str, Path], rows: Iterable[Mapping[str, Any]], zone: tzinfo | None
-) -> list[str]:
+def changed_files(session: FoundSession, rows: Iterable[Mapping[str, Any]], zone: tzinfo | None) -> list[str]:
     """For people: the videos and time stamps of a known session that are not those that were ingested.
 
     A file is read only if it was written after the session was ingested.
 
     Parameters
     ----------
-    name : SessionFolderName
-        The session.
-    videos : mapping of str to Path
-        Its videos that are there, by camera.
+    session : FoundSession
+        The session, as it lies now.
     rows : iterable of mapping
         Its rows of `Video`, with `ingested_unix_s`, when the session was ingested (s, since 1970).
     zone : tzinfo or None
         The rig's time zone; None: this machine's.
     """
+    name, videos = session.name, one_video_per_camera(session)
     said = []
     for row in rows:
         path = videos.get(row["camera"])
@@ -52,11 +49,11 @@ def changed_files(
         if not times.exists():
             said.append(f"{times} is gone, which was ingested ({_day_text(ingested_unix_s)})")
         elif _is_later(times, ingested_unix_s):
-            difference = _difference_of_times(times, {**name.key, "camera": row["camera"]}, zone)
+            difference = _difference_of_times(times, session, row["camera"], zone)
             if difference:
                 said.append(f"{times} was changed after it was ingested ({_day_text(ingested_unix_s)}): {difference}")
     if said:
-        folder = next(iter(videos.values())).parent
+        folder = session.folder
         said.append(
             f"the database keeps what was ingested, and all that was computed from it. Restore the file; or, if the new"
             f" one is right, take the session out with 'orofacial delete session {name}', then 'orofacial ingest"
@@ -76,12 +73,12 @@ def _content_hash(path: Path, modified_ns: int) -> str:
     return video_content_hash(path)
 
 
-def _difference_of_times(path: Path, key: dict[str, Any], zone: tzinfo | None) -> str:
+def _difference_of_times(path: Path, session: FoundSession, camera: str, zone: tzinfo | None) -> str:
     """What the time stamps of a camera say now and the database does not, for people; empty: nothing."""
-    row = (Video & key).fetch1()
+    row = (Video & session.name.key & {"camera": camera}).fetch1()
     known_s, fps = Video.frame_times(row), row["fps_numerator"] / row["fps_denominator"]
     try:
-        offset_min = read_session_file(path.parent).session.get("session_utc_offset_min")
+        offset_min = read_session_file(session.session_file).session.get("session_utc_offset_min")
         now = read_timestamps(path, n_frames=row["n_frames"], fps=fps, utc_offset_min=offset_min, zone=zone)
     except SessionError as error:
         return f"now it would be refused ({error})"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from compute.errors import SessionError
+from ingest.found_sessions import session_file_path
 from ingest.known_rows import compare_known_row
+from ingest.layout import Layout, Reading, UnreadablePathError
 from ingest.new_videos import NewVideo
 from ingest.plausibility import Span, check_plausible_birth
-from ingest.session_folders import SessionFolderName
+from ingest.session_names import SessionName, name_of_other_case
 from ingest.session_start import session_span
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Camera, Session, Video
@@ -25,12 +27,14 @@ Row = dict[str, Any]
 class IngestRun:
     """Rows of the database, completed by those that a dry run did not insert; a real run adds none here."""
 
+    layout: Layout = field(default_factory=Layout)
+    """How the lab's recordings lie."""
     mice: dict[str, Row] = field(default_factory=dict)
     """Rows of `Mouse` by name."""
     sessions: dict[str, tuple[Path, tuple[Row, ...]]] = field(default_factory=dict)
-    """Folder, and rows of `Video`, by the session's name."""
+    """Its session.toml, and rows of `Video`, by the session's name."""
 
-    spans: dict[SessionFolderName, Span | None] = field(default_factory=dict)
+    spans: dict[SessionName, Span | None] = field(default_factory=dict)
     """When each of these sessions was recorded; None: not known."""
 
     @cached_property
@@ -44,7 +48,7 @@ class IngestRun:
             return self.mice[mouse_id]
         return known_mouse(mouse_id)
 
-    def videos(self, name: SessionFolderName) -> list[Row] | None:
+    def videos(self, name: SessionName) -> list[Row] | None:
         """Rows of the videos of a session, or None if there is no such session.
 
         Those of the database have `ingested_unix_s` too, when the session was ingested (s, since 1970).
@@ -68,24 +72,56 @@ class IngestRun:
         rows: list[Row] = (Video & {"content_hash": content_hash}).proj("video_file").to_dicts()
         return [*rows, *planned]
 
-    def folders(self, mouse_id: str) -> list[Path]:
-        """Folders of the sessions of a mouse that are not in the database."""
-        return [folder for folder, rows in self.sessions.values() if rows[0]["mouse_id"] == mouse_id]
+    def other_session_files(self, name: SessionName) -> list[Path]:
+        """Where the session.toml of each other session of the mouse lies, if it has one."""
+        files = [path for path, rows in self.sessions.values() if rows[0]["mouse_id"] == name.mouse_id]
+        of_mouse = {"mouse_id": name.mouse_id}
+        videos = {
+            SessionName(**{column: row[column] for column in Session.primary_key}): Path(row["video_file"])
+            for row in (Video & of_mouse).proj("video_file").to_dicts()
+        }
+        for row in (Session & of_mouse).proj("session_folder").to_dicts():
+            other = SessionName(**{column: row[column] for column in Session.primary_key})
+            if other != name:
+                files.append(session_file_path(self.layout, other, Path(row["session_folder"]), videos.get(other)))
+        return files
 
-    def other_spans(self, name: SessionFolderName) -> dict[SessionFolderName, Span]:
+    def known_times(self, mouse_id: str, day: date) -> dict[int, time | None]:
+        """Time of day of each known session of a mouse's day by its number, as the paths of its videos say it."""
+        return known_times(self.layout, mouse_id, day)
+
+    def check_mouse_name(self, where: str, mouse_id: str) -> None:
+        """Refuse a new mouse whose name differs from a known one's in nothing but case.
+
+        Raises
+        ------
+        SessionError
+            If it does: some disks and databases take the two for one.
+        """
+        if self.mouse(mouse_id) is not None:
+            return
+        known = [*self.mice, *(str(one) for one in Mouse.to_arrays("mouse_id"))]
+        if (other := name_of_other_case(mouse_id, known)) is not None:
+            raise SessionError(
+                f"{where}: mouse {mouse_id!r} differs from the known mouse {other!r} only in upper and lower case;"
+                f" expected one name for a mouse. Rename its files to {other!r}; or, if it is another mouse, give it"
+                " another name"
+            )
+
+    def other_spans(self, name: SessionName) -> dict[SessionName, Span]:
         """When the mouse's other sessions around this one's day were recorded, as far as it is known."""
         days = [str(name.session_date + timedelta(days=n)) for n in (-1, 0, 1)]
         near = Session & {"mouse_id": name.mouse_id} & [{"session_date": day} for day in days]
         found = {}
         for row in near.to_dicts():
-            other = SessionFolderName(**{column: row[column] for column in Session.primary_key})
+            other = SessionName(**{column: row[column] for column in Session.primary_key})
             if other != name and row["session_start"] is not None:
                 found[other] = session_span(row, known_lengths_s(other))
         planned = {other: span for other, span in self.spans.items() if other.mouse_id == name.mouse_id}
         return {other: span for other, span in (found | planned).items() if span is not None}
 
     def plan(
-        self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...], span: Span | None
+        self, name: SessionName, session_file: Path, mouse: Row, videos: tuple[NewVideo, ...], span: Span | None
     ) -> None:
         """Keep what a dry run would have inserted.
 
@@ -94,16 +130,48 @@ class IngestRun:
         SessionError
             As `completed_mouse`.
         """
-        self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name, mouse, folder)
+        self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name, mouse, session_file)
         self.spans[name] = span
-        self.sessions[str(name)] = (folder, tuple({**name.key, **video.row()} for video in videos))
+        self.sessions[str(name)] = (session_file, tuple({**name.key, **video.row()} for video in videos))
 
     def plan_correction(self, mouse_id: str, changed: Row) -> None:
         """Keep what a dry run would have corrected of a mouse."""
         self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
 
 
-def known_lengths_s(name: SessionFolderName) -> list[float]:
+def known_times(layout: Layout, mouse_id: str, day: date) -> dict[int, time | None]:
+    """Time of day of each session of the database of a mouse's day by its number, as its videos' paths say it."""
+    times: dict[int, time | None] = {}
+    for row in (Video & {"mouse_id": mouse_id, "session_date": day}).proj("video_file").to_dicts():
+        try:
+            reading = layout.read(row["video_file"])
+        except UnreadablePathError:
+            reading = None
+        times[int(row["session_number"])] = None if reading is None else reading.time
+    return times
+
+
+def session_of_path(layout: Layout, path: str) -> SessionName | None:
+    """The session that the path of its folder or of one of its videos names; None if it names none that is known."""
+    try:
+        reading = layout.read_folder(path) or layout.read(path)
+    except UnreadablePathError as error:
+        raise SessionError(f"{path}: {error}") from error
+    if reading is None:
+        return None
+    number = known_number(layout, reading)
+    return None if number is None else SessionName(reading.mouse_id, reading.session_date, number)
+
+
+def known_number(layout: Layout, reading: Reading) -> int | None:
+    """Number of the session that a path names; None if its time is not that of a known session."""
+    if reading.number is not None or reading.time is None:
+        return reading.number or 1
+    times = known_times(layout, reading.mouse_id, reading.session_date)
+    return next((number for number, at in times.items() if at == reading.time), None)
+
+
+def known_lengths_s(name: SessionName) -> list[float]:
     """How long (s) each video of a session of the database is, from its first frame to its last."""
     times = [Video.frame_times(video) for video in (Video & name.key).to_dicts()]
     return [float(one[-1] - one[0]) for one in times]
@@ -114,19 +182,19 @@ def known_mouse(mouse_id: str) -> Row | None:
     return next(iter((Mouse & {"mouse_id": mouse_id}).to_dicts()), None)
 
 
-def completed_mouse(row: Row | None, name: SessionFolderName, said: Row, folder: Path) -> Row:
+def completed_mouse(row: Row | None, name: SessionName, said: Row, session_file: Path) -> Row:
     """The row of a mouse with what a session says of it.
 
     Parameters
     ----------
     row : dict or None
         What is known; None: nothing.
-    name : SessionFolderName
+    name : SessionName
         The session.
     said : dict
         By column of `Mouse`.
-    folder : Path
-        Of the session.
+    session_file : Path
+        The session.toml that says it.
 
     Raises
     ------
@@ -135,7 +203,7 @@ def completed_mouse(row: Row | None, name: SessionFolderName, said: Row, folder:
     """
     if row is None:
         return {"mouse_id": name.mouse_id, **complete_metadata(Mouse.metadata, said)}
-    told = str(folder / "session.toml")
+    told = str(session_file)
     compared = compare_known_row(dict.fromkeys(said) | known_metadata(Mouse.metadata, row), said)
     compared.refuse(f"{told}: mouse {name.mouse_id}", SessionError, "Correct the one that is wrong")
     if row["date_of_birth"] is not None:

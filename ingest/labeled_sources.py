@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from compute.errors import LabelsError
 from compute.labels import LabeledFrameSource, labeled_image_hash
 from compute.text import count_text
+from ingest.ingest_run import known_number
 from ingest.known_rows import KnownRowComparison, compare_known_row
-from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
+from ingest.layout import Layout, Reading, UnreadablePathError
 from schemas.calibration import TrackCalibration
 from schemas.evaluation import LabeledVideo
 from schemas.labels import LabeledFrames, mice_of_images
@@ -34,11 +35,11 @@ def labeled_source_rows(
     camera: str,
     cameras: Collection[str],
     mouse: str | None,
-    pattern: str = SESSION_PATTERN,
+    layout: Layout,
 ) -> list[Row]:
     """What is known of each labeled frame: its identity, its mouse, and the session whose video it was taken from.
 
-    The frame's path names the mouse if it fits the pattern, and the session if its file has the camera's name too.
+    The frame's path names the mouse if it fits the layout, and the session if it is of a video of the camera, too.
 
     Parameters
     ----------
@@ -54,8 +55,8 @@ def labeled_source_rows(
         All cameras of the lab.
     mouse : str, optional
         The mouse in all frames.
-    pattern : str
-        How session folders are named.
+    layout : Layout
+        How the lab's recordings lie.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def labeled_source_rows(
     for source in sources:
         _check_camera(source, path, camera, cameras)
     rows = [
-        _source_row(source, image, path, camera, mouse, pattern) for source, image in zip(sources, images, strict=True)
+        _source_row(source, image, path, camera, mouse, layout) for source, image in zip(sources, images, strict=True)
     ]
     known = mice_of_images({row["image_hash"] for row in rows})
     for row in rows:
@@ -146,22 +147,22 @@ def _forget_matches(labels_id: str, placed: Sequence[Row]) -> None:
 
 
 def _source_row(
-    source: LabeledFrameSource, image: NDArray[np.uint8], path: Path, camera: str, mouse: str | None, pattern: str
+    source: LabeledFrameSource, image: NDArray[np.uint8], path: Path, camera: str, mouse: str | None, layout: Layout
 ) -> Row:
-    name = session_of_path(source.path, pattern)
-    if name is not None and mouse is not None and name.mouse_id != mouse:
+    read = read_source_path(source.path, layout)
+    if read is not None and mouse is not None and read.mouse_id != mouse:
         raise LabelsError(
-            f"{path}: the folder of {source.path} says mouse {name.mouse_id}, --mouse says {mouse}; the folder counts."
+            f"{path}: the folder of {source.path} says mouse {read.mouse_id}, --mouse says {mouse}; the folder counts."
             " Leave --mouse out, or correct the folder's name"
         )
-    is_named = name is not None and _stem(source) == camera
+    number = known_number(layout, read) if read is not None and read.camera == camera else None
     return {
         "original_file": source.path,
         "frame_index": source.frame_index,
-        "mouse_id": mouse if name is None else name.mouse_id,
+        "mouse_id": mouse if read is None else read.mouse_id,
         "image_hash": labeled_image_hash(image),
-        "source_date": name.session_date if name is not None and is_named else None,
-        "source_number": name.session_number if name is not None and is_named else None,
+        "source_date": read.session_date if read is not None and number is not None else None,
+        "source_number": number,
     }
 
 
@@ -179,11 +180,15 @@ def _stem(source: LabeledFrameSource) -> str:
     return PurePosixPath(_with_slashes(source.path)).stem
 
 
-def session_of_path(path: str, pattern: str) -> SessionFolderName | None:
-    """The session that the folder of a labeled video or image names, if it does; it may be of a Windows machine."""
+def read_source_path(path: str, layout: Layout) -> Reading | None:
+    """What the path of a labeled video or image names, if it fits the layout; it may be of a Windows machine.
+
+    DeepLabCut keeps the images of a video in a folder that is called as the video is.
+    """
+    path = _with_slashes(path)
     try:
-        return parse_session_folder(PurePosixPath(_with_slashes(path)).parent.as_posix(), pattern)
-    except ImpossibleDateError:  # then it is no session of this database
+        return layout.read(path) or layout.read_stem(path.rpartition("/")[0])
+    except UnreadablePathError:  # then it is no session of this database
         return None
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from compute.errors import SessionError
 from compute.frame_times import LONGEST_FRAME_INTERVAL_S, usual_frame_interval_s
-from ingest.cameras import camera_of_other_case
+from ingest.session_names import name_of_other_case
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ _UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 def check_known_cameras(name: str, cameras: Iterable[str], known: Collection[str]) -> None:
     """The lab knows these cameras."""
     for camera in cameras:
-        if (other := camera_of_other_case(camera, known)) is not None:
+        if (other := name_of_other_case(camera, known)) is not None:
             raise SessionError(
                 f"{name}: {camera!r} differs from the camera {other!r} only in upper and lower case; expected one name"
                 f" for a camera. Write it as {other!r}, as in {other}.mp4"

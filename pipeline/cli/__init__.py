@@ -22,6 +22,7 @@ COMMANDS = {
     "labels": ("labels_commands", "Labeled frames: import, list, describe, delete."),
     "pairs": ("labels_commands", "Node pairs whose distance is measured: add, list."),
     "model": ("model_commands", "Model: train, import, ensemble, compare, deploy, undeploy."),
+    "layout": ("layout_commands", "How recordings are named: test a layout on a folder."),
     "ingest": ("sessions_commands", "Take in every session below a folder that is new."),
     "watch": ("workers_commands", "Take in sessions as they arrive, until stopped."),
     "populate": ("sessions_commands", "Compute everything that can be computed, here, now."),

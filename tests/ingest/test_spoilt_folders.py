@@ -114,7 +114,7 @@ def _ingest_with(error: Exception, bad: Path, raw: Path, monkeypatch: pytest.Mon
     insert = ingest.sessions.insert_new_session
 
     def fail(session: Any) -> None:
-        if session.folder == bad:
+        if session.found.folder == bad:
             raise error
         insert(session)
 
@@ -206,9 +206,9 @@ def test_what_deeplabcut_drew_is_left_out_and_said(make_session: MakeSession) ->
     folder = make_session()
     name = "sideDLC_resnet50_faceMar2shuffle1_1000_labeled.mp4"
     shutil.copy(folder / "side.mp4", folder / name)
-    (outcome,) = ingest_all(folder)
-    assert outcome.status == "ingested"
-    assert outcome.message.endswith(f"left out, as DeepLabCut drew it: {name}")
+    ingested, left_out = ingest_all(folder)
+    assert (ingested.status, left_out.status) == ("ingested", "left out")
+    assert left_out.message == f"1 file, as no recording: {folder / name} (*_labeled.*)"
 
 
 @pytest.mark.parametrize("name", ["side.mp4", "side.timestamps.csv", "session.toml"])

@@ -26,7 +26,7 @@ def test_nothing_configured(monkeypatch, tmp_path, value):
     settings = load_settings()
     assert settings.data_folder == tmp_path / "orofacial"
     assert settings.schema_prefix == "orofacial_"
-    assert settings.session_pattern == "{mouse}/{date}_{number}"
+    assert settings.layout == "{mouse}/{date}_{number}/{camera}"
     assert settings.tracks_store == tmp_path / "orofacial" / "store" / "tracks"
     assert not settings.data_folder.exists()
 
@@ -58,7 +58,11 @@ def test_relative_data_folder_becomes_absolute(monkeypatch, tmp_path):
     ("text", "named"),
     [
         ('sesion_pattern = "{mouse}"', "unknown setting 'sesion_pattern'"),
-        ('session_pattern = "{mouse}/{date}"', "session_pattern = '{mouse}/{date}'"),
+        ('session_pattern = "{mouse}/{number}"', "'{mouse}/{number}/{camera}' lacks {date}"),
+        ('session_pattern = "{mouse}_{date}_{camera}"', 'layout = "{mouse}_{date}_{camera}"'),
+        ('session_pattern = "{mouse}/{date}"\nlayout = "{date}/{mouse}/{camera}"', "Remove session_pattern"),
+        ('layout = "{mouse}/{date}"', "lacks {camera}"),
+        ('[camera_aliases]\nbottom = "below"\nbelow = "lower"', "bottom stands for below, which stands for lower"),
         ('session_pattern = "{mouse}/{date}/{number"', "session_pattern"),
         ('schema_prefix = "My-Lab"', "schema_prefix = 'My-Lab'"),
         ("stable_after_s = -1", "stable_after_s = -1"),
