@@ -49,6 +49,12 @@ def test_stores_are_relative_to_the_data_folder(tmp_path):
     assert (settings.tracks_store, settings.models_store) == (tmp_path / "big/tracks", Path("/shared/models"))
 
 
+def test_an_older_session_pattern_is_a_layout_of_folders(tmp_path):
+    settings = load_settings(write(tmp_path, 'session_pattern = "{date}/{mouse}_{number}"'))
+    assert settings.recording_layout.text == "{date}/{mouse}_{number}/{camera}"
+    assert settings.recording_layout.example == "2026-03-02/mouse01_1/side.mp4"
+
+
 def test_relative_data_folder_becomes_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert load_settings(Path("data")).labels_store == tmp_path / "data/store/labels"
