@@ -54,6 +54,17 @@ def nearest_names(name: str, known: Iterable[str]) -> list[str]:
     return [one for near in found for one in by_case[near] if one][:3]
 
 
+def one_spelling(text: str) -> str:
+    """A text as it is compared: an accented letter is one character (NFC), however a disk wrote it.
+
+    Examples
+    --------
+    >>> one_spelling("mu\u0308ller") == "m\u00fcller"
+    True
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def name_of_other_spelling(name: str, known: Iterable[str]) -> str | None:
     """The known name that differs in nothing but upper and lower case, or in how Unicode writes a letter such as ü.
 
@@ -67,11 +78,8 @@ def name_of_other_spelling(name: str, known: Iterable[str]) -> str | None:
     names = sorted(map(str, known))
     if name in names:
         return None
-    return next((other for other in names if _plain(other) == _plain(name)), None)
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
+    plain = one_spelling(name.casefold())
+    return next((other for other in names if one_spelling(other.casefold()) == plain), None)
 
 
 def known_names_text(name: str, known: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 
 from compute.errors import SessionError
 from compute.video import video_content_hash
+from ingest.found_sessions import FoundSession
 from ingest.session_files import read_session_file
-from ingest.session_folders import SessionFolderName
 from ingest.timestamps import read_timestamps, timestamps_path
 from schemas.session import Video
 
@@ -21,7 +21,7 @@ _TIMES_ARE_EXACT_TO_S = 1e-6
 
 
 def changed_files(
-    name: SessionFolderName, videos: Mapping[str, Path], rows: Iterable[Mapping[str, Any]], zone: tzinfo | None
+    session: FoundSession, videos: Mapping[str, Path], rows: Iterable[Mapping[str, Any]], zone: tzinfo | None
 ) -> list[str]:
     """For people: the videos and time stamps of a known session that are not those that were ingested.
 
@@ -29,10 +29,10 @@ def changed_files(
 
     Parameters
     ----------
-    name : SessionFolderName
-        The session.
+    session : FoundSession
+        The session, as it lies now.
     videos : mapping of str to Path
-        Its videos that are there, by camera.
+        Its videos that are there, by the camera that the lab knows each by.
     rows : iterable of mapping
         Its rows of `Video`, with `ingested_unix_s`, when the session was ingested (s, since 1970).
     zone : tzinfo or None
@@ -52,15 +52,14 @@ def changed_files(
         if not times.exists():
             said.append(f"{times} is gone, which was ingested ({_day_text(ingested_unix_s)})")
         elif _is_later(times, ingested_unix_s):
-            difference = _difference_of_times(times, {**name.key, "camera": row["camera"]}, zone)
+            difference = _difference_of_times(times, session, row["camera"], zone)
             if difference:
                 said.append(f"{times} was changed after it was ingested ({_day_text(ingested_unix_s)}): {difference}")
     if said:
-        folder = next(iter(videos.values())).parent
         said.append(
             f"the database keeps what was ingested, and all that was computed from it. Restore the file; or, if the new"
-            f" one is right, take the session out with 'orofacial delete session {name}', then 'orofacial ingest"
-            f" {folder}'"
+            f" one is right, take the session out with 'orofacial delete session {session.name}', then 'orofacial"
+            f" ingest {session.folder}'"
         )
     return said
 
@@ -76,12 +75,12 @@ def _content_hash(path: Path, modified_ns: int) -> str:
     return video_content_hash(path)
 
 
-def _difference_of_times(path: Path, key: dict[str, Any], zone: tzinfo | None) -> str:
+def _difference_of_times(path: Path, session: FoundSession, camera: str, zone: tzinfo | None) -> str:
     """What the time stamps of a camera say now and the database does not, for people; empty: nothing."""
-    row = (Video & key).fetch1()
+    row = (Video & session.name.key & {"camera": camera}).fetch1()
     known_s, fps = Video.frame_times(row), row["fps_numerator"] / row["fps_denominator"]
     try:
-        offset_min = read_session_file(path.parent).session.get("session_utc_offset_min")
+        offset_min = read_session_file(session.session_file).session.get("session_utc_offset_min")
         now = read_timestamps(path, n_frames=row["n_frames"], fps=fps, utc_offset_min=offset_min, zone=zone)
     except SessionError as error:
         return f"now it would be refused ({error})"

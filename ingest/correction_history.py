@@ -12,16 +12,18 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 from compute.errors import SessionError
-from compute.text import session_text
-from ingest.session_folders import SessionFolderName
+from compute.text import one_spelling, session_text
+from ingest.session_names import SessionName, parse_session_name
 from schemas.making.locks import holding_lock
 from schemas.session import Correction, Session
+from schemas.subject import Mouse
 
 Row = dict[str, Any]
 
@@ -139,11 +141,12 @@ def person_text() -> str:
     return f"{user}@{platform.node()}"
 
 
-def parse_session_text(text: str) -> SessionFolderName:
-    """A session from its text, such as ``mouse01/2026-03-02_1``."""
-    mouse, _, rest = text.rpartition("/")
-    day, _, number = rest.rpartition("_")
-    return SessionFolderName(mouse, date.fromisoformat(day), int(number))
+def parse_session_text(text: str) -> SessionName:
+    """A session from its text, such as ``mouse01/2026-03-02_1``, which must be one."""
+    name = parse_session_name(text)
+    if name is None:
+        raise SessionError(f"{text!r} is no session's name; expected such as mouse01/2026-03-02_1")
+    return name
 
 
 @dataclass(frozen=True)
@@ -164,13 +167,22 @@ class NameHistory:
     @classmethod
     def fetch(cls) -> NameHistory:
         """Read them from the database."""
-        from schemas.subject import Mouse
-
         found = _corrections((Correction & [{"corrected_column": column} for column in _RENAMES]).to_dicts())
-        return cls(found, frozenset(map(str, Mouse.to_arrays("mouse_id"))) if found else frozenset())
+        return cls(found, frozenset(map(str, Mouse.to_arrays("mouse_id"))))
 
-    def session_now(self, name: SessionFolderName) -> SessionFolderName:
+    @cached_property
+    def _spellings(self) -> dict[str, str]:
+        """Names of mice, also those that no mouse has any more, by themselves and with each accented letter as one."""
+        ever = {line["corrected_mouse"] for lines in self.corrections for line in lines} | self.mice
+        return {one_spelling(one): one for one in ever} | {one: one for one in ever}
+
+    def spelled(self, mouse_id: str) -> str:
+        """A mouse's name as the lab writes its accents; the same for a mouse that the lab never knew."""
+        return self._spellings.get(mouse_id) or self._spellings.get(one_spelling(mouse_id), mouse_id)
+
+    def session_now(self, name: SessionName) -> SessionName:
         """What a session that once had this name is called now; the same where it was never renamed."""
+        name = replace(name, mouse_id=self.spelled(name.mouse_id))
         if not self.corrections or Session & name.key:
             return name
         mouse_is_other = name.mouse_id in self.mice  # another mouse has that name now
@@ -181,11 +193,36 @@ class NameHistory:
             if moved is not None:
                 name, mouse_is_other = parse_session_text(moved), False
             elif mouse is not None and not mouse_is_other:
-                name = SessionFolderName(mouse, name.session_date, name.session_number)
+                name = replace(name, mouse_id=mouse)
         return name
+
+    def moved_sessions(self, mouse_id: str, day: date) -> list[SessionName]:
+        """What the sessions of a mouse and day that were given another name are called now."""
+        before = [
+            parse_session_text(line["value_before"])
+            for lines in self.corrections
+            for line in lines
+            if line["corrected_column"] == SESSION_NAME
+        ]
+        now = self.mouse_now(mouse_id)
+        return [
+            self.session_now(one)
+            for one in before
+            if one.session_date == day and (one.mouse_id == mouse_id or self.mouse_now(one.mouse_id) == now)
+        ]
+
+    def names_ever(self, name: SessionName) -> list[SessionName]:
+        """All names that a session has had, the one of now first."""
+        found = [str(name)]
+        for lines in reversed(self.corrections):
+            before = _name_before(lines, found[-1])
+            if before != found[-1]:
+                found.append(before)
+        return [name, *map(parse_session_text, found[1:])]
 
     def mouse_now(self, mouse_id: str) -> str:
         """What a mouse that once had this name is called now; the same for one that there is."""
+        mouse_id = self.spelled(mouse_id)
         if mouse_id in self.mice:
             return mouse_id
         for lines in self.corrections:
@@ -195,7 +232,7 @@ class NameHistory:
                     break
         return mouse_id
 
-    def refuse_former_mouse(self, name: SessionFolderName, folder: object) -> None:
+    def refuse_former_mouse(self, name: SessionName, where: str) -> None:
         """Refuse a new session of a mouse that is called otherwise now.
 
         It would be another mouse, and one that no model was trained on.
@@ -208,9 +245,9 @@ class NameHistory:
         now = self.mouse_now(name.mouse_id)
         if now != name.mouse_id:
             raise SessionError(
-                f"{folder}: mouse {name.mouse_id} was renamed, and is {now} now; expected its new sessions under that"
-                f" name. Rename the folder to {SessionFolderName(now, name.session_date, name.session_number)} (and"
-                " correct the name at the rig); if it is another mouse, give it a name that no mouse ever had"
+                f"{where}: mouse {name.mouse_id} was renamed, and is {now} now; expected its new sessions under that"
+                f" name. Rename the files to those of {replace(name, mouse_id=now)} (and correct the name at the rig);"
+                " if it is another mouse, give it a name that no mouse ever had"
             )
 
 
@@ -254,13 +291,7 @@ def session_history(key: Row, rows: Sequence[Row] | None = None) -> list[Row]:
         since = (Session & {name: key[name] for name in Session.primary_key}).fetch1("ingested_at")
     name, found = session_text(key), list(mouse_history(key["mouse_id"], rows))
     for lines in reversed(_corrections(rows)):
-        moved = [line for line in lines if (line["corrected_column"], line["value_after"]) == (SESSION_NAME, name)]
-        mouse = name.rpartition("/")[0]
-        renamed = [line for line in lines if (line["corrected_column"], line["value_after"]) == (MOUSE_NAME, mouse)]
-        if moved:
-            name = moved[0]["value_before"]
-        elif renamed:
-            name = renamed[0]["value_before"] + name[len(mouse) :]
+        name = _name_before(lines, name)
         own = [line for line in lines if line["corrected_date"] is not None and _session_of(line) == name]
         found += [line for line in own if since is None or line["corrected_at"] >= since]
     return sorted(found, key=lambda line: (line["correction_number"], line["correction_line"]))
@@ -282,6 +313,15 @@ def camera_history(history: Sequence[Row], camera: str) -> list[Row]:
         camera = changed[0]["value_before"] if changed else camera
         found.append([line for line in lines if line["corrected_camera"] in ("", camera)])
     return [line for lines in reversed(found) for line in lines]
+
+
+def _name_before(lines: Sequence[Row], name: str) -> str:
+    """What a session was called before a correction."""
+    mouse = name.rpartition("/")[0]
+    before = {(line["corrected_column"], line["value_after"]): line["value_before"] for line in reversed(lines)}
+    if (MOUSE_NAME, mouse) in before and (SESSION_NAME, name) not in before:
+        return str(before[MOUSE_NAME, mouse]) + name[len(mouse) :]
+    return str(before.get((SESSION_NAME, name), name))
 
 
 def _session_of(line: Row) -> str:

@@ -32,7 +32,7 @@ from ingest.plausibility import (
 )
 from ingest.rig_time import unix_time_instant
 from ingest.session_files import SessionFile, read_session_file, session_file_json, unused_video_values
-from ingest.session_folders import SessionFolderName
+from ingest.session_names import SessionName
 from ingest.session_start import START_COLUMNS, session_span, session_start_columns
 from schemas.metric import DistanceMetrics, FilterComparison
 from schemas.session import Session, Video
@@ -97,17 +97,17 @@ class Corrections:
         return "; ".join([*map(correction_text, self.lines()), *self.unused])
 
 
-def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None, run: IngestRun) -> Corrections | None:
+def find_corrections(name: SessionName, path: Path, zone: tzinfo | None, run: IngestRun) -> Corrections | None:
     """Compare session.toml with what the database holds of a session that is known; None if it says nothing new.
 
     What it said when it was last read is known. What it says no longer becomes unknown, but what it never said stays.
 
     Parameters
     ----------
-    key : dict
-        Primary key of a row of `Session`.
-    folder : Path
-        Its folder.
+    name : SessionName
+        A session of the database.
+    path : Path
+        Its session.toml.
     zone : tzinfo or None
         The rig's time zone; None: this machine's.
     run : IngestRun
@@ -118,7 +118,7 @@ def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None, run
     SessionError
         If the file is gone or broken, or what it says now contradicts what else is known. The database stays as it is.
     """
-    path = folder / "session.toml"
+    key: dict[str, Any] = name.key
     row = (Session & key).fetch1()
     before = None if row["session_file_said"] is None else json.loads(row["session_file_said"])
     if before and _places(before) and not path.exists():
@@ -128,7 +128,7 @@ def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None, run
             " Put the file back; or, if nothing of that holds, put an empty one there"
         )
     try:
-        file = read_session_file(folder)
+        file = read_session_file(path)
     except SessionError as error:
         raise SessionError(f"{error}. Until then {session_text(key)} stays as it was ingested") from error
     check_known_cameras(str(path), file.videos, run.cameras)
@@ -137,7 +137,7 @@ def find_corrections(key: dict[str, Any], folder: Path, zone: tzinfo | None, run
         return None
     found = Corrections(key, str(path), now, row["session_file_said"])
     _compare_session(found, _changed(before, now, "session", file.session), row, before, file, zone, run)
-    _compare_mouse(found, _changed(before, now, "mouse", file.mouse), file, run.folders(key["mouse_id"]))
+    _compare_mouse(found, _changed(before, now, "mouse", file.mouse), file, run)
     old, new = (None if before is None else before.get("videos", {})), now["videos"]
     _compare_videos(found, lambda camera: _changed(old, new, camera, file.videos.get(camera, {})), file)
     return found
@@ -297,7 +297,7 @@ def _compare_session(
 
 def _check_span(found: Corrections, start: dict[str, Any], run: IngestRun) -> None:
     """By its new start, too, the mouse is in one session at a time."""
-    name = SessionFolderName(**found.key)
+    name = SessionName(**found.key)
     others = {str(other): span for other, span in run.other_spans(name).items()}
     span = session_span(start, known_lengths_s(name)) if others else None
     if span is not None:
@@ -311,14 +311,14 @@ def _start_is_new(row: dict[str, Any], before: dict[str, Any] | None, file: Sess
     return not (before is None and is_same and offset_min is None and zone is None)
 
 
-def _compare_mouse(found: Corrections, changed: set[str], file: SessionFile, planned_folders: Sequence[Path]) -> None:
+def _compare_mouse(found: Corrections, changed: set[str], file: SessionFile, run: IngestRun) -> None:
     """A mouse is told of by all of its sessions: another one that says something else is a contradiction.
 
     Unless the database holds already what is said: then a person said it (orofacial mice set).
     """
     key = {"mouse_id": found.key["mouse_id"]}
     row = (Mouse & key).fetch1()
-    others = _other_files(found.key, planned_folders) if changed else {}
+    others = _read_files(run.other_session_files(SessionName(**found.key))) if changed else {}
     for column in Mouse.metadata:
         value = file.mouse.get(column.name, column.unknown)
         if column.name not in changed or value == row[column.name]:
@@ -346,14 +346,12 @@ def _check_birth(found: Corrections) -> None:
             check_plausible_birth(found.told, mouse, found.mouse["date_of_birth"], day)
 
 
-def _other_files(key: dict[str, Any], planned_folders: Sequence[Path]) -> dict[Path, SessionFile]:
+def _read_files(paths: Sequence[Path]) -> dict[Path, SessionFile]:
     """What the other sessions of the mouse say now, by path, as far as their folders can be read."""
     files = {}
-    rows = (Session & {"mouse_id": key["mouse_id"]}).to_dicts()
-    others = [row for row in rows if any(row[name] != key[name] for name in Session.primary_key)]
-    for folder in [*(Path(row["session_folder"]) for row in others), *planned_folders]:
+    for path in paths:
         try:
-            files[folder / "session.toml"] = read_session_file(folder)
+            files[path] = read_session_file(path)
         except (SessionError, OSError):
             continue
     return files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 from compute.errors import SessionError
 from compute.text import name_of_other_spelling
 from ingest.correction_history import NameHistory, value_text
+from ingest.found_sessions import FoundSession, session_file_path
+from ingest.known_recordings import is_same_file
 from ingest.known_rows import compare_known_row
+from ingest.layout import Layout, UnreadablePathError
 from ingest.new_videos import NewVideo
 from ingest.plausibility import Span, check_plausible_birth
-from ingest.session_folders import SessionFolderName, session_folder_videos
+from ingest.session_names import SessionName
 from ingest.session_start import session_span
 from schemas.metadata import complete_metadata, known_metadata
 from schemas.session import Camera, Session, Video
@@ -27,12 +30,14 @@ Row = dict[str, Any]
 class IngestRun:
     """Rows of the database, completed by those that a dry run did not insert; a real run adds none here."""
 
+    layout: Layout = field(default_factory=Layout)
+    """How the lab's recordings lie."""
     mice: dict[str, Row] = field(default_factory=dict)
     """Rows of `Mouse` by name."""
     sessions: dict[str, tuple[Path, tuple[Row, ...]]] = field(default_factory=dict)
-    """Folder, and rows of `Video`, by the session's name."""
+    """Its session.toml, and rows of `Video`, by the session's name."""
 
-    spans: dict[SessionFolderName, Span | None] = field(default_factory=dict)
+    spans: dict[SessionName, Span | None] = field(default_factory=dict)
     """When each of these sessions was recorded; None: not known."""
     told_apart: set[str] = field(default_factory=set)
     """Names of mice that no other mouse's name is taken for: looked up once for each."""
@@ -48,33 +53,29 @@ class IngestRun:
         return NameHistory.fetch()
 
     @cached_property
-    def renamed_folders(self) -> dict[str, SessionFolderName]:
-        """The sessions by their folders; empty where no name was ever corrected."""
-        if not self.names.corrections:
-            return {}
-        rows = Session.proj("session_folder").to_dicts()
-        return {
-            row["session_folder"]: SessionFolderName(**{column: row[column] for column in Session.primary_key})
-            for row in rows
-        }
+    def _recordings(self) -> dict[tuple[str, int], list[tuple[Path, SessionName]]]:
+        """The sessions of videos by name and size of their files, with the path; empty where no name was corrected."""
+        found: dict[tuple[str, int], list[tuple[Path, SessionName]]] = {}
+        for row in Video.proj("video_file", "file_size_bytes").to_dicts() if self.names.corrections else ():
+            path = Path(row["video_file"])
+            found.setdefault((path.name, row["file_size_bytes"]), []).append((path, _name_of(row)))
+        return found
 
-    def name_in_lab(self, name: SessionFolderName, folder: Path) -> SessionFolderName:
-        """What the lab calls the session in a folder: a person may have corrected its name since it was ingested.
+    def in_lab(self, found: FoundSession) -> FoundSession:
+        """A session as the lab calls it: a person may have corrected its name since it was ingested.
 
         Parameters
         ----------
-        name : SessionFolderName
-            What the folder's name says.
-        folder : Path
-            The folder.
+        found : FoundSession
+            As its files name it.
         """
-        known = self.renamed_folders.get(str(folder))
-        if known is None or known == name:
-            return name
-        sizes = {path.name: path.stat().st_size for path in session_folder_videos(folder).values()}
-        rows = self.videos(known) or []
-        is_there = any(sizes.get(Path(row["video_file"]).name) == row["file_size_bytes"] for row in rows)
-        return known if is_there else name
+        for video in found.videos:
+            if not self._recordings or not video.path.exists():
+                continue
+            for path, name in self._recordings.get((video.path.name, video.path.stat().st_size), ()):
+                if is_same_file(video.path, path):
+                    return found.renamed(name)
+        return found
 
     def mouse(self, mouse_id: str) -> Row | None:
         """The row of a mouse, or None."""
@@ -82,7 +83,7 @@ class IngestRun:
             return self.mice[mouse_id]
         return known_mouse(mouse_id)
 
-    def refuse_other_spelling(self, folder: Path, mouse_id: str) -> None:
+    def refuse_other_spelling(self, where: str, mouse_id: str) -> None:
         """Refuse the name of a mouse that is another's but for case or encoding: its tracks would be of two mice.
 
         Raises
@@ -95,13 +96,13 @@ class IngestRun:
         known = {*self.mice, *Mouse.to_arrays("mouse_id")}
         if (other := name_of_other_spelling(mouse_id, known)) is not None:
             raise SessionError(
-                f"{folder}: mouse {mouse_id!a} differs from the known mouse {other!a} only in upper and lower case, or"
-                f" in how its letters are encoded; expected one name for a mouse. Rename the mouse's folder to {other};"
+                f"{where}: mouse {mouse_id!a} differs from the known mouse {other!a} only in upper and lower case, or"
+                f" in how its letters are encoded; expected one name for a mouse. Rename the mouse's files to {other};"
                 " or, if it is another mouse, give it another name"
             )
         self.told_apart.add(mouse_id)
 
-    def videos(self, name: SessionFolderName) -> list[Row] | None:
+    def videos(self, name: SessionName) -> list[Row] | None:
         """Rows of the videos of a session, or None if there is no such session.
 
         Those of the database have `ingested_unix_s` too, when the session was ingested (s, since 1970).
@@ -125,24 +126,40 @@ class IngestRun:
         rows: list[Row] = (Video & {"content_hash": content_hash}).proj("video_file").to_dicts()
         return [*rows, *planned]
 
-    def folders(self, mouse_id: str) -> list[Path]:
-        """Folders of the sessions of a mouse that are not in the database."""
-        return [folder for folder, rows in self.sessions.values() if rows[0]["mouse_id"] == mouse_id]
+    def other_session_files(self, name: SessionName) -> list[Path]:
+        """Where the session.toml of each other session of the mouse lies, if it has one."""
+        files = [path for path, rows in self.sessions.values() if rows[0]["mouse_id"] == name.mouse_id]
+        of_mouse = {"mouse_id": name.mouse_id}
+        videos = {_name_of(row): Path(row["video_file"]) for row in (Video & of_mouse).proj("video_file").to_dicts()}
+        for row in (Session & of_mouse).proj("session_folder").to_dicts():
+            other, folder = _name_of(row), Path(row["session_folder"])
+            if other == name:
+                continue
+            # A list names its files after sessions, by the names that these had when they were recorded.
+            places = [
+                session_file_path(self.layout, one, folder, videos.get(other)) for one in self.names.names_ever(other)
+            ]
+            files.append(next((path for path in places if path.exists()), places[0]))
+        return files
 
-    def other_spans(self, name: SessionFolderName) -> dict[SessionFolderName, Span]:
+    def known_times(self, mouse_id: str, day: date) -> dict[int, time | None]:
+        """Time of day of each known session of a mouse's day by its number, as the paths of its videos say it."""
+        return known_times(self.layout, mouse_id, day)
+
+    def other_spans(self, name: SessionName) -> dict[SessionName, Span]:
         """When the mouse's other sessions around this one's day were recorded, as far as it is known."""
         days = [str(name.session_date + timedelta(days=n)) for n in (-1, 0, 1)]
         near = Session & {"mouse_id": name.mouse_id} & [{"session_date": day} for day in days]
         found = {}
         for row in near.to_dicts():
-            other = SessionFolderName(**{column: row[column] for column in Session.primary_key})
+            other = _name_of(row)
             if other != name and row["session_start"] is not None:
                 found[other] = session_span(row, known_lengths_s(other))
         planned = {other: span for other, span in self.spans.items() if other.mouse_id == name.mouse_id}
         return {other: span for other, span in (found | planned).items() if span is not None}
 
     def plan(
-        self, name: SessionFolderName, folder: Path, mouse: Row, videos: tuple[NewVideo, ...], span: Span | None
+        self, name: SessionName, session_file: Path, mouse: Row, videos: tuple[NewVideo, ...], span: Span | None
     ) -> None:
         """Keep what a dry run would have inserted.
 
@@ -151,16 +168,32 @@ class IngestRun:
         SessionError
             As `completed_mouse`.
         """
-        self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name, mouse, folder)
+        self.mice[name.mouse_id] = completed_mouse(self.mouse(name.mouse_id), name, mouse, session_file)
         self.spans[name] = span
-        self.sessions[str(name)] = (folder, tuple({**name.key, **video.row()} for video in videos))
+        self.sessions[str(name)] = (session_file, tuple({**name.key, **video.row()} for video in videos))
 
     def plan_correction(self, mouse_id: str, changed: Row) -> None:
         """Keep what a dry run would have corrected of a mouse."""
         self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
 
 
-def known_lengths_s(name: SessionFolderName) -> list[float]:
+def _name_of(row: Row) -> SessionName:
+    return SessionName(**{column: row[column] for column in Session.primary_key})
+
+
+def known_times(layout: Layout, mouse_id: str, day: date) -> dict[int, time | None]:
+    """Time of day of each session of the database of a mouse's day by its number, as its videos' paths say it."""
+    times: dict[int, time | None] = {}
+    for row in (Video & {"mouse_id": mouse_id, "session_date": day}).proj("video_file").to_dicts():
+        try:
+            reading = layout.read(row["video_file"])
+        except UnreadablePathError:
+            reading = None
+        times[int(row["session_number"])] = None if reading is None else reading.time
+    return times
+
+
+def known_lengths_s(name: SessionName) -> list[float]:
     """How long (s) each video of a session of the database is, from its first frame to its last."""
     times = [Video.frame_times(video) for video in (Video & name.key).to_dicts()]
     return [float(one[-1] - one[0]) for one in times]
@@ -171,19 +204,19 @@ def known_mouse(mouse_id: str) -> Row | None:
     return next(iter((Mouse & {"mouse_id": mouse_id}).to_dicts()), None)
 
 
-def completed_mouse(row: Row | None, name: SessionFolderName, said: Row, folder: Path) -> Row:
+def completed_mouse(row: Row | None, name: SessionName, said: Row, session_file: Path) -> Row:
     """The row of a mouse with what a session says of it.
 
     Parameters
     ----------
     row : dict or None
         What is known; None: nothing.
-    name : SessionFolderName
+    name : SessionName
         The session.
     said : dict
         By column of `Mouse`.
-    folder : Path
-        Of the session.
+    session_file : Path
+        The session.toml that says it.
 
     Raises
     ------
@@ -192,7 +225,7 @@ def completed_mouse(row: Row | None, name: SessionFolderName, said: Row, folder:
     """
     if row is None:
         return {"mouse_id": name.mouse_id, **complete_metadata(Mouse.metadata, said)}
-    told = str(folder / "session.toml")
+    told = str(session_file)
     compared = compare_known_row(dict.fromkeys(said) | known_metadata(Mouse.metadata, row), said)
     right = " ".join(f"{column}={value_text(said[column])}" for column in compared.contradictions)
     advice = f"Correct the one that is wrong: this file; or what is known: orofacial mice set {name.mouse_id} {right}"

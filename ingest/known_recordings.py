@@ -8,11 +8,12 @@ from typing import Any
 
 from compute.errors import SessionError
 from compute.text import session_text
-from ingest.session_folders import SessionFolderName
+from ingest.found_sessions import FoundSession
+from ingest.session_names import SessionName
 
 
 def refuse_known_recordings(
-    name: SessionFolderName,
+    name: SessionName,
     videos: Iterable[tuple[Path, str]],
     videos_of_content: Callable[[str], list[dict[str, Any]]],
 ) -> None:
@@ -20,7 +21,7 @@ def refuse_known_recordings(
 
     Parameters
     ----------
-    name : SessionFolderName
+    name : SessionName
         The session.
     videos : iterable of (Path, str)
         Its videos, with the hash of their contents.
@@ -50,34 +51,38 @@ def refuse_known_recordings(
         seen[content_hash] = path
 
 
-def refuse_copied_folder(name: SessionFolderName, folder: Path, videos: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse a folder that is called as a known session and is not its folder: what it says is not of that session.
+def refuse_copied_session(session: FoundSession, videos: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse files that are called as a known session and are not its files: what they say is not of that session.
 
     Parameters
     ----------
-    name : SessionFolderName
-        The session.
-    folder : Path
-        The folder.
+    session : FoundSession
+        The files.
     videos : iterable of mapping
-        The session's known videos, with `video_file`.
+        The known videos of the session of this name, with `video_file`.
 
     Raises
     ------
     SessionError
-        If the session's own videos are still where they were. Otherwise it was moved here.
+        If the session's own videos are still where they were. Otherwise they were moved here.
     """
+    if session.stem:
+        here = [video.path for video in session.videos]
+    else:
+        here = list(dict.fromkeys([session.folder, *(video.path.parent for video in session.videos)]))
     for row in videos:
-        original = Path(row["video_file"])
-        if original.parent != folder and is_recording_there(row) and not original.parent.samefile(folder):
+        path = Path(row["video_file"])
+        original = path if session.stem else path.parent
+        if original not in here and is_recording_there(row) and not any(is_same_file(original, one) for one in here):
             raise SessionError(
-                f"{folder} is called session {name}, and so is {original.parent}, which was ingested and is still"
-                " there; expected one folder of a session. Nothing was read from the first. If it is a copy, move it"
-                " out of the sessions' folder; if it is another session, give it a number of its own"
+                f"{session.place} is called session {session.name}, and so is {original}, which was ingested and is"
+                " still there; expected one place of a session. Nothing was read from the first. If it is a copy, move"
+                " it out of the sessions' folder; if it is another session, give it a number of its own, or name in the"
+                " layout what tells the two apart ({number} or {time})"
             )
 
 
-def _refuse_known(path: Path, name: SessionFolderName, row: dict[str, Any]) -> None:
+def _refuse_known(path: Path, name: SessionName, row: dict[str, Any]) -> None:
     session, original = session_text(row), Path(row["video_file"])
     if not is_there(original):
         raise SessionError(
@@ -94,8 +99,8 @@ def _refuse_known(path: Path, name: SessionFolderName, row: dict[str, Any]) -> N
     )
 
 
-def _rename_command(row: Mapping[str, Any], name: SessionFolderName) -> str:
-    """The commands that give a known session the name of a folder."""
+def _rename_command(row: Mapping[str, Any], name: SessionName) -> str:
+    """The commands that give a known session the name that its files have."""
     move = f"orofacial sessions move {session_text(row)} {name}"
     if row["mouse_id"] == name.mouse_id:
         return move
@@ -115,6 +120,14 @@ def is_recording_there(row: Mapping[str, Any]) -> bool:
         return path.exists() and path.stat().st_size == row["file_size_bytes"]
     except OSError:
         return True
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder that is there, or are the same."""
+    try:
+        return path == other or path.samefile(other)
+    except OSError:
+        return False
 
 
 def is_there(path: Path) -> bool:

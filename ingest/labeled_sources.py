@@ -14,7 +14,8 @@ from compute.labels import LabeledFrameSource, labeled_image_hash
 from compute.text import count_text
 from ingest.correction_history import NameHistory
 from ingest.known_rows import KnownRowComparison, compare_known_row
-from ingest.session_folders import SESSION_PATTERN, ImpossibleDateError, SessionFolderName, parse_session_folder
+from ingest.layout import Layout, Reading, UnreadablePathError
+from ingest.named_by_paths import NamedByPath, named_by_path
 from schemas.calibration import TrackCalibration
 from schemas.evaluation import LabeledVideo
 from schemas.labels import LabeledFrames, mice_of_images
@@ -35,11 +36,11 @@ def labeled_source_rows(
     camera: str,
     cameras: Collection[str],
     mouse: str | None,
-    pattern: str = SESSION_PATTERN,
+    layout: Layout,
 ) -> list[Row]:
     """What is known of each labeled frame: its identity, its mouse, and the session whose video it was taken from.
 
-    The frame's path names the mouse if it fits the pattern, and the session if its file has the camera's name too.
+    The frame's path names the mouse if it fits the layout, and the session if it is of a video of the camera, too.
 
     Parameters
     ----------
@@ -55,8 +56,8 @@ def labeled_source_rows(
         All cameras of the lab.
     mouse : str, optional
         The mouse in all frames.
-    pattern : str
-        How session folders are named.
+    layout : Layout
+        How the lab's recordings lie.
 
     Returns
     -------
@@ -72,10 +73,10 @@ def labeled_source_rows(
     for source in sources:
         _check_camera(source, path, camera, cameras)
     names = NameHistory.fetch()
-    sessions = {file: session_of_path(file, pattern, names) for file in {source.path for source in sources}}
+    named = {file: named_by_source(file, layout, names) for file in {source.path for source in sources}}
     told = None if mouse is None else names.mouse_now(mouse)
     rows = [
-        _source_row(source, image, path, camera, told, sessions[source.path])
+        _source_row(source, image, path, camera, told, named[source.path])
         for source, image in zip(sources, images, strict=True)
     ]
     known = mice_of_images({row["image_hash"] for row in rows})
@@ -156,21 +157,21 @@ def _source_row(
     path: Path,
     camera: str,
     mouse: str | None,
-    name: SessionFolderName | None,
+    named: NamedByPath | None,
 ) -> Row:
-    if name is not None and mouse is not None and name.mouse_id != mouse:
+    if named is not None and mouse is not None and named.mouse_id != mouse:
         raise LabelsError(
-            f"{path}: the folder of {source.path} says mouse {name.mouse_id}, --mouse says {mouse}; the folder counts."
+            f"{path}: the folder of {source.path} says mouse {named.mouse_id}, --mouse says {mouse}; the folder counts."
             " Leave --mouse out, or correct the folder's name"
         )
-    is_named = name is not None and _stem(source) == camera
+    session = named.session if named is not None and named.camera == camera else None
     return {
         "original_file": source.path,
         "frame_index": source.frame_index,
-        "mouse_id": mouse if name is None else name.mouse_id,
+        "mouse_id": mouse if named is None else named.mouse_id,
         "image_hash": labeled_image_hash(image),
-        "source_date": name.session_date if name is not None and is_named else None,
-        "source_number": name.session_number if name is not None and is_named else None,
+        "source_date": None if session is None else session.session_date,
+        "source_number": None if session is None else session.session_number,
     }
 
 
@@ -188,16 +189,22 @@ def _stem(source: LabeledFrameSource) -> str:
     return PurePosixPath(_with_slashes(source.path)).stem
 
 
-def session_of_path(path: str, pattern: str, names: NameHistory) -> SessionFolderName | None:
-    """The session that the folder of a labeled video or image names, if it does; it may be of a Windows machine.
+def read_source_path(path: str, layout: Layout) -> Reading | None:
+    """What the path of a labeled video or image names, if it fits the layout; it may be of a Windows machine.
 
-    A folder of a session that was renamed has its old name: it is the session with its name of now.
+    DeepLabCut keeps the images of a video in a folder that is called as the video is.
     """
+    path = _with_slashes(path)
     try:
-        found = parse_session_folder(PurePosixPath(_with_slashes(path)).parent.as_posix(), pattern)
-    except ImpossibleDateError:  # then it is no session of this database
+        return layout.read(path) or layout.read_stem(path.rpartition("/")[0])
+    except UnreadablePathError:  # then it is no session of this database
         return None
-    return None if found is None else names.session_now(found)
+
+
+def named_by_source(path: str, layout: Layout, names: NameHistory) -> NamedByPath | None:
+    """What the path of a labeled video or image names by the names of now, if it fits the layout."""
+    reading = read_source_path(path, layout)
+    return None if reading is None else named_by_path(reading, layout, names)
 
 
 def _with_slashes(path: str) -> str:

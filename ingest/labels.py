@@ -31,8 +31,8 @@ from ingest.contradicting_labels import ContradictingLabels, contradicting_label
 from ingest.known_rows import compare_known_row
 from ingest.label_skeletons import find_label_skeleton, insert_label_skeleton
 from ingest.labeled_sources import add_to_labeled_sources, labeled_source_rows
+from ingest.layout import Layout
 from ingest.mice_without_session import mice_without_session
-from ingest.session_folders import SESSION_PATTERN
 from schemas.label_images import insert_label_images, label_images_locked, package_with_images
 from schemas.labels import LabeledFrames, Skeleton
 from schemas.session import Camera, Video
@@ -83,7 +83,7 @@ class ImportedLabels:
 
 
 def import_labels(
-    path: Path, *, camera: str, mouse: str | None = None, scorer: str | None = None, pattern: str = SESSION_PATTERN
+    path: Path, *, camera: str, mouse: str | None = None, scorer: str | None = None, layout: Layout | None = None
 ) -> ImportedLabels:
     """Import a labels file. Importing the same labels again adds what was not known of them, and changes nothing else.
 
@@ -94,12 +94,12 @@ def import_labels(
     camera : str
         The camera that filmed the frames.
     mouse : str, optional
-        The mouse in all frames. The folder of a frame's video says it too, where it fits `pattern`; then both must
+        The mouse in all frames. The path of a frame's video says it too, where it fits `layout`; then both must
         agree.
     scorer : str, optional
         Only the points of this person, of the people that a CSV file names.
-    pattern : str
-        How session folders are named.
+    layout : Layout, optional
+        How the lab's recordings lie; without it, the default.
 
     Raises
     ------
@@ -115,7 +115,8 @@ def import_labels(
         )
     with package_with_images(path) as file:  # the package of deleted labels names its images only
         labels = read_labels(file, scorer=scorer)
-        return _take_in(labels, path, {"camera": camera, "cameras": cameras, "mouse": mouse, "pattern": pattern})
+        asked = {"camera": camera, "cameras": cameras, "mouse": mouse, "layout": layout or Layout()}
+        return _take_in(labels, path, asked)
 
 
 def _take_in(labels: sleap_io.Labels, path: Path, asked: dict[str, Any]) -> ImportedLabels:

@@ -16,8 +16,8 @@ def mice_without_session(mice: Collection[str]) -> dict[str, list[str]]:
     out from a model's training.
     """
     known = set(map(str, Session.to_arrays("mouse_id"))) if mice else set()
-    unknown = sorted(set(mice) - known)
-    names = NameHistory.fetch() if unknown else NameHistory([])
+    names = NameHistory([]) if known.issuperset(mice) else NameHistory.fetch()
+    unknown = sorted({names.spelled(mouse) for mouse in mice} - known)
     return {
         mouse: nearest_names(mouse, known) if (now := names.mouse_now(mouse)) == mouse else [now] for mouse in unknown
     }

@@ -13,10 +13,10 @@ from compute.errors import ModelError
 from ingest.correction_history import NameHistory
 from ingest.known_rows import compare_known_row
 from ingest.label_skeletons import insert_label_skeleton
-from ingest.labeled_sources import session_of_path
+from ingest.labeled_sources import named_by_source
+from ingest.layout import Layout
 from ingest.mice_without_session import mice_without_session
 from ingest.poses import refuse_changed_pose_file
-from ingest.session_folders import SESSION_PATTERN
 from schemas.evaluation import ModelEvaluation
 from schemas.labels import mice_of_images
 from schemas.model import Model, hash_model, insert_model
@@ -53,10 +53,10 @@ def import_model(
     mice: Collection[str] = (),
     minimum_score: float | None = None,
     name: str = "",
-    pattern: str = SESSION_PATTERN,
+    layout: Layout | None = None,
 ) -> str:
     """Import a model that comes from elsewhere, and return its id; see `take_in_model`."""
-    asked: dict[str, Any] = {"mice": mice, "minimum_score": minimum_score, "name": name, "pattern": pattern}
+    asked: dict[str, Any] = {"mice": mice, "minimum_score": minimum_score, "name": name, "layout": layout}
     return take_in_model(source, camera=camera, **asked).model_id
 
 
@@ -67,7 +67,7 @@ def take_in_model(
     mice: Collection[str] = (),
     minimum_score: float | None = None,
     name: str = "",
-    pattern: str = SESSION_PATTERN,
+    layout: Layout | None = None,
 ) -> ImportedModel:
     """Import a model that comes from elsewhere; the same model again adds what was not known of it, and nothing else.
 
@@ -89,8 +89,8 @@ def take_in_model(
         For people; without it, the name of the file or folder, with folders above it where another model of the
         camera has that name. No two models of a camera have one name. Poses that another program wrote are another
         model under another name.
-    pattern : str
-        How session folders are named.
+    layout : Layout, optional
+        How the lab's recordings lie; without it, the default.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def take_in_model(
         _check_camera(kind, info, source, camera)
         if info.members and mice:
             raise ModelError(f"{source} is of an ensemble: its training mice are its members'. Leave --mouse out")
-        trained_on = _trained_on(source, info, mice, pattern)
+        trained_on = _trained_on(source, info, mice, layout or Layout())
         model_id = hash_model(bundle)
         with Model.connection.transaction, published_or_removed():
             Mouse.insert([{"mouse_id": mouse} for mouse in sorted(trained_on.mice)], skip_duplicates=True)
@@ -196,14 +196,15 @@ def _add_to_model(model_id: str, asked: dict[str, Any], trained_on: TrainedOn, s
     return tuple(added)
 
 
-def _trained_on(source: Path, info: estimators.BundleInfo, mice: Collection[str], pattern: str) -> TrainedOn:
+def _trained_on(source: Path, info: estimators.BundleInfo, mice: Collection[str], layout: Layout) -> TrainedOn:
     """What a model was trained on, as far as a person, its own files and the labels here say."""
     frames = info.training_frames or ()
     hashes = frozenset(frame.image_hash for frame in frames if frame.image_hash is not None)
     names = NameHistory.fetch()
-    named = {name.mouse_id for frame in frames if (name := session_of_path(frame.path, pattern, names)) is not None}
+    paths = {frame.path for frame in frames}
+    named = {one.mouse_id for path in paths if (one := named_by_source(path, layout, names)) is not None}
     named = named.union(map(names.mouse_now, info.training_mice or ()), *mice_of_images(hashes).values())
-    own = mice_of_model(info, pattern, names)
+    own = mice_of_model(info, layout, names)
     told = set(map(names.mouse_now, mice))
     if told and not (named <= told and (own is None or told == own)):
         raise ModelError(
@@ -218,7 +219,7 @@ def _trained_on(source: Path, info: estimators.BundleInfo, mice: Collection[str]
     )
 
 
-def mice_of_model(info: estimators.BundleInfo, pattern: str, names: NameHistory) -> set[str] | None:
+def mice_of_model(info: estimators.BundleInfo, layout: Layout, names: NameHistory) -> set[str] | None:
     """The mice that a model was trained on, as far as its own files say; by the names that they have now.
 
     Returns
@@ -231,9 +232,9 @@ def mice_of_model(info: estimators.BundleInfo, pattern: str, names: NameHistory)
         return set(map(names.mouse_now, info.training_mice))
     if info.training_frames is None:
         return None
-    sessions = [session_of_path(frame.path, pattern, names) for frame in info.training_frames]
-    mice = {name.mouse_id for name in sessions if name is not None}
-    return None if None in sessions else mice
+    named = [named_by_source(path, layout, names) for path in {frame.path for frame in info.training_frames}]
+    mice = {one.mouse_id for one in named if one is not None}
+    return None if None in named else mice
 
 
 def _check_score(source: Path, minimum_score: float | None) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePath
 
 from compute.errors import SessionError
 from compute.files import VIDEO_SUFFIXES
@@ -23,22 +22,20 @@ OTHER_VIDEO_SUFFIXES = (
 UNFINISHED_SUFFIXES = (".part", ".partial", ".filepart", ".crdownload", ".tmp")
 """Endings that programs give a file until it is whole."""
 
-_DRAWN = re.compile(r".+DLC_.*_labeled\.[^.]+")
 
-
-def camera_of_other_video(path: Path, *, needs_video_suffix: bool = False) -> str | None:
-    """Camera after which a file is named that looks like a video and cannot be taken; None for every other file.
+def other_video_stem(path: PurePath, *, needs_video_suffix: bool = False) -> str | None:
+    """Name without endings of a file that looks like a video and cannot be taken; None for every other file.
 
     Parameters
     ----------
-    path : Path
+    path : PurePath
         The file; only its name is read.
     needs_video_suffix : bool
         Whether ``side.part`` is none, of which only ``.mp4.part`` would say what it becomes.
 
     Examples
     --------
-    >>> [camera_of_other_video(Path(name)) for name in ("side.webm", "side.mp4.part", "side.mp4", "notes.txt")]
+    >>> [other_video_stem(Path(name)) for name in ("side.webm", "side.mp4.part", "side.mp4", "notes.txt")]
     ['side', 'side', None, None]
     """
     if path.name.startswith("."):
@@ -51,15 +48,15 @@ def camera_of_other_video(path: Path, *, needs_video_suffix: bool = False) -> st
     return inner.name if is_unfinished and not needs_video_suffix else None
 
 
-def refuse_other_videos(folder: Path, taken: Collection[str], cameras: Collection[str]) -> None:
-    """Refuse a session's folder that holds a video of a camera that would be left out without a word.
+def refuse_other_videos(others: Iterable[tuple[Path, str]], taken: Collection[str], cameras: Collection[str]) -> None:
+    """Refuse a session with a video of a camera that would be left out without a word.
 
     Parameters
     ----------
-    folder : Path
-        The session's folder.
+    others : iterable of (Path, str)
+        The session's files that look like videos and cannot be taken, each with its camera.
     taken : collection of str
-        Cameras that have a video there that can be taken.
+        Cameras that have a video that can be taken.
     cameras : collection of str
         Cameras whose files are meant; empty: every file that looks like a video.
 
@@ -68,9 +65,9 @@ def refuse_other_videos(folder: Path, taken: Collection[str], cameras: Collectio
     SessionError
         If there is one.
     """
-    for path in sorted(folder.iterdir()):
-        camera = camera_of_other_video(path, needs_video_suffix=not cameras)
-        if camera is None or (cameras and camera not in cameras) or path.is_dir():
+    for path, camera in others:
+        is_meant = camera in cameras if cameras else other_video_stem(path, needs_video_suffix=True) is not None
+        if not is_meant:
             continue
         if path.suffix.lower() in UNFINISHED_SUFFIXES:
             beside = f"If the video of {camera} beside it is whole, move this file" if camera in taken else ""
@@ -81,7 +78,7 @@ def refuse_other_videos(folder: Path, taken: Collection[str], cameras: Collectio
             )
         if camera in taken:
             raise SessionError(
-                f"{path}: camera {camera} has another video in this folder; expected one, with one of the endings"
+                f"{path}: camera {camera} has another video in this session; expected one, with one of the endings"
                 f" {_accepted()}. Keep that one and move {path.name} elsewhere"
             )
         raise SessionError(
@@ -100,23 +97,6 @@ def _conversion(path: Path) -> str:
         return "Convert it without loss, with the program that recorded it"
     options, ending = ("-framerate RATE ", ".mp4") if suffix in _RAW_STREAMS else ("", ".mkv")
     return f"Pack it anew without loss (ffmpeg {options}-i {path.name} -c copy {path.stem}{ending})"
-
-
-def is_drawn_by_deeplabcut(path: Path) -> bool:
-    """Whether a file is a video into which DeepLabCut drew its points: no recording.
-
-    Examples
-    --------
-    >>> is_drawn_by_deeplabcut(Path("sideDLC_resnet50_faceMar2shuffle1_1000_labeled.mp4"))
-    True
-    """
-    return _DRAWN.fullmatch(path.name) is not None
-
-
-def drawn_videos_text(folder: Path) -> str:
-    """The videos of a folder that are left out because DeepLabCut drew them, as the end of a message."""
-    names = [path.name for path in sorted(folder.iterdir()) if is_drawn_by_deeplabcut(path)]
-    return f"; left out, as DeepLabCut drew it: {', '.join(names)}" if names else ""
 
 
 def refuse_dead_link(path: Path) -> None:

@@ -36,8 +36,8 @@ class SessionFile:
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def read_session_file(folder: Path) -> SessionFile:
-    """Read session.toml of a session's folder; without one, nothing is known.
+def read_session_file(path: Path) -> SessionFile:
+    """Read a session.toml; without one, nothing is known.
 
     Raises
     ------
@@ -45,7 +45,6 @@ def read_session_file(folder: Path) -> SessionFile:
         If the file is no TOML or no UTF-8, holds a control character, an unknown key (it may be a typo) or a value of
         the wrong kind.
     """
-    path = folder / "session.toml"
     if not path.exists():
         return SessionFile()
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ingest.plausibility import Span, check_plausible_clocks, check_plausible_day
 from ingest.rig_time import in_rig_time, rig_time_instant, rig_time_zone_at, unix_time_instant
-from ingest.session_folders import SessionFolderName
+from ingest.session_names import SessionName
 from ingest.timestamps import Timestamps
 
 START_COLUMNS = ("session_start", "session_utc_offset_min")
@@ -42,7 +42,7 @@ def session_span(start: Mapping[str, Any], lengths_s: Collection[float]) -> Span
     return Span(began, began + timedelta(seconds=max(lengths_s)))
 
 
-def unordered_starts(name: SessionFolderName, span: Span, others: Mapping[SessionFolderName, Span]) -> list[str]:
+def unordered_starts(name: SessionName, span: Span, others: Mapping[SessionName, Span]) -> list[str]:
     """For people: sessions of the same day that are numbered in another order than they began."""
     return [
         f"{name} began at {span.start.isoformat(sep=' ')} and {other} at {known.start.isoformat(sep=' ')}: their"

@@ -1,27 +1,28 @@
-"""Insert session folders as rows: all of a folder or nothing. Running it again is safe."""
+"""Insert sessions as rows: all of a session or nothing. Running it again is safe."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datajoint.errors import DuplicateError
 
 from compute.errors import OrofacialError, SessionError
 from compute.json_text import json_text
-from ingest.changed_files import changed_files
-from ingest.corrections import find_corrections, insert_corrections
+from compute.text import count_text
+from ingest.found_sessions import FoundSession, number_sessions, one_video_per_camera, refuse_dead_links
 from ingest.ingest_run import IngestRun, completed_mouse, known_mouse
-from ingest.known_recordings import refuse_copied_folder, refuse_known_recordings
-from ingest.moved_files import follow_moved_files, videos_by_known_camera
+from ingest.known_recordings import refuse_known_recordings
+from ingest.known_sessions import known_outcome, known_videos
+from ingest.layout import Layout
 from ingest.new_videos import NewVideo, read_new_video
-from ingest.other_files import drawn_videos_text, refuse_other_videos
+from ingest.other_files import refuse_other_videos
+from ingest.outcomes import SessionOutcome
 from ingest.plausibility import (
     Span,
     check_known_cameras,
@@ -32,18 +33,9 @@ from ingest.plausibility import (
     check_plausible_sessions,
 )
 from ingest.rig_time import rig_time_zone_of, unix_time_instant
+from ingest.search import FoundRecordings, find_recordings
 from ingest.session_files import SessionFile, read_session_file, session_file_json, unused_video_values
-from ingest.session_folders import (
-    SESSION_PATTERN,
-    SessionFolderName,
-    check_name_fits,
-    find_session_folders,
-    parse_session_folder,
-    printable,
-    refuse_dead_links,
-    seconds_since_folder_change,
-    session_folder_videos,
-)
+from ingest.session_names import SessionName, check_name_fits, printable
 from ingest.session_start import (
     camera_spans,
     camera_time_zone,
@@ -53,7 +45,7 @@ from ingest.session_start import (
     times_since_start,
     unordered_starts,
 )
-from ingest.timestamps import timestamps_path, unused_timestamps
+from ingest.timestamps import unused_timestamps
 from ingest.unexpected import is_of_one_session
 from schemas.metadata import complete_metadata
 from schemas.session import Session, Video
@@ -62,38 +54,12 @@ from schemas.subject import Mouse
 
 _logger = logging.getLogger("orofacial")
 
-Status = Literal[
-    "ingested",
-    "would be ingested",
-    "corrected",
-    "would be corrected",
-    "moved",
-    "would be moved",
-    "known",
-    "changed",
-    "waiting",
-    "refused",
-]
-"""Moved: known, and its files were found where they are now. Changed: known, but a video or its time stamps are not
-what was ingested."""
-
-
-@dataclass(frozen=True)
-class SessionOutcome:
-    """The result of one folder; `called`: the session that its name says, where the lab calls it otherwise."""
-
-    folder: Path
-    status: Status
-    message: str
-    called: str = ""
-
 
 @dataclass(frozen=True)
 class NewSession:
-    """A session folder that was checked and is ready to be inserted."""
+    """A session that was checked and is ready to be inserted."""
 
-    name: SessionFolderName
-    folder: Path
+    found: FoundSession
     file: SessionFile
     videos: tuple[NewVideo, ...]
     start: dict[str, Any]
@@ -105,18 +71,22 @@ class NewSession:
     notes: tuple[str, ...]
     """What people should look at, though it is no reason to refuse the session."""
 
+    @property
+    def name(self) -> SessionName:
+        """Mouse, date and number."""
+        return self.found.name
+
 
 def ingest_sessions(
     raw_folder: Path,
     *,
-    pattern: str = SESSION_PATTERN,
+    layout: Layout | None = None,
     stable_after_s: float = 10.0,
     dry_run: bool = False,
     marker: str = "",
     rig_time_zone: str = "",
     accept_damaged_videos: bool = False,
-    skip: Callable[[Path], bool] = lambda folder: False,
-    on_folder: Callable[[Path], None] = lambda folder: None,
+    skip: Callable[[FoundSession], bool] = lambda found: False,
 ) -> Iterator[SessionOutcome]:
     """Ingest every session below a folder that is new, and take in what a session.toml says now and did not before.
 
@@ -124,209 +94,140 @@ def ingest_sessions(
     ----------
     raw_folder : Path
         Where the sessions lie; it may also be one session's folder.
-    pattern : str
-        How session folders are named, see `ingest.session_folders.parse_session_folder`.
+    layout : Layout, optional
+        How they are named; without it, the default of `ingest.layout.Layout`.
     stable_after_s : float
-        A folder with a file written within this many seconds is left for the next pass.
+        A session with a file written within this many seconds is left for the next pass.
     dry_run : bool
         Check everything, insert nothing; a session is compared with those of this run before it, too.
     marker : str
-        Name of a file that the rig writes last; a folder without it is left for the next pass, and one with it is taken
-        at once. Empty: there is none.
+        Name of a file that the rig writes last; a session without it is left for the next pass, and one with it is
+        taken at once. Empty: there is none. Among other sessions in a folder it is ``<name>.<marker>``.
     rig_time_zone : str
         The rig's time zone, such as ``Europe/Berlin``; empty: this machine's.
     accept_damaged_videos : bool
         Take a video of which the decoder had to make up some frames in part; the row of `Video` counts them.
     skip : callable
-        Returns whether to skip a folder.
-    on_folder : callable
-        Called with each folder, before the folder is read.
+        Returns whether to skip a session.
 
     Yields
     ------
     SessionOutcome
-        One for each folder. A bad folder is refused, whatever is wrong with it; the others follow.
+        One for each folder that cannot be read, then one for each session. A bad one is refused, whatever is wrong
+        with it; the others follow. Then one for each folder with files that fit no session, and one for all files that
+        are left out.
 
     Raises
     ------
     SessionError
         If `raw_folder` itself cannot be read.
     """
-    run = IngestRun()
-    for found in find_session_folders(raw_folder.resolve()):
-        if isinstance(found, SessionError):
-            yield SessionOutcome(raw_folder, "refused", printable(str(found)))
+    run = IngestRun(layout or Layout())
+    recordings = find_recordings(raw_folder, run.layout, run.cameras)
+    for error in recordings.unreadable:
+        yield SessionOutcome(raw_folder, "refused", printable(str(error)))
+    spelled = [replace(found, mouse_id=run.names.spelled(found.mouse_id)) for found in recordings.sessions]
+    for called in number_sessions(spelled, run.known_times):
+        if skip(called):
             continue
-        if skip(found):
-            continue
-        on_folder(found)
+        found = called
         try:
+            found = run.in_lab(called)
             zone = rig_time_zone_of(rig_time_zone)
-            outcome = _ingest_folder(found, run, pattern, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
+            outcome = _ingest_session(found, run, stable_after_s, dry_run, marker, zone, accept_damaged_videos)
         except (OrofacialError, OSError) as error:
-            outcome = SessionOutcome(found, "refused", printable(str(error)))
+            outcome = SessionOutcome(found.folder, "refused", printable(str(error)), str(found.name))
         except Exception as error:
             if not is_of_one_session(error):
                 raise
-            _logger.debug("%s was refused by an unexpected error", found, exc_info=True)
+            _logger.debug("%s was refused by an unexpected error", found.place, exc_info=True)
             what = f"{type(error).__name__}: {error}".strip().replace("\n", " ")
             message = (
-                f"{found}: an unexpected error, {what}. Nothing of this session was changed. If the error names a value"
-                " of its files, correct that and ingest again; if not, report the error with its text"
+                f"{found.place}: an unexpected error, {what}. Nothing of this session was changed. If the error names a"
+                " value of its files, correct that and ingest again; if not, report the error with its text"
             )
-            outcome = SessionOutcome(found, "refused", printable(message))
+            outcome = SessionOutcome(found.folder, "refused", printable(message), str(found.name))
+        if found.name != called.name:
+            message = f"{outcome.message} (renamed from {called.name})"
+            outcome = replace(outcome, message=message, called=str(called.name))
         yield outcome
+    yield from _other_outcomes(raw_folder, run.layout, recordings)
 
 
-def _ingest_folder(
-    folder: Path,
+def _other_outcomes(raw_folder: Path, layout: Layout, recordings: FoundRecordings) -> Iterator[SessionOutcome]:
+    """What became of the files that are of no session."""
+    unfit: dict[Path, list[tuple[Path, str]]] = {}
+    for path, why in recordings.unfit:
+        unfit.setdefault(path.parent, []).append((path, why))
+    for folder, files in unfit.items():
+        path, why = files[0]
+        others = f", and {count_text(len(files) - 1, 'other file')} of this folder" if len(files) > 1 else ""
+        expected = "" if layout.is_list else f", such as {layout.example}"
+        message = (
+            f"{path} is of no session: {why}{others}. Expected {layout.text}{expected}. Rename it, correct layout in"
+            " settings.toml, or, if it is no recording, name it in not_recordings; 'orofacial layout test"
+            f" {raw_folder}' shows all files"
+        )
+        yield SessionOutcome(folder, "refused", printable(message))
+    if recordings.left_out:
+        patterns = ", ".join(dict.fromkeys(pattern for _, pattern in recordings.left_out))
+        n_files = count_text(len(recordings.left_out), "file")
+        message = f"{n_files}, as no recording: {recordings.left_out[0][0]}{' ...' * (len(recordings.left_out) > 1)}"
+        yield SessionOutcome(raw_folder, "left out", printable(f"{message} ({patterns})"))
+
+
+def _ingest_session(
+    found: FoundSession,
     run: IngestRun,
-    pattern: str,
     stable_after_s: float,
     dry_run: bool,
     marker: str,
     zone: tzinfo | None,
     accept_damaged_videos: bool,
 ) -> SessionOutcome:
-    name = parse_session_folder(folder.as_posix(), pattern)
-    if name is None:
-        raise SessionError(
-            f"{folder} does not fit the pattern {pattern}; expected for example mouse01/2026-03-02_1."
-            " Rename the folder, or set session_pattern in settings.toml"
-        )
-    check_name_fits(folder, name)
-    refuse_dead_links(folder)
-    called, name = name, run.name_in_lab(name, folder)
-    known = _known_videos(name, folder, run)
+    name, folder = found.name, found.folder
+    check_name_fits(found.place, name)
+    refuse_dead_links(found)
+    known = known_videos(found, run)
     if known is not None:
-        outcome = _known_outcome(folder, name, run, known, 0 if marker else stable_after_s, dry_run, zone)
-        renamed = replace(outcome, message=f"{outcome.message} (renamed from {called})", called=str(called))
-        return outcome if called == name else renamed
-    run.names.refuse_former_mouse(name, folder)
-    if marker and not (folder / marker).exists():
-        return SessionOutcome(folder, "waiting", f"{name} has no {marker} yet; left for the next pass")
-    age_s = seconds_since_folder_change(folder)
+        return known_outcome(found, run, known, 0 if marker else stable_after_s, dry_run, zone)
+    run.names.refuse_former_mouse(name, found.place)
+    run.refuse_other_spelling(found.place, name.mouse_id)
+    if marker and not found.beside(marker).exists():
+        text = f"{name} has no {found.beside(marker).name} yet; left for the next pass"
+        return SessionOutcome(folder, "waiting", text, str(name))
+    age_s = found.seconds_since_change()
     if age_s < stable_after_s and not marker:
-        return SessionOutcome(folder, "waiting", f"{name} was written {age_s:.0f} s ago; left for the next pass")
-    session = read_new_session(folder, name, zone, accept_damaged_videos=accept_damaged_videos, run=run)
-    frames = ", ".join(video.frames_text() for video in session.videos) + drawn_videos_text(folder)
-    frames = "; ".join([frames, *session.notes])
+        when = f"{age_s:.0f} s ago" if age_s >= 0 else f"{-age_s:.0f} s to come, by the clock of the disk's server"
+        return SessionOutcome(folder, "waiting", f"{name} was written {when}; left for the next pass", str(name))
+    session = read_new_session(found, zone, accept_damaged_videos=accept_damaged_videos, run=run)
+    frames = "; ".join([", ".join(video.frames_text() for video in session.videos), *session.notes])
     if dry_run:
-        run.plan(name, folder, session.file.mouse, session.videos, session.span)
-        return SessionOutcome(folder, "would be ingested", f"{name}: {frames}")
+        run.plan(name, found.session_file, session.file.mouse, session.videos, session.span)
+        return SessionOutcome(folder, "would be ingested", f"{name}: {frames}", str(name))
     try:
         insert_new_session(session)
     except DuplicateError:
         # Another process inserted the same videos first.
-        if _known_videos(name, folder, run) is None:
-            raise SessionError(f"{folder}: a video of it was ingested at this moment under another name") from None
-        return SessionOutcome(folder, "known", f"{name} was ingested by another process")
-    return SessionOutcome(folder, "ingested", f"{name}: {frames}")
-
-
-def _known_outcome(
-    folder: Path,
-    name: SessionFolderName,
-    run: IngestRun,
-    videos: list[dict[str, Any]],
-    stable_after_s: float,
-    dry_run: bool,
-    zone: tzinfo | None,
-) -> SessionOutcome:
-    """Take in what the session.toml of a known session says now, and say which of its other files changed."""
-    if str(name) in run.sessions:  # in a dry run: it is ingested now
-        return _correct(folder, name, run, stable_after_s, dry_run, zone)
-    found = videos_by_known_camera(session_folder_videos(folder), videos)
-    moved = follow_moved_files(name, folder, found, videos, dry_run=dry_run)
-    outcome = _correct(folder, name, run, stable_after_s, dry_run, zone)
-    if moved and outcome.status == "known":
-        outcome = SessionOutcome(folder, "would be moved" if dry_run else "moved", f"{name}: {moved}")
-    elif moved:
-        outcome = replace(outcome, message=f"{outcome.message}; {moved}")
-    notes = changed_files(name, found, videos, zone)
-    if not notes:
-        return outcome
-    status: Status = "changed" if outcome.status == "known" else outcome.status
-    return replace(outcome, status=status, message="; ".join([outcome.message, *notes]))
-
-
-def _correct(
-    folder: Path, name: SessionFolderName, run: IngestRun, stable_after_s: float, dry_run: bool, zone: tzinfo | None
-) -> SessionOutcome:
-    """Take in what the session.toml of a known session says now."""
-    known = SessionOutcome(folder, "known", f"{name} was ingested before")
-    path = folder / "session.toml"
-    if path.exists() and time.time() - path.stat().st_mtime < stable_after_s:
-        return known  # it may still be written
-    if str(name) in run.sessions:
-        return known  # in a dry run: what this folder would correct of the other one is not known yet
-    corrections = find_corrections(name.key, folder, zone, run)
-    if corrections is None:
-        return known
-    what = corrections.describe()
-    if dry_run:
-        run.plan_correction(name.mouse_id, corrections.mouse)
-    else:
-        what = insert_corrections(corrections)
-    if not what:
-        return known
-    return SessionOutcome(folder, "would be corrected" if dry_run else "corrected", f"{name}: {what}")
-
-
-def _known_videos(name: SessionFolderName, folder: Path, run: IngestRun) -> list[dict[str, Any]] | None:
-    """Rows of the videos of a session that is known with these videos; None if it is not known.
-
-    Raises
-    ------
-    SessionError
-        If the session has other videos in the database, since recordings never change; or another folder.
-    """
-    videos = run.videos(name)
-    if videos is None:
-        return None
-    refuse_copied_folder(name, folder, videos)
-    known = {row["camera"]: row for row in videos}
-    found = videos_by_known_camera(session_folder_videos(folder), videos)
-    for camera, path in found.items():
-        if camera not in known:
-            raise SessionError(
-                f"{path}: session {name} was ingested without camera {camera}; a session is ingested whole. Take it out"
-                f" with 'orofacial delete session {name}', then 'orofacial ingest {folder}'; or give the video a"
-                " session of its own. If videos of a session arrive far apart, see 'orofacial watch --marker'"
-            )
-        if path.stat().st_size != known[camera]["file_size_bytes"]:
-            raise SessionError(
-                f"{path} has {path.stat().st_size} bytes, but session {name} was ingested with a video of"
-                f" {known[camera]['file_size_bytes']} bytes ({known[camera]['video_file']}); recordings never"
-                " change. Restore the file, or give the new video a session of its own"
-            )
-        if timestamps_path(path).exists() and known[camera]["times_from"] != "camera":
-            raise SessionError(
-                f"{timestamps_path(path)} came after session {name} was ingested, with the times of the video itself; a"
-                f" session is ingested whole. Take it out with 'orofacial delete session {name}', then"
-                f" 'orofacial ingest {folder}'"
-            )
-    if left_out := set(run.cameras) - known.keys():
-        refuse_other_videos(folder, found, left_out)
-    return videos
+        if known_videos(found, run) is None:
+            raise SessionError(f"{found.place}: a video of it was ingested at this moment under another name") from None
+        return SessionOutcome(folder, "known", f"{name} was ingested by another process", str(name))
+    return SessionOutcome(folder, "ingested", f"{name}: {frames}", str(name))
 
 
 def read_new_session(
-    folder: Path,
-    name: SessionFolderName,
+    found: FoundSession,
     zone: tzinfo | None = None,
     *,
     accept_damaged_videos: bool = False,
     run: IngestRun | None = None,
 ) -> NewSession:
-    """Read and check everything of a session's folder; every video is decoded to its end.
+    """Read and check everything of a session; every video is decoded to its end.
 
     Parameters
     ----------
-    folder : Path
-        The folder.
-    name : SessionFolderName
-        Its session.
+    found : FoundSession
+        The session's files.
     zone : tzinfo or None
         The rig's time zone; None: this machine's.
     accept_damaged_videos : bool
@@ -337,18 +238,18 @@ def read_new_session(
     Raises
     ------
     SessionError, VideoError
-        If any part of the folder cannot be ingested.
+        If any part of the session cannot be ingested.
     """
-    check_plausible_date(str(folder), name.session_date)
-    paths = session_folder_videos(folder)
+    name = found.name
+    check_plausible_date(found.place, name.session_date)
+    paths = one_video_per_camera(found)
     run = run or IngestRun()
-    refuse_other_videos(folder, paths, run.cameras if paths else ())
+    refuse_other_videos(found.other_videos, paths, run.cameras if paths else ())
     if not paths:
-        raise SessionError(f"{folder} holds no video; expected <camera>.mp4, such as side.mp4 and lower.mp4")
-    run.refuse_other_spelling(folder, name.mouse_id)
-    file = read_session_file(folder)
-    check_known_cameras(str(folder), [*paths, *file.videos], run.cameras)
-    told = str(folder / "session.toml")
+        raise SessionError(f"{found.place} holds no video; expected such as {run.layout.example}")
+    file = read_session_file(found.session_file)
+    check_known_cameras(found.place, [*paths, *file.videos], run.cameras)
+    told = str(found.session_file)
     if "date_of_birth" in file.mouse:
         check_plausible_birth(told, name.mouse_id, file.mouse["date_of_birth"], name.session_date)
     videos = tuple(read_new_video(camera, path, file, zone, accept_damaged_videos) for camera, path in paths.items())
@@ -362,23 +263,24 @@ def read_new_session(
     check_plausible_cameras(camera_spans(timestamps))
     local = zone or camera_time_zone(timestamps)
     start = session_start_columns(told, file.session, clocks, name.session_date, local)
-    notes = [*unused_timestamps(folder, list(paths.values())), *unused_video_values(file, paths)]
+    notes = [*unused_timestamps(found.files, paths), *unused_video_values(file, paths)]
     span = session_span(start, [video.length_s for video in videos])
     if span is not None:
         others = run.other_spans(name)
-        check_plausible_sessions(str(folder), span, {str(other): known for other, known in others.items()})
+        check_plausible_sessions(found.place, span, {str(other): known for other, known in others.items()})
         notes += unordered_starts(name, span, others)
-    return NewSession(name, folder, file, videos, start, first_unix_s, span, tuple(notes))
+    return NewSession(found, file, videos, start, first_unix_s, span, tuple(notes))
 
 
 def insert_new_session(session: NewSession) -> None:
     """Insert the mouse if it is new, the session and its videos, in one transaction."""
     key = session.name.key
     row = {**key, **complete_metadata(Session.metadata, session.file.session), **session.start}
-    row |= {"session_folder": str(session.folder), "session_file_said": json_text(session_file_json(session.file))}
+    said = json_text(session_file_json(session.file))
+    row |= {"session_folder": str(session.found.folder), "session_file_said": said}
     zero_unix_s = min(session.first_unix_s.values(), default=None)
     with Session.connection.transaction, published_or_removed():
-        _insert_mouse(session.name, session.file.mouse, session.folder)
+        _insert_mouse(session.name, session.file.mouse, session.found.session_file)
         Session.insert1(row)
         for video in session.videos:
             first_unix_s = session.first_unix_s.get(video.camera)
@@ -389,10 +291,10 @@ def insert_new_session(session: NewSession) -> None:
             Video.insert1({**key, **video.row(), "timestamps": times, "time_zero_unix_s": zero})
 
 
-def _insert_mouse(name: SessionFolderName, said: dict[str, Any], folder: Path) -> None:
+def _insert_mouse(name: SessionName, said: dict[str, Any], session_file: Path) -> None:
     """Insert a mouse, or complete its row from session.toml."""
     known = known_mouse(name.mouse_id)
-    completed = completed_mouse(known, name, said, folder)
+    completed = completed_mouse(known, name, said, session_file)
     if known is None:
         Mouse.insert1(completed, skip_duplicates=True)
     elif completed != known:

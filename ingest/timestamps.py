@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import SessionError
+from ingest.layout import is_video_name
 from ingest.plausibility import (
     check_plausible_frame_numbers,
     check_plausible_holes,
@@ -21,7 +22,6 @@ from ingest.plausibility import (
     check_plausible_rate,
 )
 from ingest.rig_time import rig_time_instant
-from ingest.session_folders import is_video_file
 from ingest.timestamp_offsets import add_timestamp_offsets, is_offset_column, timestamp_offsets
 from ingest.timestamp_table import TimestampTable, is_timestamp_number, read_timestamp_table, timestamp_instant
 
@@ -75,15 +75,22 @@ def timestamps_path(video: Path) -> Path:
     return video.with_name(f"{video.stem}.timestamps.csv")
 
 
-def unused_timestamps(folder: Path, videos: Iterable[Path]) -> list[str]:
-    """For people: the files of a session's folder that look like times of frames, but have no name that is read.
+def unused_timestamps(files: Iterable[Path], videos: Mapping[str, Path]) -> list[str]:
+    """For people: the files of a session that look like times of frames, but have no name that is read.
 
     Files of a camera whose times are read are left out: they may be older ones.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        Of the session.
+    videos : mapping of str to Path
+        Its videos by camera.
     """
-    cameras = {video.stem: timestamps_path(video) for video in videos}
+    cameras = {camera: timestamps_path(video) for camera, video in videos.items()}
     said = []
-    for path in sorted(folder.iterdir()):
-        if path in cameras.values() or not path.is_file() or is_video_file(path) or path.name.startswith("."):
+    for path in files:
+        if path in cameras.values() or not path.is_file() or is_video_name(path.name) or path.name.startswith("."):
             continue
         if not re.search(r"time[-_. ]?stamp|frame[-_. ]?time|(?<![a-z])times?(?![a-z])", path.name.lower()):
             continue

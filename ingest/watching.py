@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +13,10 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from compute.errors import SessionError
-from ingest.session_folders import SESSION_PATTERN
-from ingest.sessions import SessionOutcome, ingest_sessions
+from ingest.found_sessions import FoundSession
+from ingest.layout import Layout
+from ingest.outcomes import SessionOutcome
+from ingest.sessions import ingest_sessions
 
 SCAN_EVERY_S = 60.0
 _SHORTEST_WAIT_S = 1.0
@@ -25,7 +26,7 @@ _logger = logging.getLogger("orofacial")
 def watch_raw_folder(
     raw_folder: Path,
     *,
-    pattern: str = SESSION_PATTERN,
+    layout: Layout | None = None,
     stable_after_s: float = 10.0,
     marker: str = "",
     rig_time_zone: str = "",
@@ -42,8 +43,8 @@ def watch_raw_folder(
     ----------
     raw_folder : Path
         Where the sessions lie.
-    pattern : str
-        How session folders are named, see `ingest.session_folders.parse_session_folder`.
+    layout : Layout, optional
+        How the sessions are named; without it, the default of `ingest.layout.Layout`.
     stable_after_s : float
         A session is complete when nothing of it has changed for so long (s) and its videos open to their ends.
     marker : str
@@ -68,12 +69,15 @@ def watch_raw_folder(
     SessionError
         If `raw_folder` is not a readable folder.
     """
-    told: dict[Path, tuple[str, str]] = {}
-    refused: dict[Path, float] = {}
+    told: dict[tuple[Path, str, str], tuple[str, str]] = {}
+    seen: dict[tuple[Path, str], FoundSession] = {}
+    refused: dict[tuple[Path, str], object] = {}
 
-    def is_refused_as_before(folder: Path) -> bool:
-        """A bad video is read again only when its folder changed."""
-        return folder in refused and refused[folder] == _last_change(folder)
+    def is_refused_as_before(found: FoundSession) -> bool:
+        """A bad video is read again only when a file of its session changed."""
+        one = (found.folder, str(found.name))
+        seen[one] = found
+        return refused.get(one) is not None and refused[one] == found.state()
 
     with _changes(raw_folder) as changed:
         while not stopped():
@@ -81,7 +85,7 @@ def watch_raw_folder(
             waiting = False
             for outcome in ingest_sessions(
                 raw_folder,
-                pattern=pattern,
+                layout=layout,
                 stable_after_s=stable_after_s,
                 marker=marker,
                 rig_time_zone=rig_time_zone,
@@ -91,23 +95,17 @@ def watch_raw_folder(
                 waiting |= outcome.status == "waiting"
                 # The age in the message changes from pass to pass, which is no change of state.
                 news = (outcome.status, "" if outcome.status == "waiting" else outcome.message)
-                if outcome.status == "refused":
-                    refused[outcome.folder] = _last_change(outcome.folder)
-                if outcome.status != "known" and told.get(outcome.folder) != news:
+                one = (outcome.folder, outcome.called or outcome.session)
+                if outcome.status == "refused" and outcome.session:
+                    refused[one] = seen[one].state()
+                about = (*one, "" if outcome.session else outcome.message)
+                if outcome.status != "known" and told.get(about) != news:
                     yield outcome
-                told[outcome.folder] = news
+                told[about] = news
                 if stopped():
                     return
             pause_s = min(max(stable_after_s, _SHORTEST_WAIT_S), scan_every_s) if waiting else scan_every_s
             _wait(changed, pause_s, stopped)
-
-
-def _last_change(folder: Path) -> float:
-    """Time of the last change in a folder; NaN, which is unequal to itself, where it cannot be read."""
-    try:
-        return max([folder.stat().st_mtime, *(entry.stat().st_mtime for entry in folder.iterdir())])
-    except OSError:
-        return math.nan
 
 
 @contextmanager

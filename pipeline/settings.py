@@ -8,7 +8,6 @@ in the data folder are configured with DataJoint's own files and variables (see 
 
 import os
 import re
-import string
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +17,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from compute.errors import OrofacialError
+from ingest.layout import DEFAULT_LAYOUT, NOT_RECORDINGS, Layout
+from ingest.layout_text import LayoutError
 
 DEFAULT_DATA_FOLDER = Path("~/orofacial")
 SETTINGS_FILE_NAME = "settings.toml"
-SESSION_PATTERN_FIELDS = {"mouse", "date", "number"}
 
 
 class SettingsError(OrofacialError):
@@ -43,11 +43,36 @@ def _is_time_zone(name: str) -> str:
         raise ValueError("needs the name of a time zone, such as Europe/Berlin") from error
 
 
-def _has_session_fields(pattern: str) -> str:
-    fields = [field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None]
-    if sorted(fields) != sorted(SESSION_PATTERN_FIELDS):
-        raise ValueError("needs {mouse}, {date} and {number}, each once, for example {mouse}/{date}_{number}")
+def _is_session_folder(pattern: str) -> str:
+    if pattern:
+        if "{camera" in pattern:
+            raise ValueError(
+                "names the folder of a session, and {camera} names a video in it. For paths that name the camera, too,"
+                f' write layout = "{pattern}" instead'
+            )
+        _checked_layout(f"{pattern}/{{camera}}")
     return pattern
+
+
+def _or_session_folder(layout: str, info: ValidationInfo) -> str:
+    pattern = info.data.get("session_pattern", "")
+    if layout and pattern:
+        raise ValueError("says how files are named, and so does session_pattern; expected one. Remove session_pattern")
+    return _checked_layout(layout) if layout else f"{pattern}/{{camera}}" if pattern else DEFAULT_LAYOUT
+
+
+def _checked_layout(text: str) -> str:
+    try:
+        return Layout(text).text
+    except LayoutError as error:
+        raise ValueError(str(error)) from error
+
+
+def _are_no_chain(aliases: dict[str, str]) -> dict[str, str]:
+    for alias, camera in aliases.items():
+        if camera in aliases:
+            raise ValueError(f"{alias} stands for {camera}, which stands for {aliases[camera]}; expected a camera")
+    return aliases
 
 
 StoreFolder = Annotated[Path, AfterValidator(_below_data_folder), Field(validate_default=True)]
@@ -98,7 +123,7 @@ class GPUWorkerSettings(WorkerSettings):
 
 
 class Settings(BaseSettings):
-    """Where the data is and how session folders are named; see `load_settings`.
+    """Where the data is and how recordings are named; see `load_settings`.
 
     Attributes
     ----------
@@ -107,7 +132,14 @@ class Settings(BaseSettings):
     schema_prefix : str
         What the names of this project's database schemas begin with.
     session_pattern : str
-        Folder of one session below the raw folder, with the fields mouse, date and number.
+        Older than `layout`: the folder of one session, whose videos are called after their cameras.
+    layout : str
+        How paths below the raw folder name mouse, date, number and camera, see `ingest.layout.Layout`.
+    not_recordings : tuple of str
+        Patterns of names of files and folders that are no recordings; the default is
+        `ingest.layout.NOT_RECORDINGS`.
+    camera_aliases : dict of str to str
+        Camera by the other names that files give it, such as ``bottom = "lower"``. In ``settings.toml`` it is a table.
     rig_time_zone : str
         The rigs' time zone, such as ``Europe/Berlin``, for starts and times without an offset from UTC. Empty: that of
         the machine that ingests.
@@ -131,7 +163,10 @@ class Settings(BaseSettings):
 
     data_folder: Annotated[Path, AfterValidator(_absolute), Field(validate_default=True)] = DEFAULT_DATA_FOLDER
     schema_prefix: str = Field("orofacial_", pattern=r"^[a-z][a-z0-9_]{0,31}$")
-    session_pattern: Annotated[str, AfterValidator(_has_session_fields)] = "{mouse}/{date}_{number}"
+    session_pattern: Annotated[str, AfterValidator(_is_session_folder)] = ""
+    layout: Annotated[str, AfterValidator(_or_session_folder), Field(validate_default=True)] = ""
+    not_recordings: tuple[Annotated[str, Field(min_length=1)], ...] = NOT_RECORDINGS
+    camera_aliases: Annotated[dict[str, str], AfterValidator(_are_no_chain)] = {}
     rig_time_zone: Annotated[str, AfterValidator(_is_time_zone)] = ""
     stable_after_s: float = Field(10.0, ge=0, allow_inf_nan=False)
     accept_damaged_videos: bool = False
@@ -141,6 +176,11 @@ class Settings(BaseSettings):
     database_ca: Annotated[Path, AfterValidator(_absolute)] | None = None
     gpu_workers: GPUWorkerSettings = GPUWorkerSettings()
     cpu_workers: WorkerSettings = WorkerSettings()
+
+    @property
+    def recording_layout(self) -> Layout:
+        """How the lab's recordings lie."""
+        return Layout(self.layout, self.camera_aliases, self.not_recordings)
 
     @classmethod
     def settings_customise_sources(

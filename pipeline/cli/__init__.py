@@ -22,6 +22,7 @@ COMMANDS = {
     "labels": ("labels_commands", "Labeled frames: import, list, describe, delete."),
     "pairs": ("labels_commands", "Node pairs whose distance is measured: add, list."),
     "model": ("model_commands", "Train, import, combine, compare and deploy models."),
+    "layout": ("layout_commands", "How recordings are named: test a layout on a folder."),
     "ingest": ("sessions_commands", "Take in every session below a folder that is new."),
     "mice": ("corrections_commands", "Mice: list, show, set, rename, merge, import."),
     "sessions": ("corrections_commands", "Sessions: list, show, set, move to another name."),

@@ -42,7 +42,7 @@ def import_file(
     from ingest.labels import import_labels, other_video_sizes_text
     from ingest.mice_without_session import mice_without_session_text
 
-    imported = import_labels(file, camera=camera, mouse=mouse, scorer=scorer, pattern=settings.session_pattern)
+    imported = import_labels(file, camera=camera, mouse=mouse, scorer=scorer, layout=settings.recording_layout)
     if as_json:
         print_json(imported)
         return

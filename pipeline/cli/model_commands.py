@@ -125,7 +125,7 @@ def import_source(
         mice=set(mice),
         minimum_score=minimum_score,
         name=name,
-        pattern=settings.session_pattern,
+        layout=settings.recording_layout,
     )
     model_id = imported.model_id
     deployed = deploy_if_first(model_id, deploy)

@@ -16,7 +16,7 @@ from pipeline.cli.command_tools import command_says_errors, connect_command, jso
 from pipeline.terminal import console, errors, print_json, print_next_step, print_table
 
 if TYPE_CHECKING:
-    from ingest.sessions import SessionOutcome
+    from ingest.outcomes import SessionOutcome
     from pipeline.work.status import Status, WorkerStatus
 
 _N_RENAMED_SAID = 5
@@ -39,7 +39,8 @@ def ingest(
 ) -> None:
     """Take in every new session below RAW_FOLDER, and what the session.toml of a known one says anew.
 
-    A session is a folder <mouse>/<date>_<number> with a video per camera, such as mouse01/2026-03-02_1/side.mp4.
+    A session is a folder <mouse>/<date>_<number> with a video per camera, such as mouse01/2026-03-02_1/side.mp4, where
+    layout in settings.toml says nothing else; 'orofacial layout test' tries one.
     """
     settings = connect_command(context)
     from ingest.sessions import ingest_sessions
@@ -47,7 +48,7 @@ def ingest(
     outcomes = []
     for outcome in ingest_sessions(
         raw_folder,
-        pattern=settings.session_pattern,
+        layout=settings.recording_layout,
         stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
         dry_run=dry_run,
         rig_time_zone=settings.rig_time_zone,
@@ -62,13 +63,13 @@ def ingest(
     counts = Counter(outcome.status for outcome in outcomes)
     if as_json:
         print_json({"outcomes": outcomes, "counts": counts})
-    elif not outcomes:
+    elif set(counts) <= {"left out"}:
         errors.print(f"no session below {raw_folder}: no folder there holds a video", markup=False)
     else:
         console.print(", ".join(f"{n} {status}" for status, n in counts.items()))
         if counts["ingested"] or counts["corrected"]:
             print_next_step("orofacial populate")
-    sys.exit(1 if counts["refused"] or not outcomes else 0)
+    sys.exit(1 if counts["refused"] or set(counts) <= {"left out"} else 0)
 
 
 def _say_renamed(outcomes: list[SessionOutcome]) -> None:

@@ -17,7 +17,7 @@ from pipeline.cli.command_tools import command_says_errors, connect_command, jso
 from pipeline.terminal import console, errors, print_json, print_json_line, print_next_step
 
 if TYPE_CHECKING:
-    from ingest.sessions import SessionOutcome
+    from ingest.outcomes import SessionOutcome
 
 
 @click.command()
@@ -120,7 +120,7 @@ def watch(
             try:
                 for outcome in watch_folder(
                     raw_folder,
-                    pattern=settings.session_pattern,
+                    layout=settings.recording_layout,
                     stable_after_s=settings.stable_after_s if stable_after_s is None else stable_after_s,
                     marker=marker,
                     rig_time_zone=settings.rig_time_zone,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection
 from datetime import UTC, date, timedelta, timezone
 from typing import Any
 
 from compute.errors import SessionError
-from compute.text import known_names_text, session_text
+from compute.text import known_names_text, name_of_other_spelling, one_spelling, session_text
 from ingest.ingest_run import IngestRun, known_lengths_s
 from ingest.plausibility import (
     check_plausible_birth,
@@ -16,7 +15,7 @@ from ingest.plausibility import (
     check_plausible_day,
     check_plausible_sessions,
 )
-from ingest.session_folders import SessionFolderName
+from ingest.session_names import LARGEST_NUMBER, SessionName, mouse_name_fault
 from ingest.session_start import session_span
 from pipeline.corrections.keys import CorrectionError
 from schemas.metadata import known_metadata
@@ -25,22 +24,33 @@ from schemas.subject import Mouse
 
 Row = dict[str, Any]
 
-_LONGEST_NAME, _LARGEST_NUMBER = 64, 2**15 - 1
 
-
-def sessions_of(mouse: str) -> list[SessionFolderName]:
+def sessions_of(mouse: str) -> list[SessionName]:
     """The sessions of a mouse, the first first."""
     keys = (Session & {"mouse_id": mouse}).keys(order_by="session_date, session_number")
-    return [SessionFolderName(**key) for key in keys]
+    return [SessionName(**key) for key in keys]
 
 
-def check_mouse_name(name: str) -> None:
-    """Refuse a name that no folder or database holds."""
-    is_plain = name == name.strip() and not name.startswith(".") and "/" not in name and name.isprintable()
-    if not name or len(name) > _LONGEST_NAME or not is_plain or unicodedata.normalize("NFC", name) != name:
+def check_mouse_name(name: str, before: str | None = None) -> None:
+    """Refuse a name that no file or database holds, or that is another mouse's but for case or encoding.
+
+    Parameters
+    ----------
+    name : str
+        The new name.
+    before : str, optional
+        The mouse's name until now; without it, the mouse is new.
+    """
+    fault = mouse_name_fault(name)
+    if not fault and not (name.isprintable() and one_spelling(name) == name):
+        fault = f"would be {name!a}; expected characters that can be seen, and each accented letter as one"
+    if fault:
+        raise CorrectionError(f"nothing was changed: the mouse's new name {fault}")
+    other = name_of_other_spelling(name, set(map(str, Mouse.to_arrays("mouse_id"))) - {before})
+    if other is not None:
         raise CorrectionError(
-            f"{name!r} is no name of a mouse; expected 1 to {_LONGEST_NAME} letters, digits or signs that a folder can"
-            " be called by: no slash, no dot first, no blank at either end"
+            f"nothing was changed: {name!a} differs from the known mouse {other!a} only in upper and lower case, or in"
+            " how its letters are encoded; expected one name for a mouse"
         )
 
 
@@ -55,7 +65,7 @@ def no_mouse_text(mouse: str) -> str:
     return f"there is no mouse {mouse!r}; {known_names_text(mouse, map(str, Mouse.to_arrays('mouse_id')))}"
 
 
-def refuse_colliding_sessions(mouse: str, into: str, sessions: list[SessionFolderName]) -> None:
+def refuse_colliding_sessions(mouse: str, into: str, sessions: list[SessionName]) -> None:
     """No session of one mouse has date and number of one of the other."""
     taken = {(one.session_date, one.session_number) for one in sessions_of(into)}
     both = [one for one in sessions if (one.session_date, one.session_number) in taken]
@@ -65,11 +75,11 @@ def refuse_colliding_sessions(mouse: str, into: str, sessions: list[SessionFolde
         raise CorrectionError(
             f"nothing was changed: {mouse} and {into} both have a session {shown}{more}; expected sessions of their own"
             f" date or number. Give one of each another number first: orofacial sessions move {both[0]}"
-            f" {SessionFolderName(mouse, both[0].session_date, _free_number(mouse, into, both[0]))}"
+            f" {SessionName(mouse, both[0].session_date, _free_number(mouse, into, both[0]))}"
         )
 
 
-def _free_number(mouse: str, into: str, name: SessionFolderName) -> int:
+def _free_number(mouse: str, into: str, name: SessionName) -> int:
     of_day = Session & [{"mouse_id": mouse}, {"mouse_id": into}] & {"session_date": name.session_date}
     return int(max(of_day.to_arrays("session_number"))) + 1
 
@@ -93,10 +103,10 @@ def added_metadata(mouse: str, into: str) -> Row:
     return {column: value for column, value in rows[0].items() if column not in rows[1]}
 
 
-def check_new_session(before: SessionFolderName, name: SessionFolderName, *, swap: bool) -> None:
+def check_new_session(before: SessionName, name: SessionName, *, swap: bool) -> None:
     """A session may have the new name: no other has it; to be swapped, another one has it."""
-    if not 0 <= name.session_number <= _LARGEST_NUMBER:
-        raise CorrectionError(f"{name}: expected a number of the session from 0 to {_LARGEST_NUMBER}")
+    if not 0 <= name.session_number <= LARGEST_NUMBER:
+        raise CorrectionError(f"{name}: expected a number of the session from 0 to {LARGEST_NUMBER}")
     check_plausible_date(str(name), name.session_date)
     if name == before:
         raise CorrectionError(f"session {before} has that name already; expected another one")
@@ -111,7 +121,7 @@ def check_new_session(before: SessionFolderName, name: SessionFolderName, *, swa
         raise CorrectionError(f"there is no session {name} to swap {before} with; without --swap, {before} is moved")
 
 
-def check_start(old: SessionFolderName, new: SessionFolderName) -> None:
+def check_start(old: SessionName, new: SessionName) -> None:
     """A session began on the day that it is called after."""
     start, offset_min = (Session & old.key).fetch1("session_start", "session_utc_offset_min")
     if start is not None and new.session_date != old.session_date:
@@ -127,17 +137,17 @@ def check_start(old: SessionFolderName, new: SessionFolderName) -> None:
 
 
 def check_fits_mouse(
-    old: SessionFolderName, new: SessionFolderName, birth: date | None, leaving: Collection[SessionFolderName] = ()
+    old: SessionName, new: SessionName, birth: date | None, leaving: Collection[SessionName] = ()
 ) -> None:
     """A mouse was born when it was filmed, and is in one session at a time.
 
     Parameters
     ----------
-    old, new : SessionFolderName
+    old, new : SessionName
         The session as it is called, and as it will be.
     birth : date or None
         Of the new name's mouse.
-    leaving : collection of SessionFolderName
+    leaving : collection of SessionName
         Sessions that leave their places.
     """
     if birth is not None:

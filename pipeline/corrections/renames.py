@@ -13,7 +13,7 @@ from ingest.correction_history import (
     correction_line,
     insert_correction,
 )
-from ingest.session_folders import SessionFolderName
+from ingest.session_names import SessionName
 from ingest.training_mice import move_training_frames
 from pipeline.corrections.checks import (
     added_metadata,
@@ -61,12 +61,12 @@ def rename_mouse(mouse: str, new_name: str, *, reason: str = "", dry_run: bool =
     Raises
     ------
     CorrectionError
-        If there is no such mouse, or another one has the new name. Nothing is changed then.
+        If there is no such mouse, the new name is none, or another mouse has it. Nothing is changed then.
     """
-    check_mouse_name(new_name)
 
     def act() -> str:
         check_mouse(mouse)
+        check_mouse_name(new_name, mouse)
         others = set(map(str, (Mouse & {"mouse_id": new_name}).to_arrays("mouse_id"))) - {mouse}
         if others or new_name == mouse:
             raise CorrectionError(
@@ -109,14 +109,12 @@ def merge_mice(mouse: str, into: str, *, reason: str = "", dry_run: bool = False
         added = added_metadata(mouse, into)
         birth = {**(Mouse & {"mouse_id": into}).fetch1(), **added}["date_of_birth"]
         for name in sessions:
-            check_fits_mouse(name, SessionFolderName(into, name.session_date, name.session_number), birth)
+            check_fits_mouse(name, SessionName(into, name.session_date, name.session_number), birth)
         _move_to_mouse(mouse, into)
         if added:
             Mouse.update1({"mouse_id": into, **added})
         lines = [
-            correction_line(
-                name.key, SESSION_NAME, name, SessionFolderName(into, name.session_date, name.session_number)
-            )
+            correction_line(name.key, SESSION_NAME, name, SessionName(into, name.session_date, name.session_number))
             for name in sessions
         ]
         lines.append(correction_line({"mouse_id": mouse}, MERGED_MOUSE, mouse, into))
@@ -130,7 +128,7 @@ def merge_mice(mouse: str, into: str, *, reason: str = "", dry_run: bool = False
 
 def move_session(
     key: Row,
-    name: SessionFolderName,
+    name: SessionName,
     *,
     new_mouse: bool = False,
     swap: bool = False,
@@ -145,7 +143,7 @@ def move_session(
     ----------
     key : dict
         Primary key of a row of `Session`.
-    name : SessionFolderName
+    name : SessionName
         The right name.
     new_mouse : bool
         Make the mouse if there is none of that name.
@@ -161,7 +159,7 @@ def move_session(
     SessionError
         If what is known of the session or its mouse contradicts the new name. Nothing is changed then.
     """
-    before = SessionFolderName(**{column: key[column] for column in Session.primary_key})
+    before = SessionName(**{column: key[column] for column in Session.primary_key})
 
     def act() -> str:
         check_new_session(before, name, swap=swap)
@@ -178,7 +176,7 @@ def move_session(
             check_fits_mouse(old, new, birth, leaving=[moved for moved, _ in moves])
         frames = {old: _label_images(old) for old, _ in moves}
         if swap:
-            aside = SessionFolderName(before.mouse_id, before.session_date, _NO_NUMBER)
+            aside = SessionName(before.mouse_id, before.session_date, _NO_NUMBER)
             for old, new in ((before, aside), (name, before), (aside, name)):
                 _move_one(old, new)
         else:
@@ -250,7 +248,7 @@ def _move_to_mouse(mouse: str, into: str) -> None:
     (Mouse & old).delete_quick()
 
 
-def _sources(name: SessionFolderName) -> Row:
+def _sources(name: SessionName) -> Row:
     """A session as labeled frames name it."""
     return {
         "mouse_id": name.mouse_id,
@@ -259,10 +257,10 @@ def _sources(name: SessionFolderName) -> Row:
     }
 
 
-def _label_images(name: SessionFolderName) -> list[str]:
+def _label_images(name: SessionName) -> list[str]:
     return list(map(str, (LabeledFrames.Source & _sources(name)).to_arrays("image_hash")))
 
 
-def _move_one(old: SessionFolderName, new: SessionFolderName) -> None:
+def _move_one(old: SessionName, new: SessionName) -> None:
     change_key(Session, old.key, new.key)
     update_columns(LabeledFrames.Source().full_table_name, _sources(old), _sources(new))

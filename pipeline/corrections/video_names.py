@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from compute.errors import SessionError
-from ingest.session_folders import SessionFolderName, parse_session_folder
+from ingest.session_names import SessionName, parse_session_name
 from pipeline.query.sessions import session_key
 from pipeline.settings import Settings
 
 
 def parse_move(
     before: str, after: str, settings: Settings
-) -> tuple[dict[str, Any], SessionFolderName, tuple[str, str] | None]:
+) -> tuple[dict[str, Any], SessionName, tuple[str, str] | None]:
     """The session that is there, its new name, and the cameras before and after if it is a video that is named.
 
     Parameters
@@ -30,7 +30,7 @@ def parse_move(
     (session, camera), (new_session, new_camera) = _parts(before), _parts(after)
     if (camera is None) != (new_camera is None):
         raise SessionError(f"{before} and {after} are a session and a video; expected two of one kind")
-    name = parse_session_folder(new_session)
+    name = parse_session_name(new_session)
     if name is None:
         raise SessionError(
             f"{after!r} names no session; expected <mouse>/<date>_<number>, such as mouse01/2026-03-02_1"
@@ -50,6 +50,6 @@ def _parts(text: str) -> tuple[str, str | None]:
     """A session and a camera, if it has one."""
     text = text.rstrip("/")
     session, _, camera = text.rpartition("/")
-    if parse_session_folder(text) is None and session and parse_session_folder(session) is not None:
+    if parse_session_name(text) is None and session and parse_session_name(session) is not None:
         return session, camera
     return text, None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compute.errors import SessionError
-from ingest.session_folders import parse_session_folder
+from ingest.named_by_paths import session_of_path
+from ingest.session_names import parse_session_name
 from pipeline.query.checks import QueryError
 from pipeline.query.search import tracks
 from pipeline.query.selection import TrackSelection
@@ -19,9 +20,9 @@ def session_key(text: str, settings: Settings) -> dict[str, Any]:
     Parameters
     ----------
     text : str
-        Such as ``mouse01/2026-03-02_1``, or the path of the session's folder.
+        Such as ``mouse01/2026-03-02_1``, or the path of the session's folder or of one of its videos.
     settings : Settings
-        How the lab names its folders.
+        How the lab names its recordings.
 
     Raises
     ------
@@ -29,7 +30,7 @@ def session_key(text: str, settings: Settings) -> dict[str, Any]:
         If the text names no session, or there is no such session.
     """
     path = text.rstrip("/")
-    name = parse_session_folder(path) or parse_session_folder(path, settings.session_pattern)
+    name = parse_session_name(path) or session_of_path(settings.recording_layout, path)
     if name is None:
         raise SessionError(f"{text!r} names no session; expected <mouse>/<date>_<number>, such as mouse01/2026-03-02_1")
     if not Session & name.key:
@@ -45,7 +46,7 @@ def tracks_of_session(text: str, settings: Settings, *, filter: str = "raw", **q
     text : str
         Names the session, as of `session_key`.
     settings : Settings
-        How the lab names its folders.
+        How the lab names its recordings.
     filter : str
         A row of `FilterMethod`.
     **question

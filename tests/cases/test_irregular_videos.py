@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest.session_folders import SESSION_PATTERN, parse_session_folder
+from ingest.layout import Layout
+from ingest.search import find_recordings
 from ingest.sessions import insert_new_session, read_new_session
 
 CASES = Path(__file__).parents[3] / "shared" / "cases" / "videos"
@@ -26,9 +27,8 @@ def test_times_are_those_of_the_container(mouse: str, database: Any) -> None:
     from schemas.session import Video
 
     folder = CASES / mouse / "2026-03-02_1"
-    name = parse_session_folder(folder.as_posix(), SESSION_PATTERN)
-    assert name is not None
-    insert_new_session(read_new_session(folder, name))
+    (found,) = find_recordings(folder, Layout()).sessions
+    insert_new_session(read_new_session(found))
     row = (Video & {"mouse_id": mouse}).fetch1()
     with av.open(row["video_file"]) as container:
         times_s = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]

@@ -116,6 +116,22 @@ def recordings(make_session: Callable[..., Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def flat_recordings(make_session: Callable[..., Path], tmp_path: Path) -> Page:
+    """Two sessions in a flat folder, a video that DeepLabCut drew, and a list of them; no database yet."""
+    raw = tmp_path / "flat"
+    raw.mkdir()
+    lines = ["mouse,date,camera,file"]
+    for mouse in ("m1", "m2"):
+        folder = make_session(f"{mouse}/2026-03-02_1")
+        for camera, name in (("side", "side"), ("lower", "bottom")):
+            (folder / f"{camera}.mp4").rename(raw / f"{mouse}_20260302_{name}.avi")
+            lines.append(f"{mouse},2026-03-02,{camera},{mouse}_20260302_{name}.avi")
+    (raw / "m1_20260302_sideDLC_resnet50_labeled.mp4").touch()
+    (raw / "recordings.csv").write_text("\n".join(lines))
+    return page_folder(tmp_path / "desk", raw)
+
+
+@pytest.fixture
 def lab_server_page(tmp_path: Path, recordings: Path) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
     """A PostgreSQL on a port, with an administrator, as a lab has it."""
     server = EmbeddedServer(tmp_path / "server")

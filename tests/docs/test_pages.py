@@ -225,6 +225,13 @@ def test_own_data(own_data: tuple[Path, dict[str, str]]) -> None:
 
 
 @pytest.mark.slow
+def test_layouts(flat_recordings: tuple[Path, dict[str, str]]) -> None:
+    said = run_page("docs/layouts.md", *flat_recordings)
+    assert "m1/2026-03-02_1 lower: m1_20260302_bottom.avi" in said
+    assert "2 ingested, 1 left out" in said
+
+
+@pytest.mark.slow
 def test_server(lab_server_page: tuple[Path, dict[str, str], dict[str, str]]) -> None:
     said = run_page("docs/server.md", *lab_server_page)
     assert "orofacial_reader" in said

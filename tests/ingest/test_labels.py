@@ -105,6 +105,7 @@ def test_the_folder_of_a_video_says_which_mouse_is_in_a_frame(package: Path) -> 
 
 def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(package: Path, tmp_path: Path) -> None:
     from ingest.labels import import_labels
+    from ingest.layout import Layout
     from schemas.labels import LabeledFrames
 
     first = import_labels(package, camera="side")
@@ -115,8 +116,8 @@ def test_a_frame_is_known_by_its_image_and_by_the_session_that_its_path_names(pa
         ("/raw/2026-03-02/mouse02/3/side.avi", 2),
     ]
     write_package(tmp_path / "again.pkg.slp", images[1:], np.full((3, 3, 2), 9.0), NODES, EDGES, sources)
-    pattern = "{date}/{mouse}/{number}"
-    again = import_labels(tmp_path / "again.pkg.slp", camera="side", pattern=pattern)
+    layout = Layout("{date}/{mouse}/{number}/{camera}")
+    again = import_labels(tmp_path / "again.pkg.slp", camera="side", layout=layout)
     rows = LabeledFrames.Source.to_dicts(order_by="labels_id, labeled_frame_index")
     by_labels = {id_: [row for row in rows if row["labels_id"] == id_] for id_ in (first.labels_id, again.labels_id)}
     hashes = [[row["image_hash"] for row in found] for found in by_labels.values()]

@@ -37,7 +37,7 @@ def machine_zone(request: pytest.FixtureRequest) -> Iterator[str]:
 def began(text: str, tmp_path: Path, *, zone: str = "", day: date = DAY, first_unix_s: float | None = None) -> Any:
     """The start that a session.toml gives, as local time and offset (min)."""
     (tmp_path / "session.toml").write_text(text)
-    said = read_session_file(tmp_path).session
+    said = read_session_file(tmp_path / "session.toml").session
     cameras = {} if first_unix_s is None else {"side.timestamps.csv": unix_time_instant(first_unix_s)}
     row = session_start_columns(str(tmp_path / "session.toml"), said, cameras, day, rig_time_zone_of(zone))
     return row["session_start"], row["session_utc_offset_min"]
@@ -139,12 +139,12 @@ def test_true_and_false_are_no_numbers(place: str, value: str, tmp_path: Path) -
     section, _, key = place.replace("<camera>", "side").rpartition(".")
     (tmp_path / "session.toml").write_text(f"[{section}]\n{key} = {value}\n" if section else f"{key} = {value}\n")
     with pytest.raises(SessionError, match=place.replace("<camera>", "side")):
-        read_session_file(tmp_path)
+        read_session_file(tmp_path / "session.toml")
 
 
 def test_blanks_around_a_text_are_no_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "session.toml").write_text('rig = "  "\n[mouse]\ngenotype = " wt "\n')
-    file = read_session_file(tmp_path)
+    file = read_session_file(tmp_path / "session.toml")
     assert (file.session, file.mouse) == ({"rig": ""}, {"genotype": "wt"})
 
 

@@ -261,7 +261,7 @@ def test_an_unknown_camera_is_refused(make_session: MakeSession, database: Setti
     assert "lower, side" in message
 
 
-def test_a_name_that_fits_no_pattern_is_refused(make_session: MakeSession, database: Settings) -> None:
+def test_a_name_that_does_not_fit_is_refused(make_session: MakeSession, database: Settings) -> None:
     message = refusal(make_session("mouse01/yesterday"), database)
     assert "{mouse}/{date}_{number}" in message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -114,7 +115,7 @@ def _ingest_with(error: Exception, bad: Path, raw: Path, monkeypatch: pytest.Mon
     insert = ingest.sessions.insert_new_session
 
     def fail(session: Any) -> None:
-        if session.folder == bad:
+        if session.found.folder == bad:
             raise error
         insert(session)
 
@@ -206,9 +207,9 @@ def test_what_deeplabcut_drew_is_left_out_and_said(make_session: MakeSession) ->
     folder = make_session()
     name = "sideDLC_resnet50_faceMar2shuffle1_1000_labeled.mp4"
     shutil.copy(folder / "side.mp4", folder / name)
-    (outcome,) = ingest_all(folder)
-    assert outcome.status == "ingested"
-    assert outcome.message.endswith(f"left out, as DeepLabCut drew it: {name}")
+    ingested, left_out = ingest_all(folder)
+    assert (ingested.status, left_out.status) == ("ingested", "left out")
+    assert left_out.message == f"1 file, as no recording: {folder / name} (*_labeled.*)"
 
 
 @pytest.mark.parametrize("name", ["side.mp4", "side.timestamps.csv", "session.toml"])
@@ -248,7 +249,7 @@ def test_a_camera_in_other_letters_is_refused(make_session: MakeSession) -> None
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-@pytest.mark.parametrize(("first", "second"), [("Mouse01", "mouse01"), ("Maus_U\u0308", "Maus_\u00dc")])
+@pytest.mark.parametrize(("first", "second"), [("Mouse01", "mouse01"), ("Maus_\u00dc", "maus_u\u0308")])
 def test_a_mouse_in_another_spelling_is_not_a_second_mouse(
     make_session: MakeSession, tmp_path: Path, first: str, second: str, dry_run: bool
 ) -> None:
@@ -256,5 +257,17 @@ def test_a_mouse_in_another_spelling_is_not_a_second_mouse(
     again = make_session(f"{second}/2026-03-03_1")
     taken, refused = ingest_sessions(tmp_path / "raw", stable_after_s=0, dry_run=dry_run)
     assert (taken.status, refused.status) == ("would be ingested" if dry_run else "ingested", "refused")
-    assert f"{again}: mouse {second!a} differs from the known mouse {first!a}" in refused.message
-    assert f"Rename the mouse's folder to {first}; or, if it is another mouse" in refused.message
+    one = unicodedata.normalize("NFC", second)
+    assert f"{again}: mouse {one!a} differs from the known mouse {first!a}" in refused.message
+    assert f"Rename the mouse's files to {first}; or, if it is another mouse" in refused.message
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_mouse_whose_letters_are_encoded_otherwise_is_the_same(
+    make_session: MakeSession, tmp_path: Path, dry_run: bool
+) -> None:
+    make_session("Maus_U\u0308/2026-03-02_1")
+    make_session("Maus_\u00dc/2026-03-03_1")
+    outcomes = list(ingest_sessions(tmp_path / "raw", stable_after_s=0, dry_run=dry_run))
+    assert [one.status for one in outcomes] == ["would be ingested" if dry_run else "ingested"] * 2
+    assert {one.session.partition("/")[0] for one in outcomes} == {"Maus_\u00dc"}

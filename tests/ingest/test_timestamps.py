@@ -398,11 +398,11 @@ def test_one_frame_has_one_time(file: Path) -> None:
 )
 def test_what_looks_like_times_and_is_not_read_is_said(tmp_path: Path, name: str, needs: str) -> None:
     (tmp_path / name).touch()
-    said = unused_timestamps(tmp_path, [tmp_path / "side.mp4"])
+    said = unused_timestamps(tmp_path.iterdir(), {"side": tmp_path / "side.mp4"})
     assert said == ([f"{name} looks like times of frames and is not used: {needs}"] if needs else [])
     if "side" in name.lower():
         (tmp_path / "side.timestamps.csv").touch()
-        assert unused_timestamps(tmp_path, [tmp_path / "side.mp4"]) == []
+        assert unused_timestamps(tmp_path.iterdir(), {"side": tmp_path / "side.mp4"}) == []
 
 
 @given(

@@ -48,7 +48,7 @@ def session_toml() -> str:
 
 def test_what_session_toml_says_is_read_into_its_columns(tmp_path: Path) -> None:
     (tmp_path / "session.toml").write_text(session_toml())
-    said = read_session_file(tmp_path)
+    said = read_session_file(tmp_path / "session.toml")
     assert said.session == {column.name: example(column) for column in Session.metadata}
     assert said.mouse == {column.name: example(column) for column in Mouse.metadata}
     assert said.videos == {"side": {column.name: example(column) for column in Video.metadata}}
@@ -67,7 +67,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_places_there_are(place: s
         text = f"[{first}]\n{rest} = [1, 2]"
     (tmp_path / "session.toml").write_text(text)
     with pytest.raises(SessionError) as refused:
-        read_session_file(tmp_path)
+        read_session_file(tmp_path / "session.toml")
     assert first in str(refused.value)
     assert all(one in str(refused.value) for one in session_file_places())
 
@@ -85,7 +85,7 @@ def test_a_number_must_be_above_its_limit(column: MetadataColumn, value: str, tm
     key = "side" if column in Video.metadata else column.toml_key
     (tmp_path / "session.toml").write_text(f"{section}{key} = {value}")
     with pytest.raises(SessionError, match=column.toml_key):
-        read_session_file(tmp_path)
+        read_session_file(tmp_path / "session.toml")
 
 
 @pytest.fixture(scope="module")

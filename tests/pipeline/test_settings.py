@@ -26,7 +26,7 @@ def test_nothing_configured(monkeypatch, tmp_path, value):
     settings = load_settings()
     assert settings.data_folder == tmp_path / "orofacial"
     assert settings.schema_prefix == "orofacial_"
-    assert settings.session_pattern == "{mouse}/{date}_{number}"
+    assert settings.layout == "{mouse}/{date}_{number}/{camera}"
     assert settings.tracks_store == tmp_path / "orofacial" / "store" / "tracks"
     assert not settings.data_folder.exists()
 
@@ -49,6 +49,12 @@ def test_stores_are_relative_to_the_data_folder(tmp_path):
     assert (settings.tracks_store, settings.models_store) == (tmp_path / "big/tracks", Path("/shared/models"))
 
 
+def test_an_older_session_pattern_is_a_layout_of_folders(tmp_path):
+    settings = load_settings(write(tmp_path, 'session_pattern = "{date}/{mouse}_{number}"'))
+    assert settings.recording_layout.text == "{date}/{mouse}_{number}/{camera}"
+    assert settings.recording_layout.example == "2026-03-02/mouse01_1/side.mp4"
+
+
 def test_relative_data_folder_becomes_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert load_settings(Path("data")).labels_store == tmp_path / "data/store/labels"
@@ -58,7 +64,11 @@ def test_relative_data_folder_becomes_absolute(monkeypatch, tmp_path):
     ("text", "named"),
     [
         ('sesion_pattern = "{mouse}"', "unknown setting 'sesion_pattern'"),
-        ('session_pattern = "{mouse}/{date}"', "session_pattern = '{mouse}/{date}'"),
+        ('session_pattern = "{mouse}/{number}"', "'{mouse}/{number}/{camera}' lacks {date}"),
+        ('session_pattern = "{mouse}_{date}_{camera}"', 'layout = "{mouse}_{date}_{camera}"'),
+        ('session_pattern = "{mouse}/{date}"\nlayout = "{date}/{mouse}/{camera}"', "Remove session_pattern"),
+        ('layout = "{mouse}/{date}"', "lacks {camera}"),
+        ('[camera_aliases]\nbottom = "below"\nbelow = "lower"', "bottom stands for below, which stands for lower"),
         ('session_pattern = "{mouse}/{date}/{number"', "session_pattern"),
         ('schema_prefix = "My-Lab"', "schema_prefix = 'My-Lab'"),
         ("stable_after_s = -1", "stable_after_s = -1"),

@@ -364,12 +364,13 @@ def texture(seed: int, n_frames: int = 10) -> list[NDArray[np.uint8]]:
 def two_days(trained: Trained, tmp_path: Path) -> dict[str, Any]:
     """Two sessions of one mouse on consecutive days, whose videos have one name, labelled in one frame each.
 
-    The folders are named by a lab's own pattern: the last two parts of both paths are the same. The labels came first.
+    The folders are named by a lab's own layout: the last two parts of both paths are the same. The labels came first.
     """
     from ingest.labels import import_labels
+    from ingest.layout import Layout
     from ingest.sessions import ingest_sessions
 
-    pattern = "{mouse}/{date}/{number}"
+    layout = Layout("{mouse}/{date}/{number}/{camera}")
     images, frames, sources = [], [], []
     for day in (2, 3):
         folder = tmp_path / "raw" / "mouse09" / f"2026-03-0{day}" / "1"
@@ -382,8 +383,8 @@ def two_days(trained: Trained, tmp_path: Path) -> dict[str, Any]:
     sources.append((sources[1][0], 5))
     position = np.array([[[10.0, 20.0]], [[30.0, 20.0]], [[50.0, 20.0]]])
     write_package(tmp_path / "days.pkg.slp", np.stack(images), position, ("nose",), [], sources)
-    labels = import_labels(tmp_path / "days.pkg.slp", camera="lower", pattern=pattern)
-    outcomes = ingest_sessions(tmp_path / "raw", stable_after_s=0, pattern=pattern)
+    labels = import_labels(tmp_path / "days.pkg.slp", camera="lower", layout=layout)
+    outcomes = ingest_sessions(tmp_path / "raw", stable_after_s=0, layout=layout)
     assert {outcome.status for outcome in outcomes} == {"ingested"}, outcomes
     return {"labels_id": labels.labels_id, "position": position, "folder": tmp_path}
 

@@ -119,13 +119,13 @@ def test_jobs_of_a_renamed_session_are_neither_lost_nor_doubled_nor_failed(poses
 
 def moved(key: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """The second session, to another day and back: its key, and the name that it does not have now."""
-    from ingest.session_folders import SessionFolderName
+    from ingest.session_names import SessionName
     from schemas.session import Session
 
     days = {row["session_number"]: row["session_date"] for row in Session.to_dicts()}
     now = {**key, "session_date": days[1]}
     other = days[0] if days[1] != days[0] else days[0].replace(day=3)
-    return now, SessionFolderName(key["mouse_id"], other, 1)
+    return now, SessionName(key["mouse_id"], other, 1)
 
 
 def test_a_worker_whose_input_changed_computes_again(poses: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ RENAME = """
 schemas.activate(prefix, connection)
 import json
 
-from ingest.session_folders import SessionFolderName
+from ingest.session_names import SessionName
 from pipeline import query
 from pipeline.corrections.renames import assign_camera, merge_mice, move_session, rename_mouse
 from schemas.session import Session, Video
@@ -81,11 +81,11 @@ rename_mouse(mouse, "M-1", reason="no umlauts")
 assert rows("M-1") == before and not any(rows(mouse).values())
 assert numbers("M-1") == answered
 key = (Session & {"mouse_id": "M-1"}).keys(order_by="session_date, session_number")[0]
-name = SessionFolderName(**{**key, "session_number": 77})
+name = SessionName(**{**key, "session_number": 77})
 move_session(key, name)
 assert numbers("M-1") == answered
 other = next(one for one in Session.keys() if one["mouse_id"] != "M-1")
-swapped = SessionFolderName(**other)
+swapped = SessionName(**other)
 hashes = sorted((Video & name.key).to_arrays("content_hash"))
 Session.update1({**other, "session_start": None})
 Session.update1({**name.key, "session_start": None})
