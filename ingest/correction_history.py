@@ -185,31 +185,20 @@ class NameHistory:
         name = replace(name, mouse_id=self.spelled(name.mouse_id))
         if not self.corrections or Session & name.key:
             return name
-        mouse_is_other = name.mouse_id in self.mice  # another mouse has that name now
-        for lines in self.corrections:
-            by_column = {(line["corrected_column"], line["value_before"]): line["value_after"] for line in lines}
-            moved = by_column.get((SESSION_NAME, str(name)))
-            mouse = by_column.get((MOUSE_NAME, name.mouse_id)) or by_column.get((MERGED_MOUSE, name.mouse_id))
-            if moved is not None:
-                name, mouse_is_other = parse_session_text(moved), False
-            elif mouse is not None and not mouse_is_other:
-                name = replace(name, mouse_id=mouse)
-        return name
+        return _followed(name, self.corrections, mouse_is_other=name.mouse_id in self.mice)
 
     def moved_sessions(self, mouse_id: str, day: date) -> list[SessionName]:
         """What the sessions of a mouse and day that were given another name are called now."""
-        before = [
-            parse_session_text(line["value_before"])
-            for lines in self.corrections
-            for line in lines
-            if line["corrected_column"] == SESSION_NAME
-        ]
-        now = self.mouse_now(mouse_id)
-        return [
-            self.session_now(one)
-            for one in before
-            if one.session_date == day and (one.mouse_id == mouse_id or self.mouse_now(one.mouse_id) == now)
-        ]
+        now, found = self.mouse_now(mouse_id), []
+        for index, lines in enumerate(self.corrections):
+            for line in lines:
+                if line["corrected_column"] != SESSION_NAME:
+                    continue
+                before = parse_session_text(line["value_before"])
+                is_of_mouse = before.mouse_id == mouse_id or self.mouse_now(before.mouse_id) == now
+                if is_of_mouse and before.session_date == day:
+                    found.append(_followed(parse_session_text(line["value_after"]), self.corrections[index + 1 :]))
+        return found
 
     def names_ever(self, name: SessionName) -> list[SessionName]:
         """All names that a session has had, the one of now first."""
@@ -313,6 +302,19 @@ def camera_history(history: Sequence[Row], camera: str) -> list[Row]:
         camera = changed[0]["value_before"] if changed else camera
         found.append([line for line in lines if line["corrected_camera"] in ("", camera)])
     return [line for lines in reversed(found) for line in lines]
+
+
+def _followed(name: SessionName, corrections: Iterable[Sequence[Row]], *, mouse_is_other: bool = False) -> SessionName:
+    """What a session is called after some corrections; `mouse_is_other`: another mouse has its mouse's name now."""
+    for lines in corrections:
+        by_column = {(line["corrected_column"], line["value_before"]): line["value_after"] for line in lines}
+        moved = by_column.get((SESSION_NAME, str(name)))
+        mouse = by_column.get((MOUSE_NAME, name.mouse_id)) or by_column.get((MERGED_MOUSE, name.mouse_id))
+        if moved is not None:
+            name, mouse_is_other = parse_session_text(moved), False
+        elif mouse is not None and not mouse_is_other:
+            name = replace(name, mouse_id=mouse)
+    return name
 
 
 def _name_before(lines: Sequence[Row], name: str) -> str:

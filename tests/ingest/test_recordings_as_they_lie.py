@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from compute.errors import SessionError
-from compute.video import write_video
 from ingest.layout import Layout
 from ingest.layout_report import report_layout
 from ingest.outcomes import SessionOutcome
@@ -25,26 +24,6 @@ pytestmark = pytest.mark.usefixtures("emptied")
 Write = Callable[[str], Path]
 FLAT = Layout("{mouse}_{date:%Y%m%d}_{camera}.mp4")
 TIMED = Layout("{mouse}_{date:%Y%m%d}_{time:%H%M%S}_{camera}.mp4")
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    return tmp_path / "raw"
-
-
-@pytest.fixture
-def write(raw: Path) -> Write:
-    """Write a short video below the raw folder, each with other frames."""
-    seeds = iter(range(1000))
-
-    def one(path: str) -> Path:
-        video = raw / path
-        video.parent.mkdir(parents=True, exist_ok=True)
-        frames = np.kron(np.random.default_rng(next(seeds)).uniform(40, 215, (6, 8)), np.ones((8, 8))).astype(np.uint8)
-        write_video(video, (np.roll(frames, shift, axis=1) for shift in range(8)), 50)
-        return video
-
-    return one
 
 
 def ingest(folder: Path, layout: Layout, **options: Any) -> list[SessionOutcome]:

@@ -191,6 +191,8 @@ def test_what_collides_is_refused_with_what_and_nothing_changes(prefix: str) -> 
         (lambda: rename_mouse("mouse1", "M1"), "nearest is mouse01"),
         (lambda: rename_mouse("mouse01", "a/b"), "no slash"),
         (lambda: rename_mouse("mouse01", "x" * 65), "1 to 64"),
+        (lambda: rename_mouse("mouse01", "MOUSE02"), "differs from the known mouse 'mouse02'"),
+        (lambda: move(f"mouse01/{DAY}", f"Mouse02/{DAY}", new_mouse=True), "differs from the known mouse 'mouse02'"),
         (lambda: move(f"mouse01/{DAY}", f"mouse02/{DAY}"), "there is a session mouse02/2026-03-02_1 already"),
         (lambda: move(f"mouse01/{DAY}", f"mouse9/{DAY}"), "--new-mouse"),
         (lambda: move(f"mouse01/{DAY}", f"mouse01/{DAY}"), "has that name already"),
