@@ -297,7 +297,7 @@ def _compare_session(
 
 def _check_span(found: Corrections, start: dict[str, Any], run: IngestRun) -> None:
     """By its new start, too, the mouse is in one session at a time."""
-    name = SessionName(**found.key)
+    name = SessionName.of(found.key)
     others = {str(other): span for other, span in run.other_spans(name).items()}
     span = session_span(start, known_lengths_s(name)) if others else None
     if span is not None:
@@ -318,7 +318,7 @@ def _compare_mouse(found: Corrections, changed: set[str], file: SessionFile, run
     """
     key = {"mouse_id": found.key["mouse_id"]}
     row = (Mouse & key).fetch1()
-    others = _read_files(run.other_session_files(SessionName(**found.key))) if changed else {}
+    others = _read_files(run.other_session_files(SessionName.of(found.key))) if changed else {}
     for column in Mouse.metadata:
         value = file.mouse.get(column.name, column.unknown)
         if column.name not in changed or value == row[column.name]:

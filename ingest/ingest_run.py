@@ -58,7 +58,7 @@ class IngestRun:
         found: dict[tuple[str, int], list[tuple[Path, SessionName]]] = {}
         for row in Video.proj("video_file", "file_size_bytes").to_dicts() if self.names.corrections else ():
             path = Path(row["video_file"])
-            found.setdefault((path.name, row["file_size_bytes"]), []).append((path, _name_of(row)))
+            found.setdefault((path.name, row["file_size_bytes"]), []).append((path, SessionName.of(row)))
         return found
 
     def in_lab(self, found: FoundSession) -> FoundSession:
@@ -130,9 +130,11 @@ class IngestRun:
         """Where the session.toml of each other session of the mouse lies, if it has one."""
         files = [path for path, rows in self.sessions.values() if rows[0]["mouse_id"] == name.mouse_id]
         of_mouse = {"mouse_id": name.mouse_id}
-        videos = {_name_of(row): Path(row["video_file"]) for row in (Video & of_mouse).proj("video_file").to_dicts()}
+        videos = {
+            SessionName.of(row): Path(row["video_file"]) for row in (Video & of_mouse).proj("video_file").to_dicts()
+        }
         for row in (Session & of_mouse).proj("session_folder").to_dicts():
-            other, folder = _name_of(row), Path(row["session_folder"])
+            other, folder = SessionName.of(row), Path(row["session_folder"])
             if other == name:
                 continue
             # A list names its files after sessions, by the names that these had when they were recorded.
@@ -152,7 +154,7 @@ class IngestRun:
         near = Session & {"mouse_id": name.mouse_id} & [{"session_date": day} for day in days]
         found = {}
         for row in near.to_dicts():
-            other = _name_of(row)
+            other = SessionName.of(row)
             if other != name and row["session_start"] is not None:
                 found[other] = session_span(row, known_lengths_s(other))
         planned = {other: span for other, span in self.spans.items() if other.mouse_id == name.mouse_id}
@@ -175,10 +177,6 @@ class IngestRun:
     def plan_correction(self, mouse_id: str, changed: Row) -> None:
         """Keep what a dry run would have corrected of a mouse."""
         self.mice[mouse_id] = {**(self.mouse(mouse_id) or {}), **changed}
-
-
-def _name_of(row: Row) -> SessionName:
-    return SessionName(**{column: row[column] for column in Session.primary_key})
 
 
 def known_times(layout: Layout, mouse_id: str, day: date) -> dict[int, time | None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from compute.errors import SessionError
 
@@ -22,6 +24,11 @@ class SessionName:
     mouse_id: str
     session_date: date
     session_number: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> SessionName:
+        """The name of a session from its key, or from a row that has it."""
+        return cls(row["mouse_id"], row["session_date"], row["session_number"])
 
     @property
     def key(self) -> dict[str, object]:

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 def sessions_of(mouse: str) -> list[SessionName]:
     """The sessions of a mouse, the first first."""
     keys = (Session & {"mouse_id": mouse}).keys(order_by="session_date, session_number")
-    return [SessionName(**key) for key in keys]
+    return list(map(SessionName.of, keys))
 
 
 def check_mouse_name(name: str, before: str | None = None) -> None:

@@ -159,7 +159,7 @@ def move_session(
     SessionError
         If what is known of the session or its mouse contradicts the new name. Nothing is changed then.
     """
-    before = SessionName(**{column: key[column] for column in Session.primary_key})
+    before = SessionName.of(key)
 
     def act() -> str:
         check_new_session(before, name, swap=swap)
