@@ -164,7 +164,7 @@ def test_a_renamed_session_is_put_back_and_never_removed(make_session: MakeSessi
     old.rename(moved)
     message = refusal(moved)
     assert f"known as {old / 'lower.mp4'} of session mouse01/2026-03-02_1" in message
-    assert f"Put it back under its old name {old / 'lower.mp4'}" in message
+    assert f"put it back under its old name {old / 'lower.mp4'}" in message
     assert not any(word in message.lower() for word in ("remove the", "delete", "copy of"))
     moved.rename(old)
     assert [outcome.status for outcome in ingest_all(tmp_path / "raw")] == ["known"]
