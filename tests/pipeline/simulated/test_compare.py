@@ -202,7 +202,7 @@ def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path)
     from schemas.session import Camera
 
     for ask in (compare_filters, choose_filters):
-        with pytest.raises(QueryError, match="no camera 'top' in the database; .*lower, side"):
+        with pytest.raises(QueryError, match=r"no camera 'top' in the database; .*lower, side"):
             ask(camera="top")
     Camera.insert1({"camera": "top"})
     with pytest.raises(ComparisonError, match=r"no filters .* for camera top; .* says why where nothing can be"):
