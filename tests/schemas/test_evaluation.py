@@ -403,13 +403,18 @@ def test_labels_are_compared_with_the_video_of_their_own_day(two_days: dict[str,
     from schemas.session import Video
     from schemas.track import FilteredTrack
 
+    def described() -> dict[str, Any]:
+        return next(one for one in describe_label_sets() if one["labels_id"] == two_days["labels_id"])
+
+    assert (described()["n_waiting_videos"], described()["n_named_frames"]) == (2, 0)
     assert populate(tables=(LabeledVideo,)).computed == {"LabeledVideo": 2}
     rows = LabeledVideo.Frame.to_dicts(order_by="session_date, labeled_frame_index")
     matched = [(row["session_date"].day, row["labeled_frame_index"], bool(row["is_matched"])) for row in rows]
     assert matched == [(2, 0, True), (3, 1, True), (3, 2, False)]
     assert [row["gray_difference"] == 0 for row in rows] == [True, True, False]
-    (said,) = [one for one in describe_label_sets() if one["labels_id"] == two_days["labels_id"]]
+    said = described()
     assert (said["n_labeled_frames"], said["n_named_frames"], said["n_matched_frames"]) == (3, 3, 2)
+    assert said["n_waiting_videos"] == 0
 
     bundle = two_days["folder"] / "bundle"
     bundle.mkdir()
