@@ -188,8 +188,9 @@ def _check_estimators(settings: Settings, *, load: bool = False) -> DoctorCheck:
             found.append(absent[name])
             continue
         versions = ", ".join(f"{package} {version}" for package, version in kind.versions().items())
+        what = f"{name} ({versions})" if versions else name
         device = kind.runs_on() if load or kind.device == "cpu" else ""
-        found.append(f"{name} ({versions}) {f'on {device}' if device else '(its device says orofacial doctor --load)'}")
+        found.append(f"{what} {f'on {device}' if device else '(its device says orofacial doctor --load)'}")
         if device and kind.device == "gpu" and not device.startswith(("cuda", "mps")):
             advice.append(f"{name} works without a GPU; with one, estimation is much faster")
     if absent:

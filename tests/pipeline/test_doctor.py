@@ -34,6 +34,7 @@ def test_versions_of_estimators_are_told_without_loading_them(database: Settings
     assert (is_loaded, is_loaded_then) == ("False", "True")
     versions = f"torch {importlib.metadata.version('torch')})"
     assert f"{versions} (its device says orofacial doctor --load)" in quick
+    assert "ensemble on cpu" in quick  # it needs no package
     assert any(f"{versions} on {device}" in slow for device in ("cpu", "cuda", "mps"))
 
 
