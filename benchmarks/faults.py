@@ -87,6 +87,7 @@ def _in_process(name: str, options: argparse.Namespace) -> dict[str, Any]:
     numbers = {"--seconds": options.seconds, "--jobs": options.jobs, "--workers": options.workers}
     arguments = [str(word) for pair in {**numbers, "--seed": options.seed}.items() for word in pair]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("DJ_", "OROFACIAL_"))}
+    clean["DJ_LOG_STREAM"] = "stderr"  # DataJoint says on the standard output that it connects again
     done = subprocess.run(
         [sys.executable, __file__, "--one", name, *arguments], stdout=subprocess.PIPE, text=True, check=False, env=clean
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.errors import TracksError
-from ingest.known_rows import compare_known_row
+from ingest.known_rows import compare_known_row, refuse_other_spelling
 from schemas.labels import Skeleton
 from schemas.metric import BoutMethod
 
@@ -27,9 +27,10 @@ def add_bout_method(bout_method: str, node: str, **limits: Any) -> bool:
     Raises
     ------
     TracksError
-        If a value is none that the row may have, no skeleton has the nodes, or the name is taken by a row with other
-        values.
+        If a value is none that the row may have, no skeleton has the nodes, the name is taken by a row with other
+        values, or another row has it in other case.
     """
+    refuse_other_spelling("bout method", bout_method, BoutMethod.to_arrays("bout_method"), TracksError)
     row = BoutMethod().checked({"bout_method": bout_method, "node": node, **limits})
     _check_nodes([name for name in (row["node"], row["reference_node"]) if name])
     key = {"bout_method": bout_method}

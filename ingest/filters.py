@@ -7,7 +7,7 @@ from typing import Any
 
 from compute.errors import FilterError
 from compute.text import known_names_text
-from ingest.known_rows import compare_known_row, take_in_row
+from ingest.known_rows import compare_known_row, refuse_other_spelling, take_in_row
 from schemas.labels import Skeleton
 from schemas.track import FilterMethod
 
@@ -28,8 +28,9 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
     ------
     FilterError
         If there is no such filter or parameter, a parameter is outside its range, or names a node that no skeleton
-        has, the name cannot be one, or it is taken by a row with other contents.
+        has, the name cannot be one, it is taken by a row with other contents, or another row has it in other case.
     """
+    refuse_other_spelling("filter method", filter_method, FilterMethod.to_arrays("filter_method"), FilterError)
     row = FilterMethod().checked(
         {"filter_method": filter_method, "filter_name": filter_name, "filter_parameters": changed}
     )

@@ -7,13 +7,14 @@ echoed as done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import datajoint as dj
 
 from compute.errors import OrofacialError
+from compute.text import name_of_other_spelling
 
 _NOT_KNOWN: tuple[Any, ...] = (None, "")
 
@@ -114,6 +115,21 @@ def compare_known_row(row: Mapping[str, Any], asked: Mapping[str, Any]) -> Known
         elif name not in added:
             contradictions[name] = (row[name], value)
     return KnownRowComparison(added, contradictions)
+
+
+def refuse_other_spelling(what: str, name: str, known: Iterable[str], error: type[OrofacialError]) -> None:
+    """Refuse a name that is a known one but for upper and lower case: MySQL takes both for one, PostgreSQL does not.
+
+    Raises
+    ------
+    OrofacialError
+        `error`, if there is such a name, and none of this spelling.
+    """
+    if (other := name_of_other_spelling(name, known)) is not None:
+        raise error(
+            f"{what} {name} differs from the {what} {other} only in upper and lower case, which not every database"
+            f" tells apart. Use {other} if it is that one; else choose another name"
+        )
 
 
 def take_in_row(

@@ -14,6 +14,8 @@ from compute.errors import OrofacialError
 from pipeline.settings import Settings
 
 _ENOUGH_FREE_BYTES = 5 * 1024**3
+_LOOKED_FOR = 50
+"""Rows of each table whose files are looked for."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,29 @@ def _check_stores(settings: Settings) -> DoctorCheck:
     )
 
 
+def _check_files(settings: Settings) -> DoctorCheck:
+    """Look for files that rows point at: a store whose disk is not mounted can be written, and has none of them."""
+    from pipeline.database.connection import open_connection
+
+    connection = open_connection(settings)
+    from pipeline.database.table_rows import stored_tables
+    from pipeline.stores.lab_backup import find_files, rows_references
+
+    tables = stored_tables(connection, settings.schema_prefix)
+    references = rows_references(connection, settings.schema_prefix, tables, most_rows=_LOOKED_FOR)
+    advice = "mount the store's disk, bring its folder back, or name the right one; orofacial restore has backups"
+    try:
+        _, lost = find_files(references)
+    except OSError as error:
+        return DoctorCheck("files", False, f"those that rows point at cannot be looked for: {error}", advice)
+    if lost:
+        addresses = doctor_store_addresses()
+        stores = ", ".join(f"{name} ({addresses[name]})" for name in sorted({one.partition("/")[0] for one in lost}))
+        found = f"of {len(references)} that rows point at, {len(lost)} are not in the store {stores}, such as {lost[0]}"
+        return DoctorCheck("files", False, found, advice)
+    return DoctorCheck("files", True, f"{len(references)} that rows point at are there" if references else "none yet")
+
+
 def _check_video(settings: Settings) -> DoctorCheck:
     """Write a short video and decode it."""
     import numpy as np
@@ -163,8 +188,9 @@ def _check_estimators(settings: Settings, *, load: bool = False) -> DoctorCheck:
             found.append(absent[name])
             continue
         versions = ", ".join(f"{package} {version}" for package, version in kind.versions().items())
+        what = f"{name} ({versions})" if versions else name
         device = kind.runs_on() if load or kind.device == "cpu" else ""
-        found.append(f"{name} ({versions}) {f'on {device}' if device else '(its device says orofacial doctor --load)'}")
+        found.append(f"{what} {f'on {device}' if device else '(its device says orofacial doctor --load)'}")
         if device and kind.device == "gpu" and not device.startswith(("cuda", "mps")):
             advice.append(f"{name} works without a GPU; with one, estimation is much faster")
     if absent:
@@ -188,6 +214,7 @@ _CHECKS: dict[str, Callable[[Settings], DoctorCheck]] = {
     "tables": _check_tables,
     "filters": _check_filters,
     "stores": _check_stores,
+    "files": _check_files,
     "video": _check_video,
     "estimator": _check_estimators,
     "disk": _check_disk,

@@ -99,8 +99,8 @@ class ModelEvaluation(dj.Computed):
         """Fetch which labeled frames the model has not seen, how many it has, and whether that is known."""
         seen = set((Model.Frame & key).to_arrays("image_hash"))
         same_camera = LabeledFrames.proj("camera") & {"camera": (LabeledFrames & key).fetch1("camera")}
-        others = (LabeledFrames.Source * same_camera).to_dicts()
-        seen_of_videos = {_frame_of_video(row) for row in others if row["image_hash"] in seen} - {None}
+        of_seen = (LabeledFrames.Source * same_camera).restrict((Model.Frame & key).proj(), semantic_check=False)
+        seen_of_videos = {_frame_of_video(row) for row in of_seen.to_dicts()} - {None}
         rows = (LabeledFrames.Source & key).to_dicts(order_by="labeled_frame_index")
         is_seen = [row["image_hash"] in seen or _frame_of_video(row) in seen_of_videos for row in rows]
         unseen = [index for index, one in enumerate(is_seen) if not one]

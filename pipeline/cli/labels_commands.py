@@ -126,6 +126,8 @@ def list_labels(context: click.Context, as_json: bool) -> None:
             "frames that name a video but are none of its frames: the image differs, so the labels were made on another"
             " video of this name, or on another version of it. They are not compared with tracks"
         )
+    if any(row["n_waiting_videos"] for row in rows):
+        console.print("of some videos that frames name, frames are not counted yet: 'orofacial populate' compares them")
 
 
 def labels_mice_text(row: dict[str, Any]) -> str:
@@ -160,7 +162,8 @@ def describe_labels(context: click.Context, labels: str, as_json: bool) -> None:
         "frames": f"{one['n_labeled_frames']} of camera {one['camera']}, {size}",
         "mice": ", ".join(f"{name} ({n})" for name, n in one["n_frames_of_mice"].items()) or "-",
         "sessions": ", ".join(f"{name} ({n})" for name, n in one["n_frames_of_sessions"].items()) or "-",
-        "videos": f"{one['n_named_frames']} frames name one, {one['n_matched_frames']} are frames of it",
+        "videos": f"{one['n_named_frames']} frames name one, {one['n_matched_frames']} are frames of it"
+        + (f"; {count_text(one['n_waiting_videos'], 'video')} not compared yet" if one["n_waiting_videos"] else ""),
         "nodes": ", ".join(one["nodes"]),
         "trained": ", ".join(one["trained_models"]) or "no model",
         "asked for": ", ".join(one["waiting_trainings"]) or "no other training",

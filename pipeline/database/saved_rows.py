@@ -29,6 +29,7 @@ from pipeline.database.table_rows import (
     full_name,
     hash_rows,
     insert_rows,
+    lab_tables,
     read_rows,
     stored_tables,
 )
@@ -108,11 +109,7 @@ def rows_of_one_moment(connection: Any, prefix: str) -> Iterator[tuple[list[Stor
         try:
             if backend == "postgresql":
                 connection.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            tables = stored_tables(connection, prefix)
-            if not tables:
-                raise DatabaseError(
-                    f"{connection.name}: there are no tables of a lab; check the data folder and schema_prefix"
-                )
+            tables = lab_tables(connection, prefix)
             if backend == "postgresql":
                 listed = ", ".join(full_name(connection, prefix, table) for table in tables)
                 connection.query(f"LOCK TABLE {listed} IN ACCESS SHARE MODE")

@@ -116,6 +116,20 @@ def stored_tables(connection: Any, prefix: str) -> list[StoredTable]:
     return [StoredTable(schema.removeprefix(prefix), name, tuple(columns[schema, name])) for schema, name in order]
 
 
+def lab_tables(connection: Any, prefix: str) -> list[StoredTable]:
+    """`stored_tables` of a database that has some.
+
+    Raises
+    ------
+    DatabaseError
+        If there are none.
+    """
+    tables = stored_tables(connection, prefix)
+    if not tables:
+        raise DatabaseError(f"{connection.name}: there are no tables of a lab; check the data folder and schema_prefix")
+    return tables
+
+
 _REFERENCES = {
     "postgresql": (
         "SELECT cn.nspname, c.relname, pn.nspname, p.relname FROM pg_constraint k"

@@ -15,6 +15,7 @@ from compute.tracks import Tracks
 from ingest.filters import add_filter_method
 from pipeline.query.chosen_models import Choice, chosen_models, left_out_models, warn_of_several_models
 from pipeline.query.filter_comparison import ComparisonError
+from pipeline.query.question import Question
 from schemas.model import Model
 from schemas.pose import PoseEstimation
 from schemas.track import estimated_tracks
@@ -51,7 +52,10 @@ def choose_filters(*, camera: str | None = None, model: Choice = None) -> tuple[
         If there are no tracks to choose on, or no filter was chosen for any node.
     FilterError
         If the videos are too short.
+    QueryError
+        If there is no such model or camera.
     """
+    Question(camera=camera).check_known([])
     of_camera = {} if camera is None else {"camera": camera}
     keys = (PoseEstimation & of_camera & chosen_models(model)).keys(
         order_by="mouse_id, session_date, session_number, camera, model_id"

@@ -27,6 +27,7 @@ from pipeline.query.chosen_models import (
     warn_of_several_models,
 )
 from pipeline.query.label_summary import LabelSummary, label_summary
+from pipeline.query.question import Question
 from schemas.evaluation import ModelEvaluation
 from schemas.metric import DistanceMetrics, FilterComparison, LabelError, NodePair, PairDefinition
 from schemas.model import Model
@@ -146,8 +147,9 @@ def compare_filters(*, camera: str | None = None, model: Choice = None) -> list[
     ComparisonError
         If nothing has been compared yet, or only of models that are not deployed.
     QueryError
-        If there is no such model.
+        If there is no such model or camera.
     """
+    Question(camera=camera).check_known([])
     of_camera = {} if camera is None else {"camera": camera}
     rows = comparison_rows([of_camera, chosen_models(model)])
     left_out = ""

@@ -36,7 +36,7 @@ def describe_label_sets() -> list[Row]:
 
     ``mice`` are those of known name, ``n_frames_without_mouse`` the frames of which none is known. ``n_named_frames``
     is how many name an ingested video by their path, ``n_matched_frames`` of how many the image is that video's frame.
-    Videos that workers have not compared yet do not count.
+    Videos that workers have not compared yet do not count; ``n_waiting_videos`` is how many there are.
     """
     names = ("labels_name", "camera", "n_labeled_frames", "imported_at")
     rows: list[Row] = LabeledFrames.proj(*names).to_dicts(order_by="imported_at, labels_id")
@@ -51,7 +51,8 @@ def describe_label_sets() -> list[Row]:
 
 def _count_matches(key: Row) -> Row:
     videos = LabeledVideo & key
-    return {name: int(sum(videos.to_arrays(name))) for name in ("n_named_frames", "n_matched_frames")}
+    counts = {name: int(sum(videos.to_arrays(name))) for name in ("n_named_frames", "n_matched_frames")}
+    return counts | {"n_waiting_videos": len((LabeledVideo().key_source & key) - videos.proj())}
 
 
 def describe_label_set(labels: str) -> Row:

@@ -27,7 +27,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +39,7 @@ from compute.errors import AnswerWarning, OrofacialError
 from compute.text import count_text
 from schemas.label_images import forget_unused_label_images
 from schemas.labels import DeletedLabels, LabelImage
-from schemas.making.locks import release_lock, try_lock
+from schemas.making.locks import holding_lock
 from schemas.stored.publishing import check_may_publish
 
 STORES = ("tracks", "models")
@@ -63,6 +62,7 @@ _MINIMUM_GRACE_S = 1.0
 
 _BATCH = 500
 _PATIENCE_S = 5.0
+"""Others who remove files hold the lock for a moment, a backup for long."""
 
 
 class CollectionError(OrofacialError):
@@ -159,8 +159,9 @@ def remove_collected(files: Sequence[StoredFile]) -> list[StoredFile]:
     """
     check_may_publish()
     removed = []
+    lock = removal_lock_name(str(schemas.worker.schema.database).removesuffix("worker"))
     for start in range(0, len(files), _BATCH):
-        with _removing_files() as may_remove:
+        with holding_lock(dj.conn(), lock, wait_s=_PATIENCE_S) as may_remove:
             if not may_remove:
                 warnings.warn(
                     f"{count_text(len(files) - start, 'file')} stay in the stores, since a backup is being made that"
@@ -179,23 +180,6 @@ def remove_collected(files: Sequence[StoredFile]) -> list[StoredFile]:
 def removal_lock_name(prefix: str) -> str:
     """Name of the lock (see `schemas.making.locks`) that is held while files are removed, and by a backup."""
     return f"{prefix} removal of files"
-
-
-@contextmanager
-def _removing_files() -> Iterator[bool]:
-    """Hold the lock for removing files; False if a backup holds it. Others who remove files do so for a moment."""
-    connection = dj.conn()
-    name = removal_lock_name(str(schemas.worker.schema.database).removesuffix("worker"))
-    deadline = time.monotonic() + _PATIENCE_S
-    while not try_lock(connection, name):
-        if time.monotonic() > deadline:
-            yield False
-            return
-        time.sleep(0.05)
-    try:
-        yield True
-    finally:
-        release_lock(connection, name)
 
 
 def _remove_one(file: StoredFile) -> bool:

@@ -170,11 +170,17 @@ def _new_name(folder: Path) -> datetime:
     return now
 
 
-def rows_references(connection: Any, prefix: str, tables: list[StoredTable]) -> set[tuple[str, str]]:
-    """Store and path of all that rows point at, as of `pipeline.stores.collection.references`, for any version."""
+def rows_references(
+    connection: Any, prefix: str, tables: list[StoredTable], *, most_rows: int | None = None
+) -> set[tuple[str, str]]:
+    """Store and path of all that rows point at, as of `pipeline.stores.collection.references`, for any version.
+
+    With `most_rows` only so many rows of each table are read.
+    """
     shown = [table for table in tables if not table.name.startswith("~")]
     free = [dj.FreeTable(connection, full_name(connection, prefix, table)) for table in shown]
-    return {reference for table in free for reference in references_of(table)}
+    read = free if most_rows is None else [table & dj.Top(most_rows) for table in free]
+    return {reference for table in read for reference in references_of(table)}
 
 
 def find_files(references: set[tuple[str, str]]) -> tuple[list[StoredFile], list[str]]:

@@ -19,7 +19,7 @@ from pipeline.database.datajoint_setup import import_datajoint
 from pipeline.database.embedded import locked
 from pipeline.database.saved_rows import SavedRows, load_rows, rows_of_one_moment, save_rows
 from pipeline.database.server import PreparedServer, ServerAddress, prepare_server
-from pipeline.database.table_rows import stored_tables
+from pipeline.database.table_rows import lab_tables
 from pipeline.settings import Settings
 from pipeline.stores.collection import StoredFile
 from pipeline.stores.lab_backup import find_files, rows_references
@@ -116,23 +116,18 @@ def undo_move(settings: Settings) -> bool:
         If there is no lab.
     """
     connection = database.open_connection(settings)
-    _check_tables(connection, settings)
+    lab_tables(connection, settings.schema_prefix)
     return mark_moved(connection, settings.schema_prefix, False)
 
 
 def _open_old(settings: Settings) -> Any:
     """The connection to the lab that is to be moved, once nothing speaks against it; a mark of before is gone."""
     connection = database.open_connection(settings)
-    _check_tables(connection, settings)
+    lab_tables(connection, settings.schema_prefix)
     mark_moved(connection, settings.schema_prefix, False)
     schemas.activate(settings.schema_prefix, connection)
     refuse_while_workers_run(settings.schema_prefix, connection)
     return connection
-
-
-def _check_tables(connection: Any, settings: Settings) -> None:
-    if not stored_tables(connection, settings.schema_prefix):
-        raise DatabaseError(f"{connection.name}: there are no tables of a lab; check the data folder and schema_prefix")
 
 
 def _turn_to(settings: Settings, target: ServerAddress | None, on_step: Callable[[str], None]) -> PreparedServer | None:

@@ -7,7 +7,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from compute.processes import process_name, process_runs
@@ -33,5 +33,6 @@ def own_temporary_folder() -> Iterator[Path]:
 def _remove_left_behind(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}-{platform.node()}-*"):
         owner = folder.name.removeprefix(f"{_PREFIX}-").rsplit("-", 1)[0]
-        if folder.stat().st_uid == os.getuid() and process_runs(owner) is False:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its owner has removed it since
+            if folder.stat().st_uid == os.getuid() and process_runs(owner) is False:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -39,7 +40,7 @@ def is_worker_lock_held(connection: Any, owner: Owner) -> bool:
 @contextmanager
 def one_worker_at_a_time(connection: Any, what: str, wait: bool) -> Iterator[bool]:
     """Hold the lock of an action on the whole queue; yield False if another has it and `wait` is off."""
-    with holding_lock(connection, f"{Worker().full_table_name} {what}", wait=wait) as mine:
+    with holding_lock(connection, f"{Worker().full_table_name} {what}", wait_s=math.inf if wait else 0) as mine:
         try:
             yield mine
         except DuplicateError as error:

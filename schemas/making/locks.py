@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,10 +46,11 @@ def release_lock(connection: Any, name: str) -> None:
 
 
 @contextmanager
-def holding_lock(connection: Any, name: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a lock, waiting for it; without `wait`, yield False if another connection holds it."""
+def holding_lock(connection: Any, name: str, *, wait_s: float = math.inf) -> Iterator[bool]:
+    """Hold a lock, waiting for it; yield False if another connection still holds it after `wait_s` seconds."""
+    deadline = time.monotonic() + wait_s
     while not try_lock(connection, name):
-        if not wait:
+        if time.monotonic() >= deadline:
             yield False
             return
         time.sleep(0.05)

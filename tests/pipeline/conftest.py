@@ -110,7 +110,7 @@ def start_mariadb(server: MariaDB, *options: str) -> LabServer:
     return LabServer("mysql", server.port, server.user, log)
 
 
-@pytest.fixture(scope="module", params=["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[pytest.param(one, marks=pytest.mark.slow) for one in ("postgresql", "mysql")])
 def lab_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     """A lab's server: PostgreSQL, then MariaDB."""
     if request.param == "postgresql":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from pipeline.doctor import DoctorCheck, doctor_checks
 from pipeline.settings import Settings
 
 SCRIPT = """
@@ -31,4 +34,28 @@ def test_versions_of_estimators_are_told_without_loading_them(database: Settings
     assert (is_loaded, is_loaded_then) == ("False", "True")
     versions = f"torch {importlib.metadata.version('torch')})"
     assert f"{versions} (its device says orofacial doctor --load)" in quick
+    assert "ensemble on cpu" in quick  # it needs no package
     assert any(f"{versions} on {device}" in slow for device in ("cpu", "cuda", "mps"))
+
+
+def test_files_that_are_not_in_their_store_are_said(small_lab: Any) -> None:
+    """A store whose disk is not mounted can be written: its folder is there, and empty."""
+
+    def look() -> DoctorCheck:
+        return next(one for one in doctor_checks(small_lab.settings) if one.name == "files")
+
+    assert look().ok is True
+    store = small_lab.settings.tracks_store
+    away = store.rename(store.with_name("away"))
+    try:
+        gone = look()
+        store.mkdir()
+        found = look()
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+        away.rename(store)
+    assert (gone.ok, found.ok) == (False, False)
+    assert str(store) in gone.found
+    assert "are not in the store tracks (file: " in found.found
+    assert "mount the store's disk" in found.advice
+    assert look().ok is True

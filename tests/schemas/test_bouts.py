@@ -110,6 +110,10 @@ def test_the_command_shows_writes_and_lists(lab_with_bouts: Any, orofacial: Any,
             "jaw is there already: camera is side, not every camera; reference_node is center_snout_tip, not none.",
         ),
         (
+            ("add", "Licks", "jaw_tip", "--filter", "kalman", "--minimum-speed", "50"),
+            "bout method Licks differs from the bout method licks only in upper and lower case",
+        ),
+        (
             ("add", "x", "jaw_tip", "--filter", "kalman", "--minimum-speed", "nan"),
             "minimum_speed_px_per_s is nan, expected",
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -76,7 +77,7 @@ class Trained:
         with fetch_local_copy(row["bundle"]) as bundle:
             shutil.copytree(bundle, copy)
         said = json.loads((copy / "bundle.json").read_text())
-        (copy / "bundle.json").write_text(json.dumps({**said, "seed": abs(hash(name)) % 1000 + 10, **also_said}))
+        (copy / "bundle.json").write_text(json.dumps({**said, "seed": zlib.crc32(name.encode()), **also_said}))
         key = {"estimator": "sleap", "camera": "side", "skeleton_id": row["skeleton_id"]}
         return insert_model(copy, names=[name], trained_on=trained_on, **key)
 
@@ -173,7 +174,10 @@ def test_an_image_that_the_model_was_trained_on_is_left_out_wherever_it_stands(t
 def test_a_frame_that_another_program_decoded_is_the_frame_of_its_video(trained: Trained) -> None:
     """SLEAP's package of a video and the video itself give gray levels that differ by one."""
     from ingest.labels import import_labels
+    from schemas.trained_on import TrainedOn
 
+    seen_by_it = TrainedOn(frames=frozenset(trained.hashes(trained.training)), frames_known=True)
+    model_id = trained.copied_model("decoded", seen_by_it)
     path = trained.folder / "decoded.pkg.slp"
     seen = trained.training[:3]
     sources = [(f"/disk/{MICE[index % 3]}/2026-03-02_1/side.mp4", index) for index in seen]
@@ -182,7 +186,7 @@ def test_a_frame_that_another_program_decoded_is_the_frame_of_its_video(trained:
     chosen = [*seen, seen[0], seen[0], seen[0]]
     images = trained.images[chosen] + np.array([1, 1, 1, 2, 3, 4], np.uint8)[:, None, None]
     write_package(path, images, trained.position[chosen], NODES, [], sources)
-    row, _, frames = evaluate(trained.model_id, import_labels(path, camera="side").labels_id)
+    row, _, frames = evaluate(model_id, import_labels(path, camera="side").labels_id)
     assert (row["n_evaluated_frames"], row["n_seen_frames"]) == (3, 3)
     assert sorted(frames) == [3, 4, 5]
 
@@ -400,13 +404,18 @@ def test_labels_are_compared_with_the_video_of_their_own_day(two_days: dict[str,
     from schemas.session import Video
     from schemas.track import FilteredTrack
 
+    def described() -> dict[str, Any]:
+        return next(one for one in describe_label_sets() if one["labels_id"] == two_days["labels_id"])
+
+    assert (described()["n_waiting_videos"], described()["n_named_frames"]) == (2, 0)
     assert populate(tables=(LabeledVideo,)).computed == {"LabeledVideo": 2}
     rows = LabeledVideo.Frame.to_dicts(order_by="session_date, labeled_frame_index")
     matched = [(row["session_date"].day, row["labeled_frame_index"], bool(row["is_matched"])) for row in rows]
     assert matched == [(2, 0, True), (3, 1, True), (3, 2, False)]
     assert [row["gray_difference"] == 0 for row in rows] == [True, True, False]
-    (said,) = [one for one in describe_label_sets() if one["labels_id"] == two_days["labels_id"]]
+    said = described()
     assert (said["n_labeled_frames"], said["n_named_frames"], said["n_matched_frames"]) == (3, 3, 2)
+    assert said["n_waiting_videos"] == 0
 
     bundle = two_days["folder"] / "bundle"
     bundle.mkdir()

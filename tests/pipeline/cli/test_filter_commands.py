@@ -58,6 +58,11 @@ def test_what_cannot_be_added_says_why(run: Run, tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text("window_s = \n")
     for words, code, said in [
         (("add", "kalman", "median"), 1, "kalman is there already: filter is kalman, not median"),
+        (
+            ("add", "Kalman", "kalman"),
+            1,
+            "filter method Kalman differs from the filter method kalman only in upper and",
+        ),
         (("add", "a", "kalmann"), 2, "'kalmann' is not one of"),
         (("add", "a", "median", "--parameter", "window=1"), 1, "no parameter 'window'; it has window_s"),
         (

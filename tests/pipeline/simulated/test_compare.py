@@ -196,8 +196,15 @@ def test_what_cannot_be_compared_or_drawn_says_so(compared: Any, tmp_path: Path)
     from compute.formats import ExportError
     from pipeline.figures.saving import save_figure
     from pipeline.figures.trade_off import plot_trade_off
+    from pipeline.query import QueryError
+    from pipeline.query.chosen_filters import choose_filters
     from pipeline.query.filter_comparison import ComparisonError, compare_filters
+    from schemas.session import Camera
 
+    for ask in (compare_filters, choose_filters):
+        with pytest.raises(QueryError, match=r"no camera 'top' in the database; .*lower, side"):
+            ask(camera="top")
+    Camera.insert1({"camera": "top"})
     with pytest.raises(ComparisonError, match=r"no filters .* for camera top; .* says why where nothing can be"):
         compare_filters(camera="top")
     for name, message in (("compare.doc", "expected .png, .svg or .pdf"), ("no/compare.png", "cannot be written")):

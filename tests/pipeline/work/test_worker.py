@@ -152,6 +152,20 @@ def test_files_of_a_dead_worker_are_removed_and_nobody_elses(filtered: Any, pose
     assert files() == others
 
 
+def test_a_folder_that_another_worker_removes_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is there, and nothing behind it."""
+    import tempfile
+
+    from pipeline.work.temporary import own_temporary_folder
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"orofacial-worker-{platform.node()}-{DEAD_PID}-1-gone").symlink_to(tmp_path / "gone")
+    with own_temporary_folder() as folder:
+        assert folder.parent == tmp_path
+
+
 def test_a_living_process_keeps_its_job_though_its_connection_is_gone(filtered: Any) -> None:
     from pipeline.work.dead_workers import release_dead_workers
     from pipeline.work.jobs import WaitingJob
