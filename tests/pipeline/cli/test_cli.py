@@ -91,7 +91,7 @@ def test_watch_tells_programs_of_each_session_in_a_line(
     finally:
         watch.terminate()
         rest, _ = watch.communicate(timeout=60)
-    assert set(ingested) == set(refused) == {"time", "folder", "status", "message"}
+    assert set(ingested) == set(refused) == {"time", "folder", "session", "called", "status", "message"}
     assert (ingested["status"], ingested["folder"]) == ("ingested", str(tmp_path / "raw/mouse01/2026-03-02_1"))
     assert (refused["status"], refused["folder"]) == ("refused", str(bad))
     assert "side.mp4" in refused["message"]
