@@ -68,7 +68,9 @@ def rename_mouse(mouse: str, new_name: str, *, reason: str = "", dry_run: bool =
         check_mouse(mouse)
         check_mouse_name(new_name, mouse)
         others = set(map(str, (Mouse & {"mouse_id": new_name}).to_arrays("mouse_id"))) - {mouse}
-        if others or new_name == mouse:
+        if new_name == mouse:
+            raise CorrectionError(f"mouse {mouse} has this name already; expected another name")
+        if others:
             raise CorrectionError(
                 f"there is a mouse {new_name} already, so that {mouse} was not renamed; expected a name that no mouse"
                 f" has. If both are one mouse: orofacial mice merge {mouse} {new_name}"

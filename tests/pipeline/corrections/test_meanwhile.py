@@ -163,7 +163,8 @@ def test_a_rename_that_is_killed_leaves_the_old_or_the_new_state(poses: Settings
     from schemas.subject import Mouse
 
     (mouse,) = Mouse.to_arrays("mouse_id")
-    rename_mouse(str(mouse), "mouse01")
+    if mouse != "mouse01":
+        rename_mouse(str(mouse), "mouse01")
     n_before = len(Correction())
     chance = random.Random(7)
     for _ in range(8):
