@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 CORE_TESTS := tests/pipeline/test_core.py tests/compute/formats tests/compute/tracks/test_tracks.py tests/ingest/test_sessions.py
 
-.PHONY: help install s3-server demo test fuzz test-core test-real test-slow test-slurm peers lint types docs clean
+.PHONY: help install s3-server engines demo test fuzz test-core test-real test-slow test-slurm peers lint types docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -30,6 +30,13 @@ s3-server: .venv-s3/.installed ## Make the environment of the local S3 server th
 	.venv-s3/bin/pip install --quiet --disable-pip-version-check --requirement tests/s3_requirements.txt
 	@touch $@
 
+engines: .venv-engines/.installed ## Make the environment of Spark and Dask, which read manifests in a slow test (0.9 GB)
+
+.venv-engines/.installed: tests/engines_requirements.txt
+	$(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 demo: install ## Simulate a lab of six mice and run the whole pipeline on it
 	$(BIN)/orofacial demo demo
 
@@ -49,7 +56,7 @@ test-core: ## Install the core alone in .venv-core, measure it, add the extra fo
 test-real: install ## Run the tests on the real recording in ../shared/data
 	$(BIN)/pytest -n 2 -m "real and not slow" -rP
 
-test-slow: install peers s3-server ## Run the tests that need MariaDB, PostgreSQL and docker-compose of Debian, movement, or minutes
+test-slow: install peers s3-server engines ## Run the tests that need MariaDB, PostgreSQL, docker-compose and Java of Debian, movement, Spark, or minutes
 	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 test-slurm: install ## Run the test that starts a Slurm cluster of its own (Debian's slurm-wlm and munge)
@@ -75,4 +82,4 @@ docs: install ## Build the pages and a reference of all modules into docs/_build
 	@echo "docs/_build/html/docs/index.html"
 
 clean: ## Remove the environments, the demo and the built pages
-	rm -rf $(VENV) .venv-core .venv-peers .venv-s3 demo docs/_build docs/reference
+	rm -rf $(VENV) .venv-core .venv-peers .venv-s3 .venv-engines demo docs/_build docs/reference

@@ -36,7 +36,7 @@ class LocalS3:
         )
         assert self._process.stdout
         self.url = self._process.stdout.readline().strip()
-        client = pyarrow.fs.S3FileSystem(
+        self._client = pyarrow.fs.S3FileSystem(
             access_key="test",
             secret_key="test",
             endpoint_override=self.url.removeprefix("http://"),
@@ -44,7 +44,7 @@ class LocalS3:
             region="us-east-1",
             allow_bucket_creation=True,
         )
-        client.create_dir("lab")
+        self._client.create_dir("lab")
         return self
 
     def __exit__(
@@ -53,6 +53,10 @@ class LocalS3:
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait(10)
+
+    def upload(self, folder: Path, location: str) -> None:
+        """Copy the files of a folder into the bucket."""
+        pyarrow.fs.copy_files(str(folder), f"lab/{location}", destination_filesystem=self._client)
 
     def store(self, location: str) -> dict[str, Any]:
         """Configuration of a store in the bucket, as DataJoint takes it."""

@@ -28,7 +28,10 @@ KEY = {
 DETAILS = {column.name: metadata_arrow_type(column.datatype) for column in METADATA}
 """What is known of a track besides its key: all metadata of mouse, session and video."""
 
-MANIFEST = {**KEY, **DETAILS, "fps": "double", "n_frames": "int64", "nodes": "list", "file": "string"}
+TRACKS = {**KEY, **DETAILS, "fps": "double"}
+"""What a manifest and the table ``tracks`` of SQL say of a track before what is in its file."""
+
+MANIFEST = {**TRACKS, "n_frames": "int64", "nodes": "list", "file_columns": "list", "file": "string"}
 BOUTS = {**KEY, **dict.fromkeys(("start_s", "end_s", "path_px", "peak_speed_px_per_s"), "double")}
 _TIDY = {
     **{name: "text" if kind == "string" else kind for name, kind in KEY.items()},

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from compute.tracks import POINT_COLUMNS
 from pipeline.query.checks import QueryError
 from schemas.calibration import CalibratedTracksReference
 from schemas.stored.fetching import TracksReference
@@ -21,7 +20,7 @@ _INTERVAL = ("offsetx", "offsety", "halfwidth2", "usual2", "reach2")
 
 
 def open_duckdb_view(
-    manifest: pa.Table,
+    keys: pa.Table,
     references: Sequence[TracksReference],
     nodes: Sequence[str] | None = None,
     time_span_s: tuple[float, float] | None = None,
@@ -32,10 +31,10 @@ def open_duckdb_view(
 
     Parameters
     ----------
-    manifest : pyarrow.Table
-        A line a track, as of `TrackSelection.manifest`: its key and details, and ``file``.
+    keys : pyarrow.Table
+        A line a track: its key and details, and ``file``.
     references : sequence of TracksReference
-        The files, one or more, in the manifest's order.
+        The files, one or more, in the order of `keys`.
     nodes : sequence of str, optional
         Only these nodes; None means all of each skeleton.
     time_span_s : tuple of two floats, optional
@@ -54,9 +53,9 @@ def open_duckdb_view(
     fs = references[0].filesystem
     if fs is not None:
         connection.register_filesystem(fs)
-    connection.register("manifest", manifest.drop_columns(["nodes", "n_frames"]))
-    connection.execute("create temp table keys as select * from manifest")
-    connection.unregister("manifest")
+    connection.register("given", keys)
+    connection.execute("create temp table keys as select * from given")
+    connection.unregister("given")
     calibrated = [reference for reference in references if isinstance(reference, CalibratedTracksReference)]
     if calibrated:
         connection.register("intervals", _calibration(calibrated, nodes))
@@ -84,11 +83,10 @@ def _select(
 def _read(
     references: list[TracksReference], wanted: Sequence[str] | None, time_span_s: tuple[float, float] | None
 ) -> str:
-    nodes, filter_columns = references[0].nodes, references[0].filter_columns
+    nodes, suffixes = references[0].nodes, references[0].suffixes
     folded = [node.casefold() for node in nodes]
     if len(set(folded)) != len(folded):
         raise QueryError(f"SQL does not tell nodes apart that differ in case only: {', '.join(nodes)}")
-    suffixes = ["x", "y", "score", *(suffix for name in filter_columns for suffix in POINT_COLUMNS[name].suffixes)]
     is_calibrated = isinstance(references[0], CalibratedTracksReference)
     columns = ["filename", "file_row_number as frame_index", "time_s"]
     for node in nodes if wanted is None else wanted:

@@ -106,7 +106,13 @@ def manifest(**question: Any) -> pa.Table:
     -------
     pyarrow.Table
         A line a track: its key, ``held_out``, what is known of mouse, session, video and model, ``n_frames``,
-        ``nodes``, and ``file``: a path in a folder store, ``s3://bucket/key`` in S3. The list comes from the database.
+        ``nodes``, ``file_columns``: the columns of its Parquet file, and ``file``: the whole path in a folder store,
+        ``s3://bucket/key`` in S3. The list comes from the database; files are opened only with `skip_broken`.
+
+    Raises
+    ------
+    QueryError
+        As `tracks`, and as `TrackSelection.manifest`.
     """
     return tracks(**question).manifest()
 

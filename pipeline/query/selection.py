@@ -12,7 +12,7 @@ from compute.text import session_text
 from compute.tracks import Tracks, check_tracks_format_version
 from pipeline.query.checks import QueryError
 from pipeline.query.chosen_models import model_text
-from pipeline.query.columns import MANIFEST, columns_schema, tidy_columns, tidy_columns_schema
+from pipeline.query.columns import MANIFEST, TRACKS, columns_schema, tidy_columns, tidy_columns_schema
 from schemas.calibration import CalibratedTracksReference
 from schemas.stored.fetching import TracksReference
 
@@ -162,33 +162,50 @@ class TrackSelection:
         Raises
         ------
         QueryError
-            If the tracks are calibrated: the files hold them as they were before.
+            If the tracks are calibrated, or only of a span of time: the files hold all of them, as they were before.
         """
         if any(isinstance(reference, CalibratedTracksReference) for reference in self.references):
             raise QueryError(
                 "calibrated tracks are in no file: offsets are taken off when tracks are read. Ask without"
                 " calibrated=True (--calibrated in a shell), or write them to a file, see to_arrow"
             )
+        if self.time_span_s is not None:
+            raise QueryError(
+                "files hold all frames of a video, not only those of a span of time. Ask without time_span_s (--from"
+                " and --to in a shell), and compare the column time_s where the files are read"
+            )
         return [reference.address for reference in self.references]
 
     def manifest(self) -> pa.Table:
-        """A line a track: key, ``held_out``, details, ``fps``, ``n_frames``, ``nodes`` and ``file``.
+        """A line a track: key, ``held_out``, details, ``fps``, and what its file holds, see `query.manifest`.
 
         Raises
         ------
         QueryError
-            As `files`.
+            As `files`, and if a newer orofacial wrote a file: another engine would not notice. With `skip_broken` such
+            files, and those that are gone or damaged, are left out with a warning instead.
         """
-        return self._manifest(self.files())
-
-    def _manifest(self, files: Sequence[str]) -> pa.Table:
         import pyarrow as pa
 
+        selection = self._usable()
         lines = [
-            {**row, **details, "n_frames": reference.n_frames, "nodes": list(reference.nodes), "file": file}
-            for row, details, reference, file in zip(self.rows, self.details, self.references, files, strict=True)
+            {
+                **row,
+                **details,
+                "n_frames": reference.n_frames,
+                "nodes": reference.nodes,
+                "file_columns": reference.columns,
+                "file": file,
+            }
+            for row, details, reference, file in zip(
+                selection.rows, selection.details, selection.references, selection.files(), strict=True
+            )
         ]
         return pa.Table.from_pylist(lines, columns_schema(MANIFEST))
+
+    def _usable(self) -> TrackSelection:
+        """The tracks that any engine can read: `understood`, and intact where others are to be left out."""
+        return (self.readable() if self.skip_broken else self).understood()
 
     def to_xarray(self) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         """One dataset a track with `movement`'s layout, beside its row; the individual is the mouse.
@@ -265,14 +282,19 @@ class TrackSelection:
             If the selection is empty, a file is gone, or two nodes differ in case only, which SQL does not tell apart.
         """
         import duckdb
+        import pyarrow as pa
 
         from pipeline.query.duckdb_view import open_duckdb_view
 
-        selection = (self.readable() if self.skip_broken else self).understood()
+        selection = self._usable()
         selection.check_any()
-        manifest = selection._manifest([reference.address for reference in selection.references])
+        lines = [
+            {**row, **details, "file": reference.address}
+            for row, details, reference in zip(selection.rows, selection.details, selection.references, strict=True)
+        ]
+        keys = pa.Table.from_pylist(lines, columns_schema({**TRACKS, "file": "string"}))
         try:
-            return open_duckdb_view(manifest, selection.references, selection.nodes, selection.time_span_s)
+            return open_duckdb_view(keys, selection.references, selection.nodes, selection.time_span_s)
         except duckdb.Error as error:
             selection.readable()  # says which file is gone
             raise QueryError(f"the tracks cannot be read as one table: {error}") from error

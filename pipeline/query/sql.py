@@ -159,7 +159,7 @@ def write_sql_table(table: pa.Table, output: Path) -> None:
 
 
 def write_sql_manifest(selection: TrackSelection, output: Path) -> None:
-    """Write a selection's manifest to CSV, its lists of nodes as JSON, or to Parquet.
+    """Write a selection's manifest to CSV, its lists as JSON, or to Parquet.
 
     Raises
     ------
@@ -170,6 +170,8 @@ def write_sql_manifest(selection: TrackSelection, output: Path) -> None:
 
     table = selection.manifest()
     if output.suffix == ".csv":
-        nodes = pa.array([json_text(names) for names in table["nodes"].to_pylist()], pa.string())
-        table = table.set_column(table.column_names.index("nodes"), "nodes", nodes)
+        for index, field in enumerate(table.schema):
+            if pa.types.is_list(field.type):
+                texts = [json_text(names) for names in table[field.name].to_pylist()]
+                table = table.set_column(index, field.name, pa.array(texts, pa.string()))
     write_sql_table(table, output)

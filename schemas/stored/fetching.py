@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from fsspec import AbstractFileSystem
 from numpy.typing import NDArray
 
 from compute.errors import DatabaseError, TracksError
-from compute.tracks import Tracks
+from compute.tracks import POINT_COLUMNS, Tracks
 from compute.tracks.parquet import ParquetFooter, read_parquet_footer, read_parquet_times, read_parquet_tracks
 
 
@@ -71,10 +72,20 @@ class TracksReference:
         return self.n_frames, len(self.nodes), 2
 
     @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Ends of the names of each node's columns in the file, such as ``x`` of ``jaw_tip_x``."""
+        return ("x", "y", "score", *(end for name in self.filter_columns for end in POINT_COLUMNS[name].suffixes))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the file's columns."""
+        return ("time_s", *(f"{node}_{end}" for node in self.nodes for end in self.suffixes))
+
+    @property
     def address(self) -> str:
-        """Where the file is: a path in a folder store, ``s3://bucket/key`` in S3."""
+        """Where the file is: the whole path in a folder store, ``s3://bucket/key`` in S3."""
         if self._backend.protocol == "file":  # called for thousands of rows: pathlib is too slow
-            return f"{str(self._backend.spec['location']).rstrip('/')}/{self.path}"
+            return f"{os.path.abspath(self._backend.spec['location']).rstrip('/')}/{self.path}"
         return str(self._backend.get_url(self.path))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import psycopg2
 import pytest
 
+from compute.json_text import json_text
 from pipeline.database.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,55 @@ def lab_pages(small_lab: Any, tmp_path: Path) -> Callable[[str], Page]:
         )
 
     return make
+
+
+NAUGHTY = "m[1]* 2+ #'é"
+"""A mouse whose name is a pattern, an address and a text in SQL."""
+
+
+@pytest.fixture
+def naughty_mouse(small_lab: Any) -> Iterator[None]:
+    """A mouse more in the small lab, the columns of whose tracks are not those of the others."""
+    from pipeline import query
+    from schemas.pose import PoseEstimation
+    from schemas.session import Session, Video
+    from schemas.subject import Mouse
+    from schemas.track import FilteredTrack
+
+    (row, tracks), *_ = query.tracks(mouse="mouse01", camera="lower")
+    named = {"mouse_id": NAUGHTY}
+    video = {"mouse_id": "mouse01", "camera": "lower"}
+    Mouse.insert1(named)
+    Session.insert1({**(Session & video).fetch1(), **named, "session_folder": "elsewhere"})
+    Video.insert1({**(Video & video).fetch1(), **named, "video_file": "elsewhere", "content_hash": "0" * 64})
+    key = {name: {**row, **named}[name] for name in PoseEstimation.primary_key}
+    made = {**key, "tracks": tracks, "device": "cpu", "estimation_duration_s": 1.0}
+    PoseEstimation.insert1(made, allow_direct_insert=True)
+    filtered = {**key, "filter_method": "kalman", "tracks": tracks.select(tracks.nodes[::-1])}
+    FilteredTrack.insert1(filtered, allow_direct_insert=True)
+    yield
+    (Mouse & named).delete(prompt=False)
+
+
+@pytest.fixture
+def engines_page(lab_pages: Callable[[str], Page], small_lab: Any, naughty_mouse: None) -> Iterator[Page]:
+    """The small lab with a copy of its tracks in S3, where the page's commands look for them; Spark and Dask."""
+    engines = ROOT / ".venv-engines"
+    if not (engines / ".installed").exists():
+        pytest.fail(f"{engines} is missing: 'make engines' installs Spark and Dask there")
+    if shutil.which("java") is None:
+        pytest.fail("Spark needs Java: apt-get install default-jre-headless")
+    folder, environment = lab_pages("engines")
+    (folder / ".venv-engines").symlink_to(engines)
+    options = ("spark.master local[2]", "spark.ui.enabled false", "spark.sql.shuffle.partitions 2")
+    (folder / "spark-defaults.conf").write_text("\n".join(options))
+    environment |= {"SPARK_CONF_DIR": str(folder), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": str(folder)}
+    environment["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # it lives for seconds
+    with s3_store.LocalS3() as server:
+        server.upload(small_lab.settings.tracks_store, "tracks")
+        (folder / "datajoint.json").write_text(json_text({"stores": {"tracks": server.store("tracks")}}))
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": server.url}
+        yield folder, {**environment, **keys}
 
 
 @pytest.fixture

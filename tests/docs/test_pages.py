@@ -24,6 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +35,7 @@ PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").gl
 NOT_RUN = {
     "README.md": 1,
     "docs/backup.md": 1,
+    "docs/beyond_one_machine.md": 1,
     "docs/filters.md": 1,
     "docs/own_data.md": 4,
     "docs/query.md": 1,
@@ -206,6 +210,35 @@ def test_corrections(lab_pages: Any) -> None:
     said = run_page("docs/corrections.md", folder, environment)
     assert "mouse mouse02 is M002 now: 1 session, with every result" in said
     assert "nothing to correct: the lab knows that already" in said
+
+
+@pytest.mark.slow
+def test_beyond_one_machine(engines_page: tuple[Path, dict[str, str]]) -> None:
+    """Each engine reads the lab's tracks from S3, and at once those of its folder, as another lab's."""
+    from pipeline import query
+
+    folder, environment = engines_page
+    question: dict[str, Any] = {"camera": "lower", "filter": "kalman", "node": "jaw_tip"}
+    in_folder = query.manifest(**question)
+    command = ["orofacial", "tracks", "--camera", "lower", "--filter", "kalman", "--node", "jaw_tip"]
+    subprocess.run([*command, "--manifest", "-o", "s3.parquet"], cwd=folder, env=environment, check=True)
+    in_s3 = pq.read_table(folder / "s3.parquet")
+    assert in_folder["file"].to_pylist()[0].startswith("/") and in_s3["file"].to_pylist()[0].startswith("s3://lab/")
+    assert len(set(map(tuple, in_s3["file_columns"].to_pylist()))) == 2
+    others = pa.array([f"other {mouse}" for mouse in in_folder["mouse_id"].to_pylist()])
+    both = pa.concat_tables([in_s3, in_folder.set_column(0, "mouse_id", others)])
+    pq.write_table(both, folder / "both.parquet")
+
+    run_page("docs/beyond_one_machine.md", folder, environment, {'"files.parquet"': '"both.parquet"'})
+    statement = "select mouse_id, var_samp(jaw_tip_y) as variance_px2 from tracks group by 1 order by 1"
+    asked = query.sql(statement, **question).df().set_index("mouse_id")
+    by_command = pd.read_csv(folder / "duckdb.csv", index_col="mouse_id")
+    pd.testing.assert_frame_equal(by_command, asked, rtol=1e-12, check_index_type=False)
+    expected = pd.concat([asked, asked.rename(index=lambda mouse: f"other {mouse}")])
+    assert len(expected) == 8 and expected["variance_px2"].between(0.1, 1e4).all()
+    for engine in ("spark", "dask"):
+        found = pd.read_csv(folder / f"{engine}.csv", index_col="mouse_id")
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-9, check_index_type=False, obj=engine)
 
 
 @pytest.mark.slow

@@ -223,9 +223,22 @@ def test_results_are_tables_too(lab: Settings) -> None:
         "select count(*) from tracks join qualities using (mouse_id, model_id)", model=MODEL, node="jaw_tip"
     )
     assert joined.fetchall() == [(4 * N_FRAMES * len(NODES),)]
+
+
+def test_a_manifest_says_what_is_in_the_files_that_it_names(lab: Settings) -> None:
+    """Other engines read these files as they are."""
+    import pyarrow.parquet as pq
+
+    from pipeline import query
+
     manifest = query.manifest(model=MODEL)
     assert manifest["n_frames"].to_pylist() == [N_FRAMES] * 4
-    assert all(Path(file).exists() for file in manifest["file"].to_pylist())
+    lines = query.manifest(filter="all", restriction={"mouse_id": NAUGHTY}).to_pylist()
+    assert {(line["model_id"], line["filter_method"]) for line in lines} >= {(MODEL, "median"), (OTHER_MODEL, "raw")}
+    for line in lines:
+        assert line["file_columns"] == pq.ParquetFile(line["file"]).schema_arrow.names
+    with pytest.raises(query.QueryError, match=r"not only those of a span of time.*compare the column time_s"):
+        query.manifest(model=MODEL, time_span_s=(0, 0.1))
 
 
 def test_xarray_has_movements_layout(lab: Settings, tmp_path: Path) -> None:
@@ -303,7 +316,9 @@ def test_a_broken_file_names_its_row_or_is_left_out(
         warnings.simplefilter("ignore")
         counted = query.sql("select count(distinct mouse_id) from tracks", model=MODEL, skip_broken=True)
         nothing = query.tracks(model=MODEL, mouse="m[1]*", skip_broken=True).readable(thoroughly=True).understood()
+        manifest = query.manifest(model=MODEL, skip_broken=True)
     assert counted.fetchall() == [(3,)]
+    assert "m[1]*" not in manifest["mouse_id"].to_pylist() and manifest.num_rows == 3
     with pytest.raises(query.QueryError, match="the only track that fits cannot be read; see what was left out"):
         nothing.check_any()
     if how is not _newer:
@@ -360,6 +375,8 @@ def test_a_row_of_a_newer_version_is_refused_before_its_file_is_read(lab: Settin
     try:
         with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1 lower, .*format version 99"):
             query.sql("select sum(jaw_tip_x) from tracks", model=MODEL)
+        with pytest.raises(query.QueryError, match=r"m\[1\]\*/2026-03-02_1 lower, .*format version 99"):
+            query.manifest(model=MODEL)
         with pytest.warns(UserWarning, match="left out m"):
             counted = query.sql("select count(distinct mouse_id) from tracks", model=MODEL, skip_broken=True)
         assert counted.fetchall() == [(3,)]

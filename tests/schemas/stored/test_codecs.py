@@ -8,11 +8,12 @@ from pathlib import Path
 import datajoint as dj
 import numpy as np
 import pytest
+from datajoint.storage import StorageBackend
 
 from compute.errors import DatabaseError, TracksError
 from compute.tracks import Tracks
 from pipeline.settings import Settings
-from schemas.stored.fetching import fetch_local_copy
+from schemas.stored.fetching import TracksReference, fetch_local_copy
 from schemas.stored.publishing import published_or_removed
 
 
@@ -53,6 +54,17 @@ def test_tracks_are_read_when_asked_for(table: type[dj.Manual]) -> None:
     np.testing.assert_array_equal(two.position, TRACKS.position[:, [2, 0]])
     with pytest.raises(TracksError, match="jaw_tip, left snout"):
         reference.tracks(["tongue"])
+
+
+def test_an_address_is_whole_where_the_store_is_told_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is told the address works in another folder."""
+    (tmp_path / "store").mkdir()
+    monkeypatch.chdir(tmp_path)
+    backend = StorageBackend({"protocol": "file", "location": "store"})
+    reference = TracksReference({"n_frames": 1, "nodes": ["jaw_tip"], "path": "mouse_id=a b/x.parquet"}, backend)
+    assert reference.address == f"{tmp_path}/store/mouse_id=a b/x.parquet"
 
 
 def test_a_damaged_or_missing_file_is_named(table: type[dj.Manual], database: Settings) -> None:
