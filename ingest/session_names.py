@@ -112,11 +112,11 @@ def mouse_name_fault(mouse: str) -> str:
     """
     if len(mouse) > LONGEST_MOUSE:
         return f"is too long ({len(mouse)} characters); expected 1 to {LONGEST_MOUSE}"
-    is_bad = any(one in "/\\" or unicodedata.category(one) == "Cc" for one in mouse)
+    is_bad = any(one in "/\\%" or unicodedata.category(one) == "Cc" for one in mouse)
     if is_bad or mouse.startswith(".") or mouse != mouse.strip() or not mouse:
         return (
-            f"would be {mouse!r}; expected no dot or blank at its begin, no blank at its end, and no slash, backslash"
-            " or control character in it"
+            f"would be {mouse!r}; expected no dot or blank at its begin, no blank at its end, and no slash, backslash,"
+            " percent sign (DataJoint deletes no row with one) or control character in it"
         )
     return ""
 

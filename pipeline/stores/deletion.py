@@ -222,6 +222,10 @@ def run_deletion(plan: DeletionPlan) -> tuple[dict[str, int], list[StoredFile]]:
                 if isinstance(root, LabeledFrames):
                     _remember_packages(root)
                 root.delete(transaction=False, prompt=False)
+                if root:  # as with "%" in a name, which DataJoint 2.3.5 doubles; their files must stay then
+                    raise dj.errors.DataJointError(
+                        "its rows are still there, though the database deleted without an error"
+                    )
     except dj.errors.DataJointError as error:
         raise DeletionError(
             f"{plan.name} was not deleted: {error}. If workers compute from it, wait until they are done and try again"

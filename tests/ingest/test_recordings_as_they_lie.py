@@ -168,7 +168,7 @@ def test_a_list_with_a_wrong_line_says_which(write: Write, raw: Path, lines: str
         ingest(raw, Layout("recordings.csv"))
 
 
-@pytest.mark.parametrize("mouse", ["a/b", ".m1", "m\\1"])
+@pytest.mark.parametrize("mouse", ["a/b", ".m1", "m\\1", "m%1"])
 def test_a_name_of_a_list_that_no_path_could_have_is_refused(write: Write, raw: Path, mouse: str) -> None:
     write("x.mp4")
     (raw / "recordings.csv").write_text(f"mouse,date,camera,file\n{mouse},2026-03-02,side,x.mp4\n")

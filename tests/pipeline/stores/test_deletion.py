@@ -91,6 +91,25 @@ def test_labels_of_people_stop_a_deletion(small_lab: Any, tmp_path: Path) -> Non
         dj.conn().dependencies.clear()
 
 
+def test_files_stay_if_rows_stay(small_lab: Any) -> None:
+    """DataJoint 2.3.5 deletes no row of which a key has a percent sign, and does not say so."""
+    from pipeline.corrections.keys import change_key, correct
+    from pipeline.stores.deletion import DeletionError, plan_session_deletion, run_deletion
+    from schemas.session import Session
+    from schemas.subject import Mouse
+
+    old, new = {"mouse_id": "mouse02"}, {"mouse_id": "mouse%02"}
+    before = contents(small_lab.settings.tracks_store.parent)
+    correct(lambda: change_key(Mouse, old, new), dry_run=False)
+    try:
+        with pytest.raises(DeletionError, match="mouse%02/2026-03-02_1 was not deleted: its rows are still there"):
+            run_deletion(plan_session_deletion({**SESSION, **new}))
+        assert Session & {**SESSION, **new}
+        assert contents(small_lab.settings.tracks_store.parent) == before
+    finally:
+        correct(lambda: change_key(Mouse, new, old), dry_run=False)
+
+
 def test_a_session_goes_with_all_that_was_made_from_it(small_lab: Any, orofacial: Run) -> None:
     from pipeline import query
     from schemas.session import Session
