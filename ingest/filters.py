@@ -59,8 +59,9 @@ def _check_nodes_are_known(row: Mapping[str, Any]) -> None:
 
 def _named_nodes(parameters: Mapping[str, Any]) -> Iterator[str]:
     """Nodes that a filter's parameters name."""
-    for group in parameters.get("rigid_groups") or ():
-        yield from group
+    for name in ("rigid_groups", "same_x", "same_y"):
+        for group in parameters.get(name) or ():
+            yield from group
     for node, entry in (parameters.get("filters") or {}).items():
         yield node
         yield from _named_nodes(entry["parameters"])
