@@ -5,7 +5,8 @@
 `ensemble_over_eks`: error of this project's ensemble (median of the members, then `kalman`) over that of the other
 library on the same members. The truth is unknown: the reference is the median of seeds that are no members, whose own
 error is part of both. Where `kalman` leaves a point out, the median of the members stands in its place, so that nothing
-is gained by leaving out what is difficult.
+is gained by leaving out what is difficult. `typical_over_eks` is the same of the median error, which wrong placements
+do not decide.
 
 `sustained_recall_seeds`: so many members that they move the median are displaced by the same distance, in the same
 direction, for half a second (at most a tenth of the video): the worst that can happen to an ensemble but that all are
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,16 +74,18 @@ def eks_positions(python: Path, ensembles: Sequence[Sequence[Tracks]]) -> Array:
 
 
 def squares_of_ensembles(seeds: Sequence[Tracks], peers_python: Path) -> dict[str, float]:
-    """Sums of squared errors (px2) over all points of all ensembles of a recording."""
+    """Sums over all ensembles of a recording: of the squared errors of all points (px2), and of median errors (px)."""
     found = folds(seeds)
     theirs = eks_positions(peers_python, [members for members, _ in found])
-    sums = dict.fromkeys(("member", "median", "ensemble", "eks"), 0.0)
+    sums: dict[str, float] = defaultdict(float)
     for (members, reference), eks in zip(found, theirs, strict=True):
         median, smoothed = ensemble_position(members)
         ours = {"member": members[0].position, "median": median, "ensemble": smoothed, "eks": eks}
         for name, position in ours.items():
-            sums[name] += float(np.sum((position - reference) ** 2))
-    return sums
+            square = np.sum((position - reference) ** 2, axis=-1)
+            sums[name] += float(square.sum())
+            sums[f"{name}_typical"] += float(np.median(np.sqrt(square)))
+    return dict(sums)
 
 
 def displaced(seeds: Sequence[Tracks], distance_px: float, place: int) -> tuple[Tracks, NDArray[np.bool_]]:
@@ -150,6 +154,7 @@ def measure_ensembles(recordings: dict[str, dict[str, list[Tracks]]], peers_pyth
         parts = [squares_of_ensembles(seeds, peers_python) for seeds in cameras.values()]
         total = {key: sum(part[key] for part in parts) for key in parts[0]}
         result[f"{name}_ensemble_over_eks"] = (total["ensemble"] / total["eks"]) ** 0.5
+        result[f"{name}_typical_over_eks"] = total["ensemble_typical"] / total["eks_typical"]
         result[f"{name}_ensemble_over_member"] = (total["ensemble"] / total["member"]) ** 0.5
         result[f"{name}_median_over_member"] = (total["median"] / total["member"]) ** 0.5
     worst = max(result[f"{name}_ensemble_over_eks"] for name in recordings)

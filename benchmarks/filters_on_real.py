@@ -2,11 +2,12 @@
 
     .venv/bin/python benchmarks/filters_on_real.py --demo demo    # a table; --json for one object
 
-Ensembles of the seeds are measured by `ensembles.py`. The truth is unknown. A track is compared with the median of the
-other seeds, which shares their bias; so an error is a lower bound. Unlike in `filter_grid.py` the network's wrong
-placements count in its own error, as they are part of what a filter starts from. No camera of these has a rigid group,
-so `rigid_groups.py` measures those on simulated heads. Where a node really is can only be said where the truth is
-known: with a demo's folder (`make demo`), `held_out_mice.py` measures intervals and offsets on its networks.
+Ensembles of the seeds are measured by `ensembles.py`, wrong placements that last by `lasting_wrong.py`. The truth is
+unknown. A track is compared with the median of the other seeds, which shares their bias; so an error is a lower bound.
+Unlike in `filter_grid.py` the network's wrong placements count in its own error, as they are part of what a filter
+starts from. No camera of these has a rigid group, so `rigid_groups.py` measures those on simulated heads. Where a node
+really is can only be said where the truth is known: with a demo's folder (`make demo`), `held_out_mice.py` measures
+intervals and offsets on its networks.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from ensembles import measure_ensembles, measure_planted
 from held_out_mice import measure_held_out_mice
+from lasting_wrong import measure_lasting_wrong
 from rigid_groups import measure_roll
 
 from compute.filters.kalman import kalman
@@ -96,6 +98,9 @@ def summary(folder: Path, peers_python: Path) -> dict[str, Any]:
         result[f"{name}_wrong_found"] = total["wrong_rejected"] / max(total["wrong"], 1)
         false.append(result[f"{name}_false_rejections"])
     result |= {"false_rejections": max(false), **measure_roll()}
+    (of_mirror,) = recordings["mirror"].values()
+    result |= {f"lasting_{name}": value for name, value in measure_lasting_wrong(of_mirror).items()}
+    result["sustained_recall_two_views"] = result.pop("lasting_sustained_recall_two_views")
     return result | measure_ensembles(recordings, peers_python)
 
 

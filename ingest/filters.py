@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compute.errors import FilterError
+from compute.filters import default_parameters
 from compute.text import known_names_text
 from ingest.known_rows import compare_known_row, refuse_other_spelling, take_in_row
 from schemas.labels import Skeleton
@@ -41,7 +42,15 @@ def add_filter_method(filter_method: str, filter_name: str, changed: Mapping[str
     for there in (FilterMethod & key).to_dicts():  # of another filter, its parameters say nothing
         compared = compare_known_row({"filter": there["filter_name"]}, {"filter": filter_name})
         compared.refuse(what, FilterError, advice)
+        row = {**row, "filter_parameters": _said_by(row["filter_parameters"], there)}
     return take_in_row(FilterMethod, key, row, what=what, error=FilterError, advice=advice).is_new
+
+
+def _said_by(parameters: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters without the defaults that a row made by an older orofacial does not name: they are what it does."""
+    defaults = default_parameters(there["filter_name"])
+    known = there["filter_parameters"]
+    return {name: value for name, value in parameters.items() if name in known or value != defaults[name]}
 
 
 def _check_nodes_are_known(row: Mapping[str, Any]) -> None:
@@ -59,8 +68,9 @@ def _check_nodes_are_known(row: Mapping[str, Any]) -> None:
 
 def _named_nodes(parameters: Mapping[str, Any]) -> Iterator[str]:
     """Nodes that a filter's parameters name."""
-    for group in parameters.get("rigid_groups") or ():
-        yield from group
+    for name in ("rigid_groups", "same_x", "same_y"):
+        for group in parameters.get(name) or ():
+            yield from group
     for node, entry in (parameters.get("filters") or {}).items():
         yield node
         yield from _named_nodes(entry["parameters"])

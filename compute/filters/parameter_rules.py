@@ -24,6 +24,13 @@ def _are_groups(value: Any) -> bool:
     )
 
 
+def _are_pairs(value: Any) -> bool:
+    return _is_list(value) and all(
+        _is_list(pair) and all(isinstance(node, str) for node in pair) and len(pair) == len(set(pair)) == 2
+        for pair in value
+    )
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
@@ -48,6 +55,9 @@ NodeName = Annotated[str, ValueRule("the name of a node", lambda value: isinstan
 RigidGroups = Annotated[
     Sequence[Sequence[str]],
     ValueRule("a list of rigid groups, each a list of three or more different nodes", _are_groups),
+]
+NodePairs = Annotated[
+    Sequence[Sequence[str]], ValueRule("a list of pairs, each a list of two different nodes", _are_pairs)
 ]
 
 

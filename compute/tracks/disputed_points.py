@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.tracks.tracks import Tracks
+from compute.tracks.usual_length import window_frames
 
 FALSE_ALARMS = 0.01
 """Fraction of a node's points that are taken for disputed ones although its members only err as they always do."""
@@ -57,7 +58,7 @@ def lasting_spread(members: Sequence[Tracks]) -> NDArray[np.float32]:
 
     first = members[0]
     n_frames, n_nodes = first.score.shape
-    n_window = max(1, round(LASTING_S / first.frame_interval_s)) | 1 if n_frames > 1 else 1
+    n_window = window_frames(first, LASTING_S)
     result = np.empty((n_frames, n_nodes), np.float32)
     pairs = list(itertools.combinations(range(len(members)), 2))
     for node in range(n_nodes):

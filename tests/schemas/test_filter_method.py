@@ -57,6 +57,21 @@ def test_a_row_of_an_older_version_keeps_its_tracks_and_makes_no_new_ones(small_
     assert not populate().failed and FilteredTrack & lost
 
 
+def test_a_parameter_that_a_row_of_an_older_orofacial_does_not_name_is_its_default(database: Any) -> None:
+    import datajoint as dj
+
+    from ingest.filters import add_filter_method
+    from schemas.track import FilterMethod
+
+    assert add_filter_method("calm", "kalman", {"gate_minimum_px": 3.0})
+    row = (FilterMethod & {"filter_method": "calm"}).fetch1()
+    older = {name: value for name, value in row["filter_parameters"].items() if name not in ("same_x", "pose_shape")}
+    dj.Table.update1(FilterMethod(), {"filter_method": "calm", "filter_parameters": older})
+    assert not add_filter_method("calm", "kalman", {"gate_minimum_px": 3.0})
+    with pytest.raises(FilterError, match=r"calm is there already: pose_shape is None, not True\."):
+        add_filter_method("calm", "kalman", {"gate_minimum_px": 3.0, "pose_shape": True})
+
+
 def test_a_filter_method_is_added_once_and_never_changed(database: Any) -> None:
     from ingest.filters import add_filter_method
     from schemas.track import FilterMethod

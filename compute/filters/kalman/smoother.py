@@ -32,8 +32,10 @@ from compute.filters.kalman.points import KalmanPoints
 from compute.filters.kalman.rigid_groups import bar_far_points_of_group
 from compute.filters.parameter_rules import (
     Exponent,
+    Flag,
     GapSeconds,
     Hertz,
+    NodePairs,
     Pixels,
     Probability,
     ProcessNoise,
@@ -44,7 +46,7 @@ from compute.filters.registry import register_filter
 from compute.filters.result import filter_result
 from compute.filters.score_noise import DEFAULT_SCORE_EXPONENT
 from compute.tracks import Tracks
-from compute.tracks.disputed_points import disputed_points
+from compute.tracks.lasting_wrong import lasting_wrong_points
 
 _FITS, _FITS_OF_ONE_NOISE = 3, 12
 """Steps towards the likeliest noise: few where each window has one of its own, which starts near it."""
@@ -85,6 +87,9 @@ def kalman(
     gate_probability: Probability | None = 1e-3,
     gate_minimum_px: Pixels = 2.5,
     rigid_groups: RigidGroups | None = None,
+    same_x: NodePairs | None = None,
+    same_y: NodePairs | None = None,
+    pose_shape: Flag = False,
 ) -> Tracks:
     """Posterior mean of each node's path, given all points that are no wrong placements.
 
@@ -92,12 +97,12 @@ def kalman(
     smoother of Rauch, Tung and Striebel (1965, doi:10.2514/3.3166) backward, for x and y of each node by itself.
     Missing points are skipped; the variance of a point is ``measurement_sd_px**2 / score_weight(score)``.
 
-    Wrong placements are found in two steps. First points at which the members of an ensemble disagree
-    (`compute.tracks.disputed_points`), and those far from a wide running median are rejected; the allowed distance
-    shrinks for scores typical of wrong points. Then every point is compared with what the smoother says
-    without it, again until (almost) no point changes state. One that lies where most points before or after it lie is
-    a step's, and one as far away as the node often jumps (`compute.filters.kalman.jumps`) is movement too. A person's
-    point is always used.
+    Wrong placements are found in two steps. First those that last (`compute.tracks.lasting_wrong`) are barred: points
+    at which the members of an ensemble disagree and, if asked for, at which two views do, or that do not fit the pose.
+    Points far from a wide running median are rejected; the allowed distance shrinks for scores typical of wrong points.
+    Then every point is compared with what the smoother says without it, again until (almost) no point changes state.
+    One that lies where most points before or after it lie is a step's, and one as far away as the node often jumps
+    (`compute.filters.kalman.jumps`) is movement too. A person's point is always used.
 
     Smoothing must not make a track worse. The fitted noise of points is at most what no movement explains
     (`compute.filters.kalman.noise_floor`), a coordinate for which smoothing cannot be shown to help keeps its points,
@@ -134,6 +139,12 @@ def kalman(
     rigid_groups : sequence of sequence of str, or None
         Groups of three or more nodes that keep their distances. A node far from where the others of its group say it
         should be is a wrong placement however long it stays there.
+    same_x, same_y : sequence of pairs of str, or None
+        Nodes that are one place seen in two views of the picture which share that axis, such as a mirror's. Where the
+        views contradict each other for a while, both points are wrong placements, see `compute.tracks.two_views`.
+    pose_shape : bool
+        Whether points that do not fit the rest of the pose for a while are wrong placements, see
+        `compute.tracks.pose_shape`. All that finds lasting ones takes 1 % of usual points together.
 
     Returns
     -------
@@ -147,14 +158,18 @@ def kalman(
     Raises
     ------
     FilterError
-        If a parameter is outside its range, or a group names an unknown node or fewer than three.
+        If a parameter is outside its range, a group or a pair names an unknown node, or a group fewer than three.
     """
     exponent = DEFAULT_SCORE_EXPONENT if score_exponent is None else score_exponent
     groups = [list(group) for group in rigid_groups or ()]
+    x_pairs, y_pairs = (_known_pairs(tracks, pairs or ()) for pairs in (same_x, same_y))
     points = KalmanPoints.of(tracks, max_gap_s=max_gap_s, score_exponent=exponent, gate_minimum_px=gate_minimum_px)
     if gate_probability is not None and points.used.any():
-        if tracks.lasting_spread is not None:
-            points.bar(disputed_points(tracks, minimum_px=gate_minimum_px))
+        points.bar(
+            lasting_wrong_points(
+                tracks, same_x=x_pairs, same_y=y_pairs, pose_shape=pose_shape, minimum_px=gate_minimum_px
+            )
+        )
         reject_far_points(points, gate_probability)
     for group in groups:
         bar_far_points_of_group(points, _indices(tracks, group))
@@ -198,6 +213,9 @@ def kalman(
             "gate_minimum_px": gate_minimum_px,
             "score_exponent": exponent,
             "rigid_groups": groups or None,
+            "same_x": x_pairs or None,
+            "same_y": y_pairs or None,
+            "pose_shape": pose_shape,
         },
         _describe(points, tracks.nodes, noise, log_likelihood, smoothed),
         _note_on_points_as_they_were(points, tracks.nodes, smoothed),
@@ -215,6 +233,15 @@ def _indices(tracks: Tracks, group: list[str]) -> NDArray[np.int_]:
             f"kalman: rigid group {', '.join(group)}: expected three or more of the nodes {', '.join(tracks.nodes)}"
         )
     return np.array([tracks.node_index(node) for node in group])
+
+
+def _known_pairs(tracks: Tracks, pairs: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Pairs of nodes as lists; refused if there is no such node."""
+    for pair in pairs:
+        unknown = [node for node in pair if node not in tracks.nodes]
+        if unknown:
+            raise FilterError(f"kalman: pair {', '.join(pair)}: expected two of the nodes {', '.join(tracks.nodes)}")
+    return [list(pair) for pair in pairs]
 
 
 def _smooth_until_stable(points: KalmanPoints, fit: NoiseFit, weight: Array) -> tuple[Array, Array, Array, Noise]:

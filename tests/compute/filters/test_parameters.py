@@ -31,7 +31,16 @@ ODD += [
     {"a": 1},
     (1, 2),
 ]
-ODD += [[["jaw_tip", "b", "c"]], {"jaw_tip": None}, {"jaw_tip": []}, {"jaw_tip": {"filter": "median"}}, 1j, object]
+ODD += [
+    [["jaw_tip", "b", "c"]],
+    [["jaw_tip", "b"]],
+    [["jaw_tip", "whisker"]],
+    {"jaw_tip": None},
+    {"jaw_tip": []},
+    {"jaw_tip": {"filter": "median"}},
+    1j,
+    object,
+]
 ODD += [
     {"jaw_tip": {"filter": name, "parameters": given}}
     for name in ("median", "nothing", None)

@@ -87,6 +87,11 @@ def test_what_cannot_be_added_says_why(run: Run, tmp_path: Path) -> None:
             "'jaw_tpi', which no skeleton has; nearest is jaw_tip;",
         ),
         (
+            ("add", "a", "kalman", "--parameter", 'same_y=[["jaw_tip", "jaw_tpi"]]'),
+            1,
+            "'jaw_tpi', which no skeleton has; nearest is jaw_tip;",
+        ),
+        (
             ("add", "a", "per_node", "--parameter", 'filters={"jaw": {"filter": "raw", "parameters": {}}}'),
             1,
             "'jaw', which no skeleton has",
