@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,10 @@ def _refuse_known(path: Path, name: SessionName, row: dict[str, Any]) -> None:
             f" right, correct the lab's, then ingest again: {_rename_command(row, name)}. If not, put it back under"
             f" its old name {original}, or mount the disk where that is"
         )
+    compare = shlex.join(["cmp", str(path), str(original)])
     raise SessionError(
         f"{path} is a copy of {original}, which is known already as session {session}; one recording cannot be two"
-        f" videos. Compare the two before anything is removed (cmp '{path}' '{original}'): if they are the same, keep"
+        f" videos. Compare the two before anything is removed ({compare}): if they are the same, keep"
         f" the known one where it is and move the other out of the sessions' folder; if not, give {name} its own"
         " recording"
     )

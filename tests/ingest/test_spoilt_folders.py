@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import unicodedata
 from collections.abc import Callable
@@ -173,10 +174,10 @@ def test_a_renamed_session_is_put_back_and_never_removed(make_session: MakeSessi
 def test_a_copy_is_compared_before_anything_is_removed(make_session: MakeSession, tmp_path: Path) -> None:
     original = make_session("mouse01/2026-03-02_1", cameras=("side",))
     ingest_all(tmp_path / "raw")
-    copy = tmp_path / "raw" / "mouse02" / "2026-03-02_1"
+    copy = tmp_path / "raw" / "mouse 2's" / "2026-03-02_1"
     shutil.copytree(original, copy)
     message = refusal(copy)
-    assert f"cmp '{copy / 'side.mp4'}' '{original / 'side.mp4'}'" in message
+    assert f"({shlex.join(['cmp', str(copy / 'side.mp4'), str(original / 'side.mp4')])})" in message
     assert "Remove the copy" not in message
 
 
