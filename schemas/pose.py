@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from compute import estimators
 from compute.errors import ModelError, VideoError
 from compute.picture_points import describe_normalized_points, describe_points_outside
+from compute.text import session_text
 from compute.tracks import Tracks
 from schemas.making import progress, provenance
 from schemas.making.resources import Resources
@@ -92,7 +93,10 @@ class PoseEstimation(dj.Computed):
                 f" {model['width_px']} x {model['height_px']} px; deploy a model for this size,"
                 " or record with the size that the model knows"
             )
-        times = Video.frame_times((Video & key).fetch1())
+        video = (Video & key).fetch1()
+        if not pose_file and not members:
+            _check_video(video)
+        times = Video.frame_times(video)
         with provenance.recording_provenance() as record:
             started = time.monotonic()
             estimator = load_model(key["model_id"])
@@ -147,6 +151,20 @@ def _estimate(
     tracks = estimator.estimate(video_file, time=times, input_file=path, progress=progress.report_progress)
     _check_hash(path, tracks.attributes["input_file_hash"], expected)  # what was read, should it have changed meanwhile
     return tracks
+
+
+def _check_video(video: dict[str, Any]) -> None:
+    """Refuse a file that is not the recording that was ingested, though it may have as many frames of that size."""
+    from compute.video import video_content_hash
+
+    path, expected = video["video_file"], video["content_hash"]
+    found = video_content_hash(path)
+    if found != expected:
+        raise VideoError(
+            f"{path} has the hash {found}, but session {session_text(video)} was ingested with {expected}: it was"
+            " overwritten, or another recording took its place. Put the recording back that was ingested, then:"
+            " orofacial retry"
+        )
 
 
 def _check_picture(tracks: Tracks, path: str, video_file: str, width_px: int, height_px: int) -> None:
