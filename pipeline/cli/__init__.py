@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import rich_click as click
@@ -116,4 +117,6 @@ def main(context: click.Context, data_folder: Path | None) -> None:
 
     Start with `orofacial init`, or look at `orofacial demo`.
     """
+    # A lab on the embedded database needs none; several commands import DataJoint before a lab is opened.
+    warnings.filterwarnings("ignore", "No datajoint.json found", UserWarning)
     context.obj = data_folder

@@ -143,3 +143,10 @@ def test_help_imports_nothing_heavy() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_command_is_silent_of_datajoints_configuration_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.cli", "--data-folder", str(tmp_path / "lab"), "restore", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert result.returncode == 1 and "datajoint" not in result.stderr and "backup" in result.stderr
