@@ -38,8 +38,10 @@ assert rows["resting_jaw"]["filter_parameters"] == {
     "filters": {"jaw_tip": {"filter": "kalman", "parameters": {"gate_minimum_px": 3.0}}}
 }
 assert rows["nothing"]["filter_parameters"] == {"filters": None}
+newer_parameters = {"same_x", "same_y", "pose_shape"}
 assert rows["kalman"]["filter_parameters"] == {
-    **default_parameters("kalman"), "maximum_bandwidth_hz": 25.0, "gate_minimum_px": 2.0
+    **{name: value for name, value in default_parameters("kalman").items() if name not in newer_parameters},
+    "maximum_bandwidth_hz": 25.0, "gate_minimum_px": 2.0
 }
 older = {method for method, row in rows.items() if not is_current_filter(row)}
 newer = {"interpolate", "kalman", "gaussian", "gaussian_gated", "median", "one_euro", "savitzky_golay"}
