@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 from ensembles import measure_ensembles, measure_planted
 from held_out_mice import measure_held_out_mice
 from lasting_wrong import measure_lasting_wrong
+from printed_numbers import print_numbers
 from rigid_groups import measure_roll
 
 from compute.filters.kalman import kalman
@@ -122,11 +122,7 @@ def main() -> None:
         result = summary(arguments.folder, arguments.peers_python)
     if arguments.demo is not None:
         result |= measure_held_out_mice(arguments.demo)
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:32s} {value:8.4f}")
+    print_numbers(result, arguments.json)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from numpy.typing import NDArray
+from printed_numbers import print_numbers
 
 from compute.calibration.calibrated import NodeInterval, calibrated_tracks
 from compute.calibration.label_offsets import calibrate_nodes
@@ -159,11 +160,7 @@ def main() -> None:
         filter_name=arguments.filter,
         n_labeled=arguments.labeled,
     )
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:32s} {value:8.4f}")
+    print_numbers(result, arguments.json)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ displaced.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from numpy.typing import NDArray
+from printed_numbers import print_numbers
 
 from compute.tracks import Tracks
 from compute.tracks.disputed_points import FALSE_ALARMS
@@ -136,11 +136,7 @@ def main() -> None:
     arguments = parser.parse_args()
     (seeds,) = read_ensembles(arguments.folder, 250.0).values()
     result = measure_lasting_wrong(seeds, arguments.seed)
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:32s} {value:8.4f}")
+    print_numbers(result, arguments.json)
 
 
 if __name__ == "__main__":
