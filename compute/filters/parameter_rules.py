@@ -17,17 +17,14 @@ def _number(smallest: float, largest: float, unit: str = "") -> ValueRule:
     return number_rule(f"a number {unit}from {smallest:g} to {largest:g}", lambda value: smallest <= value <= largest)
 
 
-def _are_groups(value: Any) -> bool:
+def _are_node_lists(value: Any, has_size: Callable[[int], bool]) -> bool:
+    """Whether it is a list of lists of different names of nodes, each of a size that is allowed."""
     return _is_list(value) and all(
-        _is_list(group) and all(isinstance(node, str) for node in group) and len(set(group)) == len(group) >= 3
-        for group in value
-    )
-
-
-def _are_pairs(value: Any) -> bool:
-    return _is_list(value) and all(
-        _is_list(pair) and all(isinstance(node, str) for node in pair) and len(pair) == len(set(pair)) == 2
-        for pair in value
+        _is_list(nodes)
+        and all(isinstance(node, str) for node in nodes)
+        and len(set(nodes)) == len(nodes)
+        and has_size(len(nodes))
+        for nodes in value
     )
 
 
@@ -54,10 +51,17 @@ Flag = Annotated[bool, ValueRule("true or false", lambda value: isinstance(value
 NodeName = Annotated[str, ValueRule("the name of a node", lambda value: isinstance(value, str) and value != "")]
 RigidGroups = Annotated[
     Sequence[Sequence[str]],
-    ValueRule("a list of rigid groups, each a list of three or more different nodes", _are_groups),
+    ValueRule(
+        "a list of rigid groups, each a list of three or more different nodes",
+        lambda value: _are_node_lists(value, lambda n_nodes: n_nodes >= 3),
+    ),
 ]
 NodePairs = Annotated[
-    Sequence[Sequence[str]], ValueRule("a list of pairs, each a list of two different nodes", _are_pairs)
+    Sequence[Sequence[str]],
+    ValueRule(
+        "a list of pairs, each a list of two different nodes",
+        lambda value: _are_node_lists(value, lambda n_nodes: n_nodes == 2),
+    ),
 ]
 
 
